@@ -1,0 +1,50 @@
+# Every target makes .venv itself when it is missing or setup.cfg has changed, and is quick when it is there.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+CORPORA ?= $(PARACLAP_CORPORA)
+CORPUS := build/corpus
+RUN_DIR := build/run
+
+.PHONY: help demo test quality style corpus checkpoint results clean
+
+help:  ## show this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(VENV)/installed: setup.cfg pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --editable '.[test]'
+	@touch $@
+
+demo: $(VENV)/installed  ## classify speech with the default checkpoint; AUDIO=file.wav LABELS="angry,happy,sad" takes yours
+	$(RUN) demo.py $(if $(AUDIO),--audio "$(AUDIO)") $(if $(LABELS),--labels "$(LABELS)")
+
+test: $(VENV)/installed  ## run the tests; PARACLAP_CORPORA=DIR adds those that need real corpora
+	$(RUN) -m pytest
+
+quality: $(VENV)/installed  ## check lint, format, import order and docstrings
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+
+style: $(VENV)/installed  ## mend what `quality` complains of
+	$(RUN) -m ruff check --fix .
+	$(RUN) -m ruff format .
+
+corpus: $(VENV)/installed  ## build the query corpus of the default checkpoint from CORPORA=DIR
+	$(RUN) -m dataset_scripts.build_query_corpus --output_dir $(CORPUS) --num_proc 2 \
+		--corpora nemo=$(CORPORA)/nEMO emodb=$(CORPORA)/EMO-DB librispeech=$(CORPORA)/LibriSpeech
+
+checkpoint: $(VENV)/installed  ## train the default checkpoint on that corpus and write checkpoints/paraclap-small
+	$(VENV)/bin/accelerate launch --num_processes 1 --num_machines 1 --mixed_precision bf16 --dynamo_backend no --cpu \
+		train_accelerate.py --config configs/paraclap-small.yaml --corpus_dir $(CORPUS) --output_dir $(RUN_DIR) --resume \
+		--text_model_name_or_path "$$($(RUN) -c 'import default_checkpoint as d; print(d.text_encoder_folder())')"
+	$(RUN) default_checkpoint.py strip $(RUN_DIR)/best checkpoints/paraclap-small
+
+results: $(VENV)/installed  ## evaluate the default checkpoint on CORPORA=DIR and write its results.json
+	$(RUN) default_checkpoint.py assemble checkpoints/paraclap-small build/paraclap-small
+	$(RUN) evaluate_zero_shot.py --model build/paraclap-small --output_dir build/eval \
+		--corpora ravdess=$(CORPORA)/RAVDESS emodb=$(CORPORA)/EMO-DB nemo=$(CORPORA)/nEMO \
+		librispeech=$(CORPORA)/LibriSpeech
+
+clean:  ## remove what these targets make, but for .venv
+	rm -rf build

@@ -1,0 +1,6 @@
+"""Speech corpora as their owners ship them -> (audio, queries) pairs.
+
+The data flow one way: ``corpora`` (one table of utterances) -> ``egemaps`` (openSMILE functionals) -> ``binning``
+(low / mid / high) -> ``queries`` (text from one template table) -> ``build_query_corpus`` (Parquet).
+Nothing here imports the model.
+"""

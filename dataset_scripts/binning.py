@@ -1,0 +1,146 @@
+"""Quantile bins: bottom 30 %, middle 40 %, top 30 % of the training rows (section 2.2 of the paper).
+
+Ties follow the intervals of the supplement's Table 1, [0 %, 30 %), [30 %, 70 %), [70 %, 100 %]: a value on the lower
+edge is mid, a value on the upper edge is high. Where both edges coincide (more than 40 % of the rows share one value)
+that value is mid, since nothing sets it apart.
+"""
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from .egemaps import FUNCTIONALS
+
+QUANTILES = (0.3, 0.7)
+RULE = "low: x < lower; high: x >= upper and x > lower; mid: all others; null: no value"
+# Dimensions keep each corpus's own scale: in MSP-Podcast 1 to 7.
+UNITS: dict[str, str] = {
+    **dict.fromkeys(("arousal", "valence", "dominance"), "corpus's scale"),
+    **{name: functional.unit for name, functional in FUNCTIONALS.items()},
+}
+ATTRIBUTES = tuple(UNITS)
+
+
+@dataclass(frozen=True)
+class Bins:
+    """Fitted bin edges.
+
+    Attributes:
+        edges: attribute -> (lower, upper), in the attribute's unit.
+        rows: attribute -> number of rows with a value that the edges were fitted on.
+        corpora: the corpora that those rows are from.
+    """
+
+    edges: dict[str, tuple[float, float]]
+    rows: dict[str, int]
+    corpora: tuple[str, ...] = ()
+
+    def apply(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return a copy of `frame` with ``{attribute}_bin`` (low, mid, high or None) for every attribute.
+
+        An attribute without edges, and a column that is not there, give None.
+        """
+        frame = frame.copy()
+        for attribute in ATTRIBUTES:
+            bins = np.full(len(frame), None, dtype=object)
+            if attribute in self.edges and attribute in frame:
+                lower, upper = self.edges[attribute]
+                values = frame[attribute].astype("float64").to_numpy()
+                known = np.isfinite(values)
+                bins[known] = "mid"
+                bins[known & (values < lower)] = "low"
+                bins[known & (values >= upper) & (values > lower)] = "high"
+            # dtype said: pandas 3 would make strings of it and NaN of None
+            frame[f"{attribute}_bin"] = pd.Series(bins, index=frame.index, dtype=object)
+        return frame
+
+    def bin_of(self, attribute: str, value: float | None) -> str | None:
+        """Return low, mid or high of a single value; None for no value and for an attribute without edges.
+
+        Raises:
+            ValueError: `attribute` is none of `ATTRIBUTES`.
+        """
+        if attribute not in UNITS:
+            raise ValueError(f"Unknown attribute {attribute!r}; expected one of {', '.join(ATTRIBUTES)}.")
+        if value is None or attribute not in self.edges or not math.isfinite(value):
+            return None
+        lower, upper = self.edges[attribute]
+        if value < lower:
+            return "low"
+        return "high" if value >= upper and value > lower else "mid"
+
+    def save(self, path: str | Path) -> None:
+        """Write the edges as JSON, with units, openSMILE's feature names, rows and corpora."""
+        content = {
+            "quantiles": list(QUANTILES),
+            "rule": RULE,
+            "fitted_on": {"split": "train", "corpora": list(self.corpora)},
+            "attributes": {
+                attribute: {
+                    "lower": lower,
+                    "upper": upper,
+                    "unit": UNITS[attribute],
+                    "feature": FUNCTIONALS[attribute].feature if attribute in FUNCTIONALS else None,
+                    "rows": self.rows[attribute],
+                }
+                for attribute, (lower, upper) in self.edges.items()
+            },
+        }
+        Path(path).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Bins":
+        """Read what `save` wrote.
+
+        Raises:
+            ValueError: the file is not a bins file, or its edges are not two ascending numbers.
+        """
+        try:
+            content = json.loads(Path(path).read_text(encoding="utf-8"))
+            attributes = content["attributes"]
+            edges = {name: (float(entry["lower"]), float(entry["upper"])) for name, entry in attributes.items()}
+            rows = {name: int(entry["rows"]) for name, entry in attributes.items()}
+            corpora = tuple(content["fitted_on"]["corpora"])
+        except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
+            raise ValueError(f"{path} is not a bins.json of build_query_corpus ({error!r}).") from error
+        for name, (lower, upper) in edges.items():
+            if name not in UNITS:
+                raise ValueError(f"{path}: unknown attribute {name!r}; expected {', '.join(ATTRIBUTES)}.")
+            if not (math.isfinite(lower) and math.isfinite(upper) and lower <= upper):
+                raise ValueError(f"{path}: edges {lower}, {upper} of {name}; expected two ascending finite numbers.")
+        return cls(edges, rows, corpora)
+
+
+def fit_bins(frame: pd.DataFrame) -> Bins:
+    """Fit the 30 % and 70 % quantiles (linear interpolation) of every attribute on the training rows alone.
+
+    Args:
+        frame: `split`, any of `ATTRIBUTES`, and perhaps `corpus`. Nulls are left out; an attribute without any value
+            gets no edges.
+
+    Raises:
+        ValueError: no row has split "train".
+    """
+    train = frame[frame["split"] == "train"]
+    if train.empty:
+        found = ", ".join(sorted(set(frame["split"]))) or "none"
+        raise ValueError(
+            f"The bins are fitted on rows of split 'train', and there is none (splits: {found}). Add a corpus with "
+            f"training rows, or apply bins that were fitted before (--bins bins.json)."
+        )
+    edges, rows = {}, {}
+    for attribute in ATTRIBUTES:
+        if attribute not in train:
+            continue
+        values = train[attribute].astype("float64").to_numpy()
+        values = values[np.isfinite(values)]
+        if len(values):
+            lower, upper = np.quantile(values, QUANTILES)
+            edges[attribute] = (float(lower), float(upper))
+            rows[attribute] = len(values)
+    corpora = tuple(dict.fromkeys(train["corpus"])) if "corpus" in train else ()
+    return Bins(edges, rows, corpora)

@@ -1,0 +1,207 @@
+"""Build the query corpus: owners' corpora in, Parquet with audio, attributes, bins and queries out.
+
+    python -m dataset_scripts.build_query_corpus --corpora nemo=DIR emodb=DIR librispeech=DIR --output_dir OUT
+
+OUT holds ``data/{train,validation,test}-*.parquet``, ``README.md`` (so that ``datasets.load_dataset(OUT)`` reads it),
+``bins.json``, ``rejected.csv`` (every file left out, with the reason), ``summary.txt`` and ``build.json`` (how it was
+made). It is written beside OUT and takes OUT's place when it is complete: a rerun never mixes with what was there.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import pandas as pd
+
+from .binning import ATTRIBUTES, Bins, fit_bins
+from .corpora import CORPORA, SPLITS, CorpusError, scan_corpus
+from .egemaps import WorkerError, extract_functionals
+from .parquet import write_splits
+from .report import dataset_card, format_table, summarise
+
+BUILD_FILE = "build.json"  # marks a folder as one of ours
+LISTED = 50  # files left out that are printed; the CSV has all
+
+
+def parse_corpora(arguments: Sequence[str]) -> dict[str, Path]:
+    """Parse ``NAME=DIR`` arguments.
+
+    Raises:
+        CorpusError: no "=", an unknown or repeated name, or a folder that is not there.
+    """
+    corpora: dict[str, Path] = {}
+    for argument in arguments:
+        name, separator, folder = argument.partition("=")
+        if not separator or not folder:
+            raise CorpusError(f"--corpora {argument!r}; expected NAME=DIR with a NAME of {', '.join(CORPORA)}.")
+        if name not in CORPORA:
+            raise CorpusError(f"Unknown corpus {name!r} in {argument!r}; known are {', '.join(CORPORA)}.")
+        if name in corpora:
+            raise CorpusError(f"Corpus {name!r} is named twice; each can be given once.")
+        corpora[name] = Path(folder).expanduser()
+    return corpora
+
+
+def check_output_dir(output_dir: Path, corpora: dict[str, Path], overwrite: bool) -> None:
+    """Refuse to replace what this command did not write.
+
+    Raises:
+        FileExistsError: `output_dir` is a file, or a folder with other content and `overwrite` is False.
+        ValueError: a corpus lies in `output_dir` and would be deleted with it.
+    """
+    for name, root in corpora.items():
+        if Path(root).resolve().is_relative_to(output_dir):
+            raise ValueError(
+                f"The corpus {name} ({root}) lies in {output_dir}, which is replaced; name another folder."
+            )
+    if output_dir.is_dir():
+        if any(output_dir.iterdir()) and not (output_dir / BUILD_FILE).is_file() and not overwrite:
+            raise FileExistsError(
+                f"{output_dir} is not empty and was not written by this command (no {BUILD_FILE} in it); name another "
+                f"folder, or replace its whole content with --overwrite."
+            )
+    elif output_dir.exists():
+        raise FileExistsError(f"{output_dir} is a file; expected a folder or a name that is free.")
+
+
+def build_query_corpus(
+    corpora: dict[str, Path],
+    output_dir: Path,
+    num_proc: int = 1,
+    audio: str = "embed",
+    bins: Bins | None = None,
+    overwrite: bool = False,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Run the chain: labels, functionals, bins, queries, Parquet.
+
+    Args:
+        corpora: corpus name -> folder.
+        output_dir: the folder to write; replaced as a whole.
+        num_proc: worker processes for openSMILE.
+        audio: "embed" puts the bytes of the original files into Parquet, "path" only their absolute paths.
+        bins: edges fitted before; None fits them on the training rows of `corpora`.
+        overwrite: replace an `output_dir` that this function did not write.
+
+    Returns:
+        The rows written (all columns but audio and queries), and the files left out (corpus, file, reason).
+
+    Raises:
+        CorpusError: a corpus is not as its owner ships it, or nothing in it can be read.
+        FileExistsError: see `check_output_dir`.
+        ValueError: no training rows to fit bins on, or a corpus within `output_dir`.
+    """
+    started = time.time()
+    output_dir = Path(output_dir).expanduser().resolve()
+    check_output_dir(output_dir, corpora, overwrite)
+    scanned = [scan_corpus(name, root) for name, root in corpora.items()]
+    frame = pd.concat([rows for rows, _ in scanned], ignore_index=True)
+    if bins is None:
+        fit_bins(frame)  # without training rows it fails, and had better do so before minutes of openSMILE
+    functionals, unreadable = extract_functionals(frame, num_proc)
+    rejected = pd.concat([*(left_out for _, left_out in scanned), unreadable], ignore_index=True)
+    if functionals.empty:
+        raise CorpusError(f"None of the {len(frame)} files could be read; the first: {rejected['reason'].iloc[0]}")
+    frame = frame.join(functionals, how="inner").reset_index(drop=True)
+    bins = bins or fit_bins(frame)
+    frame = bins.apply(frame)
+
+    partial = output_dir.parent / f".{output_dir.name}.partial"
+    if partial.exists():  # left by a run that was killed
+        shutil.rmtree(partial)
+    partial.mkdir(parents=True)
+    try:
+        sizes = write_splits(frame, partial / "data", embed=audio == "embed")
+        bins.save(partial / "bins.json")
+        rejected.to_csv(partial / "rejected.csv", index=False)
+        (partial / "summary.txt").write_text(format_table(summarise(frame)) + "\n", encoding="utf-8")
+        (partial / "README.md").write_text(dataset_card(frame, rejected, bins, sizes), encoding="utf-8")
+        record = {
+            "command": "dataset_scripts.build_query_corpus",
+            "corpora": list(corpora),  # not the folders: OUT may be published
+            "audio": audio,
+            "rows": {split: int((frame["split"] == split).sum()) for split in SPLITS},
+            "rejected": len(rejected),
+            "seconds": round(time.time() - started, 1),
+            "versions": {name: version(name) for name in ("opensmile", "datasets", "pyarrow", "soundfile")},
+        }
+        (partial / BUILD_FILE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    except BaseException:  # also on Ctrl-C: nothing half-written stays
+        shutil.rmtree(partial)
+        raise
+    replaced = output_dir.parent / f".{output_dir.name}.replaced"
+    if replaced.exists():
+        shutil.rmtree(replaced)
+    if output_dir.exists():
+        output_dir.rename(replaced)
+    partial.rename(output_dir)
+    if replaced.exists():
+        shutil.rmtree(replaced)
+    return frame, rejected
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Read the command line, build, print the summary. Returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--corpora", nargs="+", required=True, metavar="NAME=DIR", help=f"corpora and folders: {', '.join(CORPORA)}"
+    )
+    parser.add_argument("--output_dir", type=Path, required=True, help="folder to write (replaced as a whole)")
+    parser.add_argument(
+        "--num_proc",
+        type=int,
+        default=os.cpu_count() or 1,
+        help="worker processes for openSMILE (default: one per CPU, here %(default)s)",
+    )
+    parser.add_argument(
+        "--audio",
+        choices=("embed", "path"),
+        default="embed",
+        help="embed: the original files' bytes, unchanged, in Parquet (default); path: only their absolute paths",
+    )
+    parser.add_argument("--bins", type=Path, help="apply these bins (a bins.json) instead of fitting new ones")
+    parser.add_argument("--overwrite", action="store_true", help="replace a folder that this command did not write")
+    args = parser.parse_args(arguments)
+    started = time.time()
+    try:
+        frame, rejected = build_query_corpus(
+            parse_corpora(args.corpora),
+            args.output_dir,
+            num_proc=args.num_proc,
+            audio=args.audio,
+            bins=Bins.load(args.bins) if args.bins else None,
+            overwrite=args.overwrite,
+        )
+    except (
+        ValueError,
+        OSError,
+        ImportError,
+        WorkerError,
+    ) as error:  # each says what was given, expected and to be done
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(format_table(summarise(frame)))
+    print(f"\n{len(frame)} utterances written to {args.output_dir} in {time.time() - started:.0f} s.")
+    if empty := [name for name in ATTRIBUTES if frame[f"{name}_bin"].isna().all()]:
+        print(f"No values, hence no queries, for: {', '.join(empty)}.")
+    for name in dict.fromkeys(frame["corpus"]):
+        here, owners = int((frame["corpus"] == name).sum()), CORPORA[name].utterances
+        if owners and here != owners:
+            print(f"{CORPORA[name].title}: {here} utterances here, {owners} in the owner's release.")
+    if len(rejected):
+        print(f"{len(rejected)} files left out, all in {args.output_dir / 'rejected.csv'}:")
+        print(format_table(rejected.head(LISTED)))
+        if len(rejected) > LISTED:
+            print(f"... and {len(rejected) - LISTED} more.")
+    else:
+        print("No file left out.")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,193 @@
+"""Queries: what is known of an utterance, said in the paper's templates (section 2.2 and Table 1 of its supplement).
+
+``queries.csv`` is the only place where a template is written: the attribute, the condition on its bin (perhaps with a
+second one, ``low & pitch_std not low``) and the text. ``emotions.csv`` holds every emotion's adjective and noun, and
+the names that corpora give it.
+"""
+
+import csv
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+VARIANTS = ("rand5", "rand1", "only_emo", "no_emo")
+BINS = ("low", "mid", "high")
+GENDERS = ("female", "male")
+
+
+@dataclass(frozen=True)
+class Template:
+    """One row of ``queries.csv``.
+
+    Attributes:
+        attribute: what the query speaks of: ``pitch_mean``, ``jitter+pitch_std`` (jitter, on a condition of the pitch
+            variation), ``arousal+emotion`` ("speaker is very angry").
+        source: the attribute whose bin or label selects the template.
+        bin: low, mid or high; None for a label (emotion, gender).
+        condition: ``(attribute, wanted, bin)``: that attribute's bin must be (wanted) or must not be (not wanted)
+            `bin`; None if there is no second condition.
+        text: the query, with ``{emotion}``, ``{emotion_noun}`` or ``{gender}`` to fill in.
+    """
+
+    attribute: str
+    source: str
+    bin: str | None
+    condition: tuple[str, bool, str] | None
+    text: str
+
+
+def _read_csv(name: str) -> list[dict[str, str]]:
+    with open(Path(__file__).parent / name, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _parse(source: str, condition: str, text: str) -> Template:
+    match = re.fullmatch(r"(label|low|mid|high)(?: & (\w+) (not )?(low|mid|high))?", condition)
+    if not match:
+        raise ValueError(
+            f"queries.csv: condition {condition!r} of {text!r}; expected 'low' or 'low & NAME [not] high'."
+        )
+    own, other, negated, other_bin = match.groups()
+    attribute = source
+    if other:
+        attribute += f"+{other}"
+    if "{emotion" in text and source != "emotion":
+        attribute += "+emotion"
+    return Template(
+        attribute, source, None if own == "label" else own, (other, not negated, other_bin) if other else None, text
+    )
+
+
+TEMPLATES: tuple[Template, ...] = tuple(
+    _parse(row["attribute"], row["bin"], row["query"]) for row in _read_csv("queries.csv")
+)
+_SOURCES: tuple[str, ...] = tuple(dict.fromkeys(template.source for template in TEMPLATES))
+_BY_SOURCE: dict[tuple[str, str | None], tuple[Template, ...]] = {
+    (source, bin_): tuple(t for t in TEMPLATES if t.source == source and t.bin == bin_)
+    for source in _SOURCES
+    for bin_ in (None, *BINS)
+}
+
+EMOTION_NOUNS: dict[str, str] = {row["adjective"]: row["noun"] for row in _read_csv("emotions.csv")}
+_EMOTION_NAMES: dict[str, str] = {
+    name: row["adjective"]
+    for row in _read_csv("emotions.csv")
+    for name in (row["adjective"], row["noun"], *row["aliases"].split())
+}
+
+
+def canonical_emotion(name: str, where: str = "") -> str:
+    """Map a corpus's name of an emotion to the English adjective: "anger", "Angry", "Wut" -> "angry".
+
+    Args:
+        name: adjective, noun or an alias of ``emotions.csv``; case and surrounding blanks do not matter.
+        where: place for the error, like ``data.tsv, row 7``.
+
+    Raises:
+        ValueError: the name is not in the table.
+    """
+    key = name.strip().lower().replace(" ", "_")
+    if key not in _EMOTION_NAMES:
+        raise ValueError(
+            f"{where + ': ' if where else ''}unknown emotion {name!r}; known are {', '.join(EMOTION_NOUNS)} "
+            f"and their nouns and aliases in dataset_scripts/emotions.csv."
+        )
+    return _EMOTION_NAMES[key]
+
+
+def generate_queries(row: Mapping) -> list[tuple[str, str]]:
+    """Generate every query that holds for an utterance.
+
+    Args:
+        row: mapping (a dict, a pandas row) with ``{attribute}_bin`` (low, mid, high), ``emotion`` (any name that
+            `canonical_emotion` knows) and ``gender`` (female, male); what is absent or null gives no query.
+
+    Returns:
+        ``(attribute, text)`` pairs in the order of the table; for the attributes see `Template`.
+
+    Raises:
+        ValueError: a bin, an emotion or a gender is none of those known.
+    """
+    emotion = row.get("emotion")
+    emotion = canonical_emotion(emotion) if isinstance(emotion, str) else None
+    gender = row.get("gender")
+    gender = gender if isinstance(gender, str) else None
+    if gender is not None and gender not in GENDERS:
+        raise ValueError(f"gender is {gender!r}; expected female, male or null.")
+    queries: list[tuple[str, str]] = []
+    for source in _SOURCES:
+        if source == "emotion":
+            selected = _BY_SOURCE[source, None] if emotion else ()
+        elif source == "gender":
+            selected = _BY_SOURCE[source, None] if gender else ()
+        else:
+            selected = _BY_SOURCE[source, bin_] if (bin_ := _bin_of(row, source)) else ()
+        for template in selected:
+            if template.condition:
+                other, wanted, other_bin = template.condition
+                value = _bin_of(row, other)
+                if value is None or (value == other_bin) != wanted:
+                    continue
+            text = template.text
+            if "{" in text:
+                if "{emotion" in text and emotion is None:
+                    continue
+                text = text.format(emotion=emotion, emotion_noun=EMOTION_NOUNS.get(emotion), gender=gender)
+            queries.append((template.attribute, text))
+    return queries
+
+
+def _bin_of(row: Mapping, attribute: str) -> str | None:
+    value = row.get(f"{attribute}_bin")
+    if not isinstance(value, str):  # None, NaN and pandas.NA alike
+        return None
+    if value not in BINS:
+        raise ValueError(f"{attribute}_bin is {value!r}; expected low, mid, high or null.")
+    return value
+
+
+def sample_queries(
+    queries: Sequence[str],
+    attributes: Sequence[str],
+    variant: str,
+    rng: np.random.Generator,
+    max_queries: int = 5,
+) -> str | None:
+    """Draw a training caption: at most n random queries of an utterance, joined with "and" (section 2.2 of the paper).
+
+    n is drawn uniformly from 1 to `max_queries` and cut to the size of the pool; the queries are drawn without
+    replacement. The four variants are those of section 3.3.
+
+    Args:
+        queries: all queries of the utterance.
+        attributes: the attribute of each, as `generate_queries` gives it.
+        variant: ``rand5`` and ``rand1`` draw from all (``rand1`` exactly one), ``no_emo`` from those that do not speak
+            of the emotion's label, ``only_emo`` from those that speak of nothing else.
+        rng: source of randomness.
+        max_queries: the n of "a maximum of n random queries"; ``rand1`` takes 1 in any case.
+
+    Returns:
+        The caption, or None where the variant leaves no query.
+
+    Raises:
+        ValueError: unknown variant, `max_queries` below 1, or lists of different lengths.
+    """
+    if variant not in VARIANTS:
+        raise ValueError(f"Unknown variant {variant!r}; expected one of {', '.join(VARIANTS)}.")
+    if max_queries < 1:
+        raise ValueError(f"max_queries is {max_queries}; expected 1 or more.")
+    if len(queries) != len(attributes):
+        raise ValueError(f"{len(queries)} queries and {len(attributes)} attributes; expected one attribute per query.")
+    if variant == "only_emo":
+        pool = [query for query, attribute in zip(queries, attributes, strict=True) if attribute == "emotion"]
+    elif variant == "no_emo":
+        pool = [q for q, attribute in zip(queries, attributes, strict=True) if "emotion" not in attribute.split("+")]
+    else:
+        pool = list(queries)
+    if not pool:
+        return None
+    n = 1 if variant == "rand1" else min(int(rng.integers(1, max_queries + 1)), len(pool))
+    return " and ".join(pool[index] for index in rng.choice(len(pool), size=n, replace=False))

@@ -1,0 +1,161 @@
+"""Runs the zero-shot tasks of a corpus: its utterances are embedded once, however many tasks there are."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from dataset_scripts.binning import Bins
+from dataset_scripts.corpora import CORPORA, scan_corpus
+from dataset_scripts.egemaps import extract_functionals
+from dataset_scripts.tasks import TASKS, Task
+from modeling_paraclap.zero_shot_paraclap import TextEmbeddings, parse_labels, parse_templates, prompts_of
+
+from .embedding import embed_audio, predict
+from .measures import evaluate_task
+from .plots import draw_confusion
+
+
+class TaskError(ValueError):
+    """A task that cannot run with what was given."""
+
+
+def select_tasks(corpora: Sequence[str], names: Sequence[str] | None) -> list[Task]:
+    """The tasks to run: all of the corpora, or those named.
+
+    Raises:
+        TaskError: If a task is unknown, its corpus was not given, or a corpus has no task.
+    """
+    if names is None:
+        tasks = [task for task in TASKS.values() if task.corpus in corpora]
+    else:
+        unknown = [name for name in names if name not in TASKS]
+        if unknown:
+            raise TaskError(f"Unknown task {unknown[0]!r}; known are {', '.join(TASKS)}.")
+        tasks = [TASKS[name] for name in names]
+    for task in tasks:
+        if task.corpus not in corpora:
+            raise TaskError(f"The task {task.name} needs its corpus: --corpora {task.corpus}=DIR.")
+    idle = [corpus for corpus in corpora if corpus not in {task.corpus for task in tasks}]
+    if idle:
+        raise TaskError(f"There is no task to run on the corpus {idle[0]!r}; tasks are {', '.join(TASKS)}.")
+    return tasks
+
+
+def load_bins(tasks: Sequence[Task], file: Path) -> Bins | None:
+    """The bins that the tasks need; None where none does.
+
+    Raises:
+        FileNotFoundError: If they are needed and the file is missing.
+        TaskError: If it is not a file of bins.
+    """
+    needy = [task.name for task in tasks if task.needs_functionals]
+    if not needy:
+        return None
+    if not file.is_file():
+        raise FileNotFoundError(
+            f"{file} is missing: {', '.join(needy)} compare with low, mid and high as the model learnt them. Give the "
+            "bins.json of its query corpus with --bins, or name other tasks with --tasks."
+        )
+    try:
+        return Bins.load(file)
+    except ValueError as error:
+        raise TaskError(str(error)) from error
+
+
+def load_rows(corpus: str, root: Path, tasks: Sequence[Task], limit: int | None, seed: int):
+    """The utterances of a corpus that any of the tasks needs.
+
+    Returns:
+        The frame of `scan_corpus`, and what it left out.
+    """
+    frame, left_out = scan_corpus(corpus, root)
+    needed = np.full(len(frame), False)
+    for task in tasks:
+        rows = rows_of_split(frame, task)
+        needed |= rows if task.needs_functionals else rows & frame[task.column].isin(list(task.labels)).to_numpy()
+    frame = frame[needed]
+    if limit is not None and limit < len(frame):
+        frame = frame.sample(limit, random_state=seed).sort_index()
+    return frame.reset_index(drop=True), left_out
+
+
+def rows_of_split(frame: pd.DataFrame, task: Task) -> np.ndarray:
+    """(rows,) booleans: which rows are in the task's split."""
+    return np.full(len(frame), True) if task.split is None else (frame["split"] == task.split).to_numpy()
+
+
+def evaluate_corpus(corpus, root, tasks, model, processor, bins, args) -> tuple[list[dict], pd.DataFrame]:
+    """Runs the tasks of one corpus and writes their pictures and predictions.
+
+    Args:
+        corpus: Its name.
+        root: Its folder.
+        tasks: Its tasks.
+        model: A ParaClapModel in evaluation mode.
+        processor: Its processor.
+        bins: The model's bins, where a task needs them.
+        args: The command line.
+
+    Returns:
+        The results, one dict a task, and the files left out (corpus, file, reason).
+
+    Raises:
+        TaskError: If no utterance is left for a task.
+    """
+    frame, left_out = load_rows(corpus, root, tasks, args.limit, args.seed)
+    print(f"{CORPORA[corpus].title}: {len(frame)} utterances for {', '.join(task.name for task in tasks)}")
+    audio_embeds, reasons = embed_audio(
+        model, processor.feature_extractor, list(frame["path"]), args.batch_size, args.max_length_s
+    )
+    unreadable = frame.loc[sorted(reasons), ["corpus", "file"]].assign(reason=[reasons[i] for i in sorted(reasons)])
+    left_out = pd.concat([left_out, unreadable])
+    frame = frame.drop(index=sorted(reasons)).reset_index(drop=True)
+    if any(task.needs_functionals for task in tasks):
+        functionals, without = extract_functionals(frame, args.num_proc)
+        frame = bins.apply(frame.join(functionals))
+        left_out = pd.concat([left_out, without.assign(reason=[f"no functionals: {r}" for r in without["reason"]])])
+    results = []
+    for task in tasks:
+        of_split = rows_of_split(frame, task)
+        rows = of_split & frame[task.column].isin(list(task.labels)).to_numpy()
+        if not rows.any():
+            raise TaskError(f"{root} has no readable utterance with {task.column} of {', '.join(task.labels)}.")
+        result = run_task(task, frame[rows], audio_embeds[torch.from_numpy(rows)], model, processor, args)
+        results.append(result | {"n_without_label": int(of_split.sum() - rows.sum()), "n_unreadable": len(unreadable)})
+    return results, left_out.reset_index(drop=True)
+
+
+def run_task(task: Task, frame: pd.DataFrame, audio_embeds: torch.Tensor, model, processor, args) -> dict:
+    """Scores the utterances of one task, measures, and writes picture and predictions; the entry for results.json."""
+    templates = parse_templates(task.template or args.template or model.config.hypothesis_template)
+    prompts = prompts_of(parse_labels(task.labels), templates)
+    text_embeds = TextEmbeddings().of_labels(model, processor.tokenizer, prompts)
+    with torch.inference_mode():
+        scores = predict(audio_embeds, text_embeds.cpu(), model.logit_scale.cpu())
+    measured, predictions = evaluate_task(frame[task.column], scores, task.labels, args.n_resamples, args.seed)
+    table = pd.DataFrame({"file": frame["file"], "reference": frame[task.column], "prediction": predictions})
+    columns = pd.DataFrame(scores.numpy(), columns=[f"score_{label}" for label in task.labels], index=frame.index)
+    table.join(columns).to_csv(args.output_dir / f"{task.name}_predictions.csv", index=False, float_format="%.6f")
+    prompt = " + ".join(f'"{template}"' for template in templates)
+    interval = " [{:.3f}, {:.3f}]".format(*measured["intervals"]["uar"]) if measured["intervals"] else ""
+    title = (
+        f"{CORPORA[task.corpus].title}: {task.column}, zero-shot, {len(frame)} utterances"
+        f"{f' of the {task.split} split' if task.split else ''}\nprompt {prompt}\n"
+        f"UAR {measured['uar']:.3f}{interval}, chance {task.chance:.3f}"
+    )
+    draw_confusion(measured["confusion"], list(task.labels), title, args.output_dir / f"{task.name}_confusion.png")
+    return {
+        "task": task.name,
+        "corpus": task.corpus,
+        "split": task.split or "all",
+        "column": task.column,
+        "templates": list(templates),
+        "prompts": dict(zip(task.labels, prompts, strict=True)),
+        "n": len(frame),
+        **measured,
+        "chance": task.chance,
+        "paper_uar": dict(task.paper_uar),
+    }

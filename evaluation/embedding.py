@@ -1,0 +1,76 @@
+"""From audio files to embeddings, and from embeddings to scores."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+from tqdm import tqdm
+
+from modeling_paraclap.audio_paraclap import AudioError, load_audio
+
+WINDOW = 32  # batches that are decoded and sorted by length together: little padding, bounded memory
+
+
+def embed_audio(model, feature_extractor, paths: Sequence[str], batch_size: int = 8, max_length_s: float | None = None):
+    """Embeds audio files in batches of similar length.
+
+    Args:
+        model: A ParaClapModel in evaluation mode.
+        feature_extractor: Its feature extractor.
+        paths: Audio files.
+        batch_size: Utterances a forward pass.
+        max_length_s: Seconds to keep of a longer utterance, from its start; None = all.
+
+    Returns:
+        (readable, projection_dim) float32 embeddings of unit length on the CPU, in the order of `paths`, and
+        position in `paths` -> reason for each file that could not be read.
+    """
+    rate = feature_extractor.sampling_rate
+    if getattr(model.config.audio_config, "feat_extract_norm", None) == "group":
+        batch_size = 1  # such a front end normalises over time and would see the padding, whatever the mask says
+    longest = None if max_length_s is None else max(1, round(max_length_s * rate))
+    embeds: dict[int, torch.Tensor] = {}
+    reasons: dict[int, str] = {}
+    with torch.inference_mode(), tqdm(total=len(paths), desc="Embedding", unit="utterance") as progress:
+        for start in range(0, len(paths), WINDOW * batch_size):
+            waveforms = {}
+            for position in range(start, min(start + WINDOW * batch_size, len(paths))):
+                try:
+                    waveform = load_audio(paths[position], rate)[:longest]
+                    check_length(model, waveform, rate)
+                    waveforms[position] = waveform
+                except AudioError as error:
+                    reasons[position] = str(error)
+                    progress.update()
+            order = sorted(waveforms, key=lambda position: len(waveforms[position]))
+            for first in range(0, len(order), batch_size):
+                batch = order[first : first + batch_size]
+                inputs = feature_extractor([waveforms[p] for p in batch], sampling_rate=rate, return_tensors="pt")
+                inputs = inputs.to(model.device)
+                features = model.get_audio_features(**inputs).pooler_output
+                embeds.update(zip(batch, F.normalize(features.float(), dim=-1).cpu(), strict=True))
+                progress.update(len(batch))
+    size = model.config.projection_dim
+    return torch.stack([embeds[position] for position in sorted(embeds)]) if embeds else torch.zeros(0, size), reasons
+
+
+def check_length(model, waveform: np.ndarray, sampling_rate: int) -> None:
+    """Raises AudioError for an utterance that is shorter than one frame of the audio encoder."""
+    if model.audio_model._get_feat_extract_output_lengths(torch.tensor(len(waveform))) < 1:
+        raise AudioError(f"{len(waveform) / sampling_rate:.4f} s is too short for one frame of the audio encoder.")
+
+
+def predict(audio_embeds: torch.Tensor, text_embeds: torch.Tensor, logit_scale: torch.Tensor | float) -> torch.Tensor:
+    """Scores of labels that exclude one another, as the pipeline gives them.
+
+    Args:
+        audio_embeds: (utterances, dim), of any length.
+        text_embeds: (labels, dim), of any length.
+        logit_scale: Log of the inverse temperature: `model.logit_scale`.
+
+    Returns:
+        (utterances, labels) probabilities; the greatest of a row is the prediction.
+    """
+    cosine = F.normalize(audio_embeds, dim=-1) @ F.normalize(text_embeds, dim=-1).T
+    return (torch.as_tensor(logit_scale).exp() * cosine).softmax(dim=-1)

@@ -1,0 +1,25 @@
+"""ParaCLAP for transformers. Importing this package registers it with the Auto classes and the pipeline's task."""
+
+from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, AutoProcessor
+
+from .configuration_paraclap import ParaClapConfig
+from .feature_extraction_paraclap import ParaClapFeatureExtractor
+from .modeling_paraclap import ParaClapModel, ParaClapOutput, ParaClapPreTrainedModel
+from .pipeline_paraclap import ParaClapZeroShotAudioClassificationPipeline, register_pipeline
+from .processing_paraclap import ParaClapProcessor
+
+AutoConfig.register(ParaClapConfig.model_type, ParaClapConfig)
+AutoModel.register(ParaClapConfig, ParaClapModel)
+AutoFeatureExtractor.register(ParaClapConfig, ParaClapFeatureExtractor)
+AutoProcessor.register(ParaClapConfig, ParaClapProcessor)
+register_pipeline()
+
+__all__ = [
+    "ParaClapConfig",
+    "ParaClapFeatureExtractor",
+    "ParaClapModel",
+    "ParaClapOutput",
+    "ParaClapPreTrainedModel",
+    "ParaClapProcessor",
+    "ParaClapZeroShotAudioClassificationPipeline",
+]

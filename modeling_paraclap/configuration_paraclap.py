@@ -1,0 +1,106 @@
+"""Configuration of ParaCLAP."""
+
+from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig
+
+LOSS_TYPES = ("contrastive", "multi_positive", "sigmoid")
+TEXT_POOLINGS = ("cls", "mean")
+
+
+class ParaClapConfig(PreTrainedConfig):
+    r"""Configuration of a [`ParaClapModel`]: an audio encoder, a text encoder and the space that they share.
+
+    The defaults are the paper's (https://arxiv.org/abs/2406.07203, section 2.1): a 12-layer wav2vec 2.0 large as audio
+    encoder, BERT base as text encoder, a projection of 768 dimensions.
+
+    Args:
+        audio_config: Configuration (or dict with a `model_type`) of any raw-waveform encoder of transformers: wav2vec2,
+            hubert, wavlm, data2vec-audio, unispeech-sat, sew.
+        text_config: Configuration (or dict with a `model_type`) of any BERT-like encoder.
+        projection_dim: Size of the shared embedding space.
+        projection_dropout: Dropout inside both projections, in [0, 1).
+        logit_scale_init_value: Initial log of the inverse temperature; the paper's is ln(1 / 0.07).
+        text_pooling: `"cls"`, the state of the first token (the paper's), or `"mean"`, the mean over the valid tokens
+            (what sentence encoders are trained with).
+        hypothesis_template: Default prompt of the zero-shot pipeline; `{}` takes the label.
+        loss_type: `"contrastive"` (the paper's equation 2), `"multi_positive"` (captions of the same text are positives
+            of each other) or `"sigmoid"` (SigLIP, https://arxiv.org/abs/2303.15343).
+
+    Raises:
+        ValueError: If a value is outside what is listed above.
+
+    Example:
+        >>> from modeling_paraclap import ParaClapConfig
+        >>> config = ParaClapConfig(text_config={"model_type": "bert", "num_hidden_layers": 2})
+        >>> config.audio_config.model_type, config.text_config.num_hidden_layers, config.projection_dim
+        ('wav2vec2', 2, 768)
+    """
+
+    model_type = "paraclap"
+    sub_configs = {"audio_config": AutoConfig, "text_config": AutoConfig}
+
+    def __init__(
+        self,
+        audio_config=None,
+        text_config=None,
+        projection_dim=768,
+        projection_dropout=0.5,
+        logit_scale_init_value=2.6592,
+        text_pooling="cls",
+        hypothesis_template="speaker is {}.",
+        loss_type="contrastive",
+        **kwargs,
+    ):
+        if text_pooling not in TEXT_POOLINGS:
+            raise ValueError(f"text_pooling is {text_pooling!r}; choose one of {', '.join(TEXT_POOLINGS)}.")
+        if loss_type not in LOSS_TYPES:
+            raise ValueError(f"loss_type is {loss_type!r}; choose one of {', '.join(LOSS_TYPES)}.")
+        if "{}" not in hypothesis_template:
+            raise ValueError(f"hypothesis_template {hypothesis_template!r} has no {{}} for the label; put one in.")
+        if not 0 <= projection_dropout < 1:
+            raise ValueError(f"projection_dropout is {projection_dropout}; it must lie in [0, 1).")
+        # A release folder names its pipeline's code for those who have no package. Where the package is imported, its
+        # own pipeline serves the task, and the entry would only make transformers ask for trust_remote_code.
+        if not type(self).__module__.startswith("transformers_modules"):
+            kwargs.pop("custom_pipelines", None)
+        self.audio_config = _sub_config(audio_config, "audio_config", default=_paper_audio_config)
+        self.text_config = _sub_config(text_config, "text_config", default=lambda: CONFIG_MAPPING["bert"]())
+        self.projection_dim = projection_dim
+        self.projection_dropout = projection_dropout
+        self.logit_scale_init_value = logit_scale_init_value
+        self.text_pooling = text_pooling
+        self.hypothesis_template = hypothesis_template
+        self.loss_type = loss_type
+        super().__init__(**kwargs)
+
+
+def _paper_audio_config():
+    """The 12-layer wav2vec 2.0 large of audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim."""
+    return CONFIG_MAPPING["wav2vec2"](
+        hidden_size=1024,
+        num_hidden_layers=12,
+        num_attention_heads=16,
+        intermediate_size=4096,
+        feat_extract_norm="layer",
+        conv_bias=True,
+        do_stable_layer_norm=True,
+        feat_proj_dropout=0.1,
+        layerdrop=0.0,
+        apply_spec_augment=False,
+    )
+
+
+def _sub_config(config, name, default):
+    """A tower's configuration from what the user gave: nothing, a dict or a configuration."""
+    if config is None:
+        return default()
+    if isinstance(config, dict):
+        if config.get("model_type") not in CONFIG_MAPPING:
+            raise ValueError(
+                f"{name} has model_type {config.get('model_type')!r}, which transformers does not know; "
+                'give the model_type of an encoder, for example "wav2vec2" or "bert".'
+            )
+        return CONFIG_MAPPING[config["model_type"]](**config)
+    return config
+
+
+ParaClapConfig.register_for_auto_class()

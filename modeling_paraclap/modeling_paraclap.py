@@ -1,0 +1,341 @@
+"""ParaCLAP: an utterance and free-text queries about how it is spoken, in one embedding space."""
+
+import inspect
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+from transformers import MODEL_MAPPING, AutoModel, PreTrainedModel
+from transformers import initialization as init
+from transformers.modeling_outputs import BaseModelOutputWithPooling
+from transformers.utils import ModelOutput, can_return_tuple
+
+from .configuration_paraclap import ParaClapConfig
+
+MASK_EMBEDDING = "masked_spec_embed"
+
+
+def contrastive_loss(logits_per_audio):
+    """Symmetric cross-entropy of the paper's equation 2: row i of the (n, n) logits belongs to column i."""
+    targets = torch.arange(len(logits_per_audio), device=logits_per_audio.device)
+    return (F.cross_entropy(logits_per_audio, targets) + F.cross_entropy(logits_per_audio.t(), targets)) / 2
+
+
+def multi_positive_loss(logits_per_audio, positives):
+    """Symmetric cross-entropy against every pair that belongs together, shared out evenly.
+
+    Args:
+        logits_per_audio: (n_audio, n_text).
+        positives: (n_audio, n_text), true where the text describes the audio. Each row and column needs one.
+    """
+    positives = positives.to(logits_per_audio.dtype)
+    per_audio = F.cross_entropy(logits_per_audio, positives / positives.sum(1, keepdim=True))
+    per_text = F.cross_entropy(logits_per_audio.t(), positives.t() / positives.t().sum(1, keepdim=True))
+    return (per_audio + per_text) / 2
+
+
+def sigmoid_loss(logits_per_audio, positives):
+    """Every pair is a yes-or-no question of its own (SigLIP, https://arxiv.org/abs/2303.15343, equation 1)."""
+    signs = 2 * positives.to(logits_per_audio.dtype) - 1
+    return -F.logsigmoid(signs * logits_per_audio).sum() / len(logits_per_audio)
+
+
+def same_captions(input_ids, attention_mask=None):
+    """(n, n) booleans: which of the n captions are the same text."""
+    if attention_mask is not None:
+        input_ids = input_ids.masked_fill(attention_mask == 0, -1)
+    return (input_ids[:, None] == input_ids[None]).all(-1)
+
+
+@dataclass
+class ParaClapOutput(ModelOutput):
+    """Output of [`ParaClapModel`].
+
+    Args:
+        loss: Scalar, with `return_loss=True`.
+        logits_per_audio: (n_audio, n_text), cosine similarity times exp(logit scale).
+        logits_per_text: (n_text, n_audio), its transpose.
+        audio_embeds: (n_audio, projection_dim), of unit length.
+        text_embeds: (n_text, projection_dim), of unit length.
+        audio_model_output: Output of the audio tower; `pooler_output` is the embedding before normalisation.
+        text_model_output: Output of the text tower, likewise.
+    """
+
+    loss: torch.FloatTensor | None = None
+    logits_per_audio: torch.FloatTensor | None = None
+    logits_per_text: torch.FloatTensor | None = None
+    audio_embeds: torch.FloatTensor | None = None
+    text_embeds: torch.FloatTensor | None = None
+    audio_model_output: BaseModelOutputWithPooling | None = None
+    text_model_output: BaseModelOutputWithPooling | None = None
+
+    def to_tuple(self):
+        """All fields that are set; the towers' outputs as tuples too."""
+        return tuple(v.to_tuple() if isinstance(v, ModelOutput) else v for v in self.values())
+
+
+class ParaClapProjection(nn.Module):
+    """From an encoder's state to the shared space: `LayerNorm(e + dropout(W2 gelu(e)))` with `e = W1 x`."""
+
+    def __init__(self, hidden_size, projection_dim, dropout):
+        super().__init__()
+        self.linear1 = nn.Linear(hidden_size, projection_dim, bias=False)
+        self.linear2 = nn.Linear(projection_dim, projection_dim, bias=False)
+        self.dropout = nn.Dropout(dropout)
+        self.layer_norm = nn.LayerNorm(projection_dim)
+
+    def forward(self, hidden_states):
+        """(batch, hidden_size) to (batch, projection_dim)."""
+        embeds = self.linear1(hidden_states)
+        return self.layer_norm(embeds + self.dropout(self.linear2(F.gelu(embeds))))
+
+
+def masked_mean(hidden_states, mask=None):
+    """Mean over time of (batch, time, dim), over the frames where the (batch, time) mask is 1."""
+    if mask is None:
+        return hidden_states.mean(1)
+    mask = mask.to(hidden_states.dtype)[..., None]
+    return (hidden_states * mask).sum(1) / mask.sum(1).clamp(min=1)
+
+
+def build_tower(config):
+    """An encoder with random weights and without the parameters that ParaCLAP never uses.
+
+    The class is constructed with the configuration object itself: `AutoModel.from_config` would obey a dtype written
+    in the sub-configuration and give one model two dtypes. A parameter without a gradient stops DDP, so BERT's pooler
+    and the mask embedding of a wav2vec2-like encoder without SpecAugment are left out.
+    """
+    tower_class = MODEL_MAPPING[type(config)]
+    if isinstance(tower_class, tuple):
+        tower_class = tower_class[0]
+    has_pooler = "add_pooling_layer" in inspect.signature(tower_class.__init__).parameters
+    tower = tower_class(config, add_pooling_layer=False) if has_pooler else tower_class(config)
+    if hasattr(tower, MASK_EMBEDDING) and not uses_mask_embedding(config):
+        delattr(tower, MASK_EMBEDDING)
+    return tower
+
+
+def uses_mask_embedding(audio_config):
+    """Whether SpecAugment over time, which writes the mask embedding, is on."""
+    return getattr(audio_config, "apply_spec_augment", False) and audio_config.mask_time_prob > 0
+
+
+class ParaClapPreTrainedModel(PreTrainedModel):
+    """Initialisation, and what transformers needs to know of the towers."""
+
+    config_class = ParaClapConfig
+    base_model_prefix = "paraclap"
+    main_input_name = "input_values"
+    input_modalities = ("audio", "text")
+    supports_gradient_checkpointing = True
+    _supports_sdpa = True
+    _supports_flash_attn = True
+    _supports_flex_attn = True
+    _supports_attention_backend = True
+
+    @torch.no_grad()
+    def _init_weights(self, module):
+        super()._init_weights(module)
+        if isinstance(module, ParaClapModel):
+            init.constant_(module.logit_scale, self.config.logit_scale_init_value)
+            if module.logit_bias is not None:
+                init.constant_(module.logit_bias, -10.0)  # SigLIP's: at the start nearly all pairs are negatives
+
+
+class ParaClapModel(ParaClapPreTrainedModel):
+    """Audio encoder and text encoder with a projection each, compared by the scaled cosine (paper, section 2.1).
+
+    Example:
+        >>> import torch
+        >>> from transformers import BertConfig, Wav2Vec2Config
+        >>> from modeling_paraclap import ParaClapConfig, ParaClapModel
+        >>> small = dict(hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32)
+        >>> audio = Wav2Vec2Config(conv_dim=[16] * 7, feat_extract_norm="layer", num_conv_pos_embeddings=8, **small)
+        >>> config = ParaClapConfig(audio_config=audio, text_config=BertConfig(**small), projection_dim=16)
+        >>> model = ParaClapModel(config).eval()
+        >>> out = model(input_ids=torch.tensor([[5, 6], [7, 8]]), input_values=torch.randn(3, 16000))
+        >>> out.logits_per_audio.shape, out.audio_embeds.shape
+        (torch.Size([3, 2]), torch.Size([3, 16]))
+    """
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.audio_model = build_tower(config.audio_config)
+        self.text_model = build_tower(config.text_config)
+        size, dropout = config.projection_dim, config.projection_dropout
+        self.audio_projection = ParaClapProjection(config.audio_config.hidden_size, size, dropout)
+        self.text_projection = ParaClapProjection(config.text_config.hidden_size, size, dropout)
+        self.logit_scale = nn.Parameter(torch.tensor(float(config.logit_scale_init_value)))
+        # Only the sigmoid loss trains a bias.
+        self.logit_bias = nn.Parameter(torch.tensor(-10.0)) if config.loss_type == "sigmoid" else None
+        self.post_init()
+
+    @classmethod
+    def from_encoders_pretrained(cls, audio_model_name_or_path, text_model_name_or_path, **config_kwargs):
+        """Both towers from pretrained encoders, the projections from scratch.
+
+        Args:
+            audio_model_name_or_path: Hub id or folder of a raw-waveform encoder.
+            text_model_name_or_path: Hub id or folder of a BERT-like encoder.
+            **config_kwargs: Further arguments of [`ParaClapConfig`], for example `text_pooling="mean"`.
+        """
+        towers = {}
+        for name, source in {"audio": audio_model_name_or_path, "text": text_model_name_or_path}.items():
+            towers[name] = AutoModel.from_pretrained(source, dtype=torch.float32)
+        audio_config = towers["audio"].config
+        if "apply_spec_augment" in config_kwargs:
+            audio_config.apply_spec_augment = config_kwargs.pop("apply_spec_augment")
+        model = cls(ParaClapConfig(audio_config=audio_config, text_config=towers["text"].config, **config_kwargs))
+        for name, tower in towers.items():
+            model.load_tower(name, tower)
+        return model
+
+    def load_tower(self, name, pretrained):
+        """Copies a pretrained encoder's weights into the `"audio"` or `"text"` tower, every key accounted for.
+
+        BERT's pooler and an unused mask embedding are dropped; a mask embedding that the encoder lacks stays new.
+
+        Raises:
+            RuntimeError: If any other key is missing or left over.
+        """
+        tower = getattr(self, f"{name}_model")
+        weights, own = pretrained.state_dict(), tower.state_dict()
+        dropped = [key for key in weights if key not in own and (key.startswith("pooler.") or key == MASK_EMBEDDING)]
+        weights = {key: value for key, value in weights.items() if key not in dropped}
+        if MASK_EMBEDDING in own:
+            weights.setdefault(MASK_EMBEDDING, own[MASK_EMBEDDING])
+        tower.load_state_dict(weights)
+
+    def get_input_embeddings(self):
+        """The text tower's token embeddings."""
+        return self.text_model.get_input_embeddings()
+
+    def set_input_embeddings(self, value):
+        """Replaces the text tower's token embeddings."""
+        self.text_model.set_input_embeddings(value)
+
+    @can_return_tuple
+    def get_audio_features(self, input_values, padding_mask=None, **kwargs):
+        """Projected embedding of each utterance.
+
+        Args:
+            input_values: (batch, samples), mono waveform at the audio encoder's rate (16 kHz).
+            padding_mask: (batch, samples), 1 for samples, 0 for padding; without it nothing is padding.
+            **kwargs: Handed to the audio tower, for example `output_hidden_states=True`.
+
+        Returns:
+            `BaseModelOutputWithPooling` whose `pooler_output` (batch, projection_dim) is not normalised.
+
+        A padded utterance has the embedding that it has alone, if the encoder's front end normalises each frame by
+        itself (`feat_extract_norm="layer"`, as in the "large" models). One that normalises over time
+        (`feat_extract_norm="group"`, "base" models), and the convolutions behind the mask of SEW and data2vec-audio,
+        see the padding whatever the mask says.
+        """
+        outputs = self.audio_model(input_values, attention_mask=padding_mask, return_dict=True, **kwargs)
+        mask = None
+        if padding_mask is not None:
+            lengths = self.audio_model._get_feat_extract_output_lengths(padding_mask.sum(-1))
+            frames = torch.arange(outputs.last_hidden_state.shape[1], device=lengths.device)
+            mask = frames[None] < lengths[:, None]
+        return BaseModelOutputWithPooling(
+            last_hidden_state=outputs.last_hidden_state,
+            pooler_output=self.audio_projection(masked_mean(outputs.last_hidden_state, mask)),
+            hidden_states=outputs.hidden_states,
+            attentions=outputs.attentions,
+        )
+
+    @can_return_tuple
+    def get_text_features(self, input_ids=None, attention_mask=None, **kwargs):
+        """Projected embedding of each query.
+
+        Args:
+            input_ids: (batch, tokens).
+            attention_mask: (batch, tokens), 1 for tokens, 0 for padding.
+            **kwargs: Handed to the text tower, for example `token_type_ids` or `output_attentions=True`.
+
+        Returns:
+            `BaseModelOutputWithPooling` whose `pooler_output` (batch, projection_dim) is not normalised.
+        """
+        kwargs = {key: value for key, value in kwargs.items() if value is not None}
+        outputs = self.text_model(input_ids, attention_mask=attention_mask, return_dict=True, **kwargs)
+        states = outputs.last_hidden_state
+        pooled = states[:, 0] if self.config.text_pooling == "cls" else masked_mean(states, attention_mask)
+        return BaseModelOutputWithPooling(
+            last_hidden_state=states,
+            pooler_output=self.text_projection(pooled),
+            hidden_states=outputs.hidden_states,
+            attentions=outputs.attentions,
+        )
+
+    def similarity(self, audio_embeds, text_embeds):
+        """(n_audio, n_text) logits of embeddings of unit length: the cosine, times exp(logit scale)."""
+        logits = self.logit_scale.exp() * audio_embeds @ text_embeds.t()
+        return logits if self.logit_bias is None else logits + self.logit_bias
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_ids=None,
+        attention_mask=None,
+        input_values=None,
+        padding_mask=None,
+        token_type_ids=None,
+        position_ids=None,
+        return_loss=None,
+        positives=None,
+        output_attentions=None,
+        output_hidden_states=None,
+        **kwargs,
+    ):
+        """Compares utterances with queries.
+
+        Args:
+            input_ids: (n_text, tokens).
+            attention_mask: (n_text, tokens).
+            input_values: (n_audio, samples), mono at 16 kHz.
+            padding_mask: (n_audio, samples).
+            token_type_ids: (n_text, tokens), where the text encoder has them.
+            position_ids: (n_text, tokens).
+            return_loss: Whether to compute the loss; then n_audio = n_text, and pair i belongs together.
+            positives: (n_audio, n_text) booleans for the losses with several positives: which text describes which
+                audio. Without it captions of the same text are positives of each other.
+            output_attentions: Whether both towers' outputs carry their attentions.
+            output_hidden_states: Whether both towers' outputs carry their hidden states.
+            **kwargs: Handed to both towers.
+
+        Returns:
+            [`ParaClapOutput`].
+        """
+        kwargs |= {"output_attentions": output_attentions, "output_hidden_states": output_hidden_states}
+        audio_outputs = self.get_audio_features(input_values, padding_mask, return_dict=True, **kwargs)
+        text_outputs = self.get_text_features(
+            input_ids, attention_mask, token_type_ids=token_type_ids, position_ids=position_ids, return_dict=True, **kwargs
+        )
+        audio_embeds = F.normalize(audio_outputs.pooler_output, dim=-1)
+        text_embeds = F.normalize(text_outputs.pooler_output, dim=-1)
+        logits_per_audio = self.similarity(audio_embeds, text_embeds)
+        return ParaClapOutput(
+            loss=self.loss(logits_per_audio, input_ids, attention_mask, positives) if return_loss else None,
+            logits_per_audio=logits_per_audio,
+            logits_per_text=logits_per_audio.t(),
+            audio_embeds=audio_embeds,
+            text_embeds=text_embeds,
+            audio_model_output=audio_outputs,
+            text_model_output=text_outputs,
+        )
+
+    def loss(self, logits_per_audio, input_ids=None, attention_mask=None, positives=None):
+        """The loss that `config.loss_type` names, of n utterances with a caption each."""
+        n_audio, n_text = logits_per_audio.shape
+        if n_audio != n_text:
+            raise ValueError(f"A loss needs a caption for each utterance; there are {n_audio} and {n_text} captions.")
+        if self.config.loss_type == "contrastive":
+            return contrastive_loss(logits_per_audio)
+        if positives is None:
+            positives = same_captions(input_ids, attention_mask)
+        pairwise_loss = multi_positive_loss if self.config.loss_type == "multi_positive" else sigmoid_loss
+        return pairwise_loss(logits_per_audio, positives)
+
+
+ParaClapModel.register_for_auto_class("AutoModel")

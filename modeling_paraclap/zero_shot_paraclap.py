@@ -1,0 +1,146 @@
+"""Labels and prompt templates -> one text embedding a label: the zero-shot classifier of ParaCLAP."""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+
+TEXTS_PER_BATCH = 256
+CACHED_TEXTS = 4096
+
+# Every label with the phrases that stand for it.
+Labels = tuple[tuple[str, tuple[str, ...]], ...]
+
+
+def parse_labels(candidate_labels: Any) -> Labels:
+    """Labels in any form that users write them.
+
+    Args:
+        candidate_labels (list of `str`, `str` or `dict`): Labels; or one string with commas between them; or a dict
+            from each label to the phrase, or the list of phrases, that take its place in the template.
+
+    Returns:
+        Pairs of label and phrases; a label without phrases of its own is its own phrase.
+
+    Raises:
+        ValueError: If there are no labels, or one is empty or there twice.
+        TypeError: If a label or phrase is not a string.
+    """
+    if isinstance(candidate_labels, str):
+        pairs = [(label.strip(), label.strip()) for label in candidate_labels.split(",") if label.strip()]
+    elif isinstance(candidate_labels, Mapping):
+        pairs = list(candidate_labels.items())
+    elif isinstance(candidate_labels, Iterable):
+        pairs = [(label, label) for label in candidate_labels]
+    else:
+        raise TypeError(
+            f"candidate_labels is {candidate_labels!r}; expected a list of labels, a string with commas between them, "
+            "or a dict from each label to its phrases."
+        )
+    labels = []
+    for label, phrases in pairs:
+        phrases = (phrases,) if isinstance(phrases, str) or not isinstance(phrases, Iterable) else tuple(phrases)
+        for text in (label, *phrases):
+            if not isinstance(text, str):
+                raise TypeError(f"{text!r} of the label {label!r} is a {type(text).__name__}; labels are strings.")
+            if not text.strip():
+                raise ValueError(f"The label {label!r} is, or has, an empty text. Take it out.")
+        if not phrases:
+            raise ValueError(f"The label {label!r} has no phrases. Give it one, or pass the labels as a list.")
+        labels.append((str(label), tuple(map(str, phrases))))
+    if not labels:
+        raise ValueError('There are no candidate_labels. Pass at least one, for example ["angry", "happy"].')
+    names = [label for label, _ in labels]
+    twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+    if twice:
+        raise ValueError(f"These candidate_labels are there more than once: {', '.join(twice)}. Take one of them out.")
+    return tuple(labels)
+
+
+def parse_templates(hypothesis_template: Any) -> tuple[str, ...]:
+    """One template or several, each with a `{}` for the label.
+
+    Raises:
+        ValueError: If there is none, or one has no `{}`.
+        TypeError: If one is not a string.
+    """
+    templates = (hypothesis_template,) if isinstance(hypothesis_template, str) else hypothesis_template
+    if not isinstance(templates, (list, tuple)) or not all(isinstance(template, str) for template in templates):
+        raise TypeError(f"hypothesis_template is {hypothesis_template!r}; expected a string or a list of strings.")
+    if not templates:
+        raise ValueError('The list of hypothesis templates is empty. Pass at least one, such as "speaker is {}.".')
+    for template in templates:
+        if "{}" not in template:
+            raise ValueError(
+                f"The hypothesis_template {template!r} has no {{}}, so all labels would be the same text. Put {{}} "
+                'where the label goes; if the labels are whole sentences, pass "{}".'
+            )
+    return tuple(templates)
+
+
+def prompts_of(labels: Labels, templates: tuple[str, ...]) -> list[list[str]]:
+    """All texts of each label: every phrase in every template."""
+    return [[template.replace("{}", phrase) for phrase in phrases for template in templates] for _, phrases in labels]
+
+
+class TextEmbeddings:
+    """Embeddings of texts, kept from call to call: the least recently used go first.
+
+    Args:
+        capacity (`int`): How many are kept. A call with more texts than this keeps its own until the next.
+    """
+
+    def __init__(self, capacity: int = CACHED_TEXTS):
+        self.capacity = capacity
+        self._cache = OrderedDict()
+
+    def __len__(self):
+        """How many texts are kept."""
+        return len(self._cache)
+
+    @torch.no_grad()
+    def of_labels(self, model: Any, tokenizer: Any, prompts: list[list[str]]) -> torch.Tensor:
+        """The embedding of each label: the average of its texts' embeddings, brought back to unit length.
+
+        Args:
+            model (`ParaClapModel`): In evaluation mode.
+            tokenizer (`PreTrainedTokenizerBase`): Its tokenizer.
+            prompts (list of lists of `str`): The texts of each label.
+
+        Returns:
+            float32 tensor of shape (labels, projection_dim) on the model's device.
+
+        Raises:
+            ValueError: If a text is longer than the text encoder can take.
+        """
+        # The same text means another vector on another device, in another precision, or after a step of training.
+        version = sum(0 if parameter.is_inference() else parameter._version for parameter in model.parameters())
+        state = (id(model), model.device, model.dtype, version)
+        texts = list(dict.fromkeys(text for group in prompts for text in group))
+        missing = [text for text in texts if (state, text) not in self._cache]
+        for start in range(0, len(missing), TEXTS_PER_BATCH):
+            batch = missing[start : start + TEXTS_PER_BATCH]
+            for text, embedding in zip(batch, _embed(model, tokenizer, batch), strict=True):
+                self._cache[state, text] = embedding
+        for text in texts:
+            self._cache.move_to_end((state, text))
+        while len(self._cache) > max(self.capacity, len(texts)):
+            self._cache.popitem(last=False)
+        means = [torch.stack([self._cache[state, text] for text in group]).mean(0) for group in prompts]
+        return F.normalize(torch.stack(means), dim=-1)
+
+
+def _embed(model: Any, tokenizer: Any, texts: list[str]) -> torch.Tensor:
+    """Unit-length embeddings (texts, projection_dim) in float32."""
+    inputs = tokenizer(texts, padding=True, return_tensors="pt")
+    longest = min(tokenizer.model_max_length, getattr(model.config.text_config, "max_position_embeddings", 2**31))
+    if inputs["input_ids"].shape[1] > longest:
+        text = texts[int(inputs["attention_mask"].sum(1).argmax())]
+        raise ValueError(
+            f"The text {text[:60]!r}... has {inputs['input_ids'].shape[1]} tokens; the text encoder takes {longest}. "
+            "Shorten the label or the template."
+        )
+    features = model.get_text_features(**inputs.to(model.device), return_dict=True).pooler_output
+    return F.normalize(features.float(), dim=-1)

@@ -1,0 +1,255 @@
+"""The audio loader: every container, every kind of broken file, and memory that does not grow with the recording."""
+
+import io
+import stat
+import struct
+import sys
+import tracemalloc
+
+import numpy as np
+import pytest
+import soundfile
+from torchaudio.functional import resample as torchaudio_resample
+
+from modeling_paraclap.audio_paraclap import (
+    AudioError,
+    load_audio,
+    read_audio,
+    resample,
+    resample_blocks,
+    stream_audio,
+    to_mono,
+)
+
+
+def tone(seconds=1.0, rate=16000, frequency=220.0):
+    """A tone with a little noise; float32 (samples,)."""
+    time = np.arange(int(seconds * rate)) / rate
+    noise = np.random.default_rng(0).normal(size=len(time))
+    return (0.3 * np.sin(2 * np.pi * frequency * time) + 0.01 * noise).astype(np.float32)
+
+
+def encoded(waveform, rate=16000, container="WAV", subtype=None):
+    """The bytes of a file."""
+    buffer = io.BytesIO()
+    soundfile.write(buffer, waveform, rate, format=container, subtype=subtype)
+    return buffer.getvalue()
+
+
+def correlation(a, b):
+    """Of two waveforms, over what they have in common."""
+    n = min(len(a), len(b))
+    return np.corrcoef(a[:n], b[:n])[0, 1]
+
+
+CONTAINERS = [
+    ("WAV", "PCM_16"),
+    ("WAV", "FLOAT"),
+    ("FLAC", "PCM_16"),
+    ("OGG", "VORBIS"),
+    ("OGG", "OPUS"),
+    ("MP3", "MPEG_LAYER_III"),
+    ("AIFF", "PCM_16"),
+    ("RF64", "PCM_16"),
+]
+
+
+@pytest.mark.parametrize(("container", "subtype"), CONTAINERS)
+def test_every_container_is_read_by_its_content(container, subtype, tmp_path):
+    waveform = tone()
+    file = tmp_path / "speech.raw"  # an extension that says nothing
+    file.write_bytes(encoded(waveform, container=container, subtype=subtype))
+    for source in (file, str(file), file.read_bytes(), file.open("rb")):
+        samples, rate = read_audio(source)
+        assert rate == 16000 and samples.dtype == np.float32 and samples.ndim == 1
+        assert abs(len(samples) - len(waveform)) < 1200  # lossy codecs pad to whole frames
+        assert correlation(samples, waveform) > 0.99
+
+
+def test_file_objects_are_read_from_their_start_and_stay_open(tmp_path):
+    file = io.BytesIO(encoded(tone()))
+    file.seek(0, io.SEEK_END)
+    assert len(load_audio(file)) == len(load_audio(file)) == 16000
+    assert not file.closed
+
+    class Pipe(io.RawIOBase):
+        """Cannot seek, as a socket cannot."""
+
+        def __init__(self, content):
+            self.content = io.BytesIO(content)
+
+        def read(self, size=-1):
+            return self.content.read(size)
+
+    assert len(load_audio(Pipe(encoded(tone())))) == 16000
+    text = tmp_path / "a.txt"
+    text.write_text("hello")
+    with text.open() as opened, pytest.raises(TypeError, match="gives text.*binary mode"):
+        load_audio(opened)
+    with pytest.raises(TypeError, match="The int cannot be read"):
+        load_audio(3)
+
+
+def test_stereo_keeps_its_channels_in_read_audio_and_is_averaged_in_load_audio():
+    left, right = tone(frequency=200), tone(frequency=300)
+    content = encoded(np.stack([left, right], 1), subtype="FLOAT")
+    samples, _ = read_audio(content)
+    np.testing.assert_allclose(samples, np.stack([left, right], 1))
+    np.testing.assert_allclose(load_audio(content), (left + right) / 2, atol=1e-7)
+    assert to_mono(samples[:, :1]).shape == (16000,)
+    with pytest.raises(ValueError, match=r"shape \(samples,\)"):
+        to_mono(np.zeros((2, 3, 4)))
+
+
+@pytest.mark.parametrize("rate", [8000, 11025, 22050, 44100, 48000])
+def test_load_audio_resamples_like_torchaudio_in_one_piece(rate, monkeypatch):
+    import torch
+
+    waveform = tone(2.3, rate)
+    monkeypatch.setattr("modeling_paraclap.audio_paraclap.BLOCK_LENGTH_S", 0.31)
+    loaded = load_audio(encoded(waveform, rate, subtype="FLOAT"))
+    expected = torchaudio_resample(torch.from_numpy(waveform), rate, 16000).numpy()
+    assert loaded.shape == expected.shape
+    np.testing.assert_allclose(loaded, expected, atol=2e-6)
+
+
+@pytest.mark.parametrize("sizes", [[1] * 50, [7, 5000, 1, 1, 9000], [3]])
+def test_blocks_of_any_size_resample_to_the_same(sizes):
+    waveform = tone(rate=sum(sizes))[: sum(sizes)]
+    blocks = np.split(waveform, np.cumsum(sizes)[:-1])
+    joined = np.concatenate(list(resample_blocks(blocks, 44100, 16000)))
+    np.testing.assert_allclose(joined, resample(waveform, 44100, 16000), atol=2e-6)
+
+
+def test_one_sample_is_audio():
+    assert load_audio(encoded(np.float32([0.5]), subtype="FLOAT")).tolist() == [0.5]
+
+
+@pytest.mark.parametrize(("container", "subtype"), [pair for pair in CONTAINERS if pair[0] != "RF64"])
+@pytest.mark.parametrize("kept", [0.5, 0.9])
+def test_cut_files_are_errors(container, subtype, kept, tmp_path):
+    content = encoded(tone(3), container=container, subtype=subtype)
+    file = tmp_path / "cut.wav"
+    file.write_bytes(content[: int(len(content) * kept)])
+    with pytest.raises(AudioError, match=r"cut\.wav.*truncated"):
+        read_audio(file)
+
+
+def test_cut_rf64_is_an_error():
+    content = encoded(tone(3), container="RF64")
+    with pytest.raises(AudioError, match="truncated.*96000 bytes"):
+        read_audio(content[:-100])
+
+
+def test_damaged_flac_is_an_error():
+    content = bytearray(encoded(tone(3), container="FLAC"))
+    content[len(content) // 2 :] = bytes(len(content) - len(content) // 2)
+    with pytest.raises(AudioError, match="truncated or damaged"):
+        read_audio(bytes(content))
+
+
+@pytest.mark.parametrize("size", [b"\xff" * 4, b"\0" * 4, b"\x00\x00\x00\x80"])
+def test_streamed_wav_of_unknown_length_is_read_whole(size):
+    content = bytearray(encoded(tone()))
+    content[4:8] = content[40:44] = size
+    if size == b"\x00\x00\x00\x80":
+        content[4:8] = b"\x24\x00\x00\x80"  # as arecord does
+    assert len(read_audio(bytes(content))[0]) == 16000
+
+
+def test_streamed_flac_of_unknown_length_is_read_whole():
+    content = bytearray(encoded(tone(), container="FLAC"))
+    content[21] &= 0xF0  # the 36 bits of STREAMINFO that hold the number of samples
+    content[22:26] = bytes(4)
+    assert len(read_audio(bytes(content))[0]) == 16000
+
+
+def test_wav_with_chunks_around_its_samples_and_an_mp3_with_a_tag():
+    content = encoded(tone())
+    extra = b"LIST" + struct.pack("<I", 5) + b"hello\0"
+    assert len(read_audio(content[:36] + extra + content[36:] + extra)[0]) == 16000
+    tag = b"ID3\x04\0\0" + bytes([0, 0, 4, 0]) + bytes(512)
+    assert len(read_audio(tag + encoded(tone(), container="MP3"))[0]) == 16000
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", r"is empty \(0 bytes\)"),
+        (b"R", "is not audio that libsndfile can read"),
+        (b"\xff", "is not audio that libsndfile can read"),
+        (b"A transcript, not a recording.\n" * 50, "is not audio that libsndfile can read.*text or a web page"),
+        (b"RIFF\x24\0\0\0WAVE", "libsndfile"),
+        (encoded(tone())[:44], "truncated: its header promises 32000 bytes of samples, but there are 0"),
+        (encoded(np.zeros(0, np.float32)), "valid WAV file, but holds no samples"),
+        (encoded(np.float32([0, np.nan, 0]), subtype="FLOAT"), "NaN or infinite"),
+        (encoded(np.float32([0, np.inf, 0]), subtype="FLOAT"), "NaN or infinite"),
+    ],
+)
+def test_what_is_no_audio_says_so(content, message, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))  # no ffmpeg
+    file = tmp_path / "speech.wav"
+    file.write_bytes(content)
+    with pytest.raises(AudioError, match=rf"speech\.wav.*{message}"):
+        read_audio(file)
+
+
+def test_missing_files_folders_and_impossible_names(tmp_path):
+    with pytest.raises(AudioError, match=r"nowhere\.wav' does not exist\. Check the path"):
+        load_audio(tmp_path / "nowhere.wav")
+    with pytest.raises(AudioError, match="is a folder"):
+        load_audio(tmp_path)
+    with pytest.raises(AudioError, match="cannot be opened"):
+        load_audio("a\0b.wav")
+
+
+def test_ffmpeg_reads_what_libsndfile_cannot_if_there_is_one(tmp_path, monkeypatch):
+    # Stands in for the program, which the test machine has not: checks its input, gives a WAV.
+    (tmp_path / "decoded.wav").write_bytes(encoded(tone(rate=8000), 8000))
+    program = tmp_path / "ffmpeg"
+    program.write_text(
+        f"#!{sys.executable}\n"
+        "import shutil, sys\n"
+        "source, target = (a[len('file:'):] for a in sys.argv if a.startswith('file:'))\n"
+        "if open(source, 'rb').read() != b'some m4a': sys.exit('Invalid data found')\n"
+        f"shutil.copy({str(tmp_path / 'decoded.wav')!r}, target)\n"
+    )
+    program.chmod(program.stat().st_mode | stat.S_IEXEC)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / "a.m4a").write_bytes(b"some m4a")
+    assert len(load_audio(tmp_path / "a.m4a")) == len(load_audio(b"some m4a")) == 16000
+    with pytest.raises(AudioError, match=r"libsndfile or ffmpeg can read: Invalid data found"):
+        load_audio(b"something else")
+
+
+def test_missing_decoder_and_resampler_say_what_to_install(monkeypatch):
+    content = encoded(tone(rate=8000), 8000)
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "torchaudio.functional", None)
+        with pytest.raises(ImportError, match=r"8000 Hz and 16000 Hz are needed.*pip install torch"):
+            load_audio(content)
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "soundfile", None)
+        with pytest.raises(ImportError, match="pip install soundfile"):
+            load_audio(content)
+
+
+def test_an_hour_is_streamed_in_little_memory(tmp_path):
+    file = tmp_path / "hour.wav"
+    minute = tone(60)
+    with soundfile.SoundFile(file, "w", 16000, 1) as sound:
+        for _ in range(60):
+            sound.write(minute)
+    tracemalloc.start()
+    samples = sum(len(block) for block in stream_audio(file))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert samples == 3600 * 16000
+    assert peak < 20e6  # the hour itself is 230 MB
+
+
+def test_real_speech_of_each_corpus_loads(corpora):
+    for folder in ("EMO-DB", "RAVDESS", "LibriSpeech", "nEMO"):
+        files = (f for f in sorted((corpora / folder).rglob("*")) if f.suffix in {".wav", ".flac", ".ogg", ".opus"})
+        waveform = load_audio(next(files))
+        assert 0.3 < len(waveform) / 16000 < 40 and 0.001 < np.abs(waveform).max() <= 1.01

@@ -1,0 +1,616 @@
+"""The zero-shot pipeline: every form of audio and of labels, long audio, errors, and other models left in peace."""
+
+import copy
+import functools
+import http.server
+import io
+import json
+import os
+import subprocess
+import sys
+import threading
+import tracemalloc
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from torch.nn import functional as F
+from transformers import ClapAudioConfig, ClapConfig, ClapFeatureExtractor, ClapModel, ClapTextConfig, pipeline
+from transformers.pipelines.pt_utils import KeyDataset
+from transformers.pipelines.zero_shot_audio_classification import ZeroShotAudioClassificationPipeline
+
+from modeling_paraclap import ParaClapConfig, ParaClapModel, ParaClapZeroShotAudioClassificationPipeline
+from modeling_paraclap.audio_paraclap import AudioError
+from modeling_paraclap.release_paraclap import save_release
+from modeling_paraclap.windows_paraclap import windows_of
+from modeling_paraclap.zero_shot_paraclap import TextEmbeddings, parse_labels, parse_templates, prompts_of
+
+TASK = "zero-shot-audio-classification"
+RATE = 16000
+LABELS = ["angry", "happy", "sad"]
+
+
+def speech(seconds=0.5, rate=RATE, seed=0):
+    """A gliding tone with noise, which stands for speech."""
+    time = np.arange(int(seconds * rate)) / rate
+    noise = np.random.default_rng(seed).normal(size=len(time))
+    return (0.3 * np.sin(2 * np.pi * (150 + 40 * seed + 60 * time) * time) + 0.02 * noise).astype(np.float32)
+
+
+def file_bytes(waveform, rate=RATE, container="WAV", subtype="FLOAT"):
+    """The bytes of an audio file."""
+    buffer = io.BytesIO()
+    soundfile.write(buffer, waveform, rate, format=container, subtype=subtype)
+    return buffer.getvalue()
+
+
+def by_label(result):
+    """Scores in the order of LABELS or of the labels' names, which can be compared."""
+    return np.array([entry["score"] for entry in sorted(result, key=lambda entry: entry["label"])])
+
+
+def assert_same(result, expected, atol=1e-6):
+    """Two lists of scores, the same labels and scores."""
+    assert sorted(entry["label"] for entry in result) == sorted(entry["label"] for entry in expected)
+    np.testing.assert_allclose(by_label(result), by_label(expected), atol=atol)
+
+
+@pytest.fixture(scope="module")
+def release(tiny_release, tiny_processor, tmp_path_factory):
+    """The small model with weights large enough that clips and labels differ by more than rounding."""
+    model = ParaClapModel.from_pretrained(tiny_release)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim > 1:
+                parameter.mul_(10)
+    return save_release(model, tiny_processor, tmp_path_factory.mktemp("release"))
+
+
+@pytest.fixture(scope="module")
+def pipe(release):
+    """The pipeline as a user gets it."""
+    return pipeline(TASK, model=str(release), device="cpu")
+
+
+@pytest.fixture(scope="module")
+def expected(pipe):
+    """Scores of `speech()`, by the model itself."""
+    texts = pipe.tokenizer([f"speaker is {label}." for label in LABELS], padding=True, return_tensors="pt")
+    with torch.no_grad():
+        logits = pipe.model(**texts, input_values=torch.from_numpy(speech())[None]).logits_per_audio[0]
+    return [{"score": p, "label": label} for p, label in zip(logits.softmax(0).tolist(), LABELS, strict=True)]
+
+
+# ------------------------------------------------------------------------------------------------------------- loading
+
+
+def test_a_folder_is_enough(pipe, release):
+    assert type(pipe) is ParaClapZeroShotAudioClassificationPipeline
+    assert isinstance(pipe, ZeroShotAudioClassificationPipeline)
+    assert not (release / "preprocessor_config.json").exists()
+    assert type(pipe.feature_extractor).__name__ == "ParaClapFeatureExtractor"
+
+
+def test_scores_are_the_model_s_sorted_as_the_stock_class_does(pipe, expected):
+    result = pipe(speech(), candidate_labels=LABELS)
+    assert [set(entry) for entry in result] == [{"score", "label"}] * 3
+    assert [entry["score"] for entry in result] == sorted((entry["score"] for entry in result), reverse=True)
+    assert abs(sum(entry["score"] for entry in result) - 1) < 1e-6
+    assert np.ptp(by_label(result)) > 0.1
+    assert_same(result, expected)
+
+
+def test_the_stock_class_gives_the_same(pipe, expected):
+    stock = ZeroShotAudioClassificationPipeline(
+        model=pipe.model, tokenizer=pipe.tokenizer, feature_extractor=pipe.feature_extractor, device="cpu"
+    )
+    result = stock(speech(), candidate_labels=LABELS, hypothesis_template="speaker is {}.")
+    assert_same(pipe(speech(), candidate_labels=LABELS), result)
+
+
+def test_without_the_package_the_folder_brings_its_code(release, pipe, tmp_path):
+    np.save(tmp_path / "speech.npy", speech())
+    script = (
+        "import sys, json, numpy\n"
+        "from transformers import pipeline\n"
+        f"pipe = pipeline({TASK!r}, model=sys.argv[1], trust_remote_code=True, device='cpu')\n"
+        "print(json.dumps(pipe(numpy.load('speech.npy'), candidate_labels='angry, happy, sad')))\n"
+        "assert 'modeling_paraclap' not in sys.modules\n"
+    )
+    env = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    env |= {"HF_HOME": str(tmp_path / "hf"), "HF_MODULES_CACHE": str(tmp_path / "modules"), "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", script, str(release)], cwd=tmp_path, env=env, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    fresh = pipeline(TASK, model=str(release), device="cpu")
+    assert_same(json.loads(done.stdout.splitlines()[-1]), fresh(speech(), candidate_labels=LABELS), atol=1e-5)
+
+
+# -------------------------------------------------------------------------------------------------------------- inputs
+
+
+@pytest.fixture(scope="module")
+def decoder():
+    """What torchcodec gives: samples (channels, samples) and their rate."""
+    samples = SimpleNamespace(data=torch.from_numpy(np.stack([speech(), speech()])), sample_rate=RATE)
+    return SimpleNamespace(get_all_samples=lambda: samples)
+
+
+@pytest.mark.parametrize(
+    "audio",
+    [
+        speech(),
+        speech().astype(np.float64),
+        torch.from_numpy(speech()),
+        torch.from_numpy(speech())[None],
+        np.stack([speech(), speech()]),
+        np.stack([speech(), speech()], 1),
+        torch.from_numpy(np.stack([speech() * 2, speech() * 0])),
+        file_bytes(speech()),
+        bytearray(file_bytes(speech())),
+        io.BytesIO(file_bytes(speech())),
+        {"array": speech(), "sampling_rate": RATE},
+        {"raw": speech(), "sampling_rate": RATE},
+        {"array": speech().tolist(), "sampling_rate": float(RATE), "path": None},
+        {"bytes": file_bytes(speech()), "path": "gone.wav"},
+        {"audio": {"array": torch.from_numpy(speech()), "sampling_rate": RATE}, "emotion": "sad"},
+    ],
+)
+def test_forms_of_audio(pipe, expected, audio):
+    assert_same(pipe(audio, candidate_labels=LABELS), expected)
+
+
+def test_paths_urls_decoders_and_rows(pipe, expected, decoder, tmp_path):
+    file = tmp_path / "speech with ü.wav"
+    file.write_bytes(file_bytes(speech()))
+    with file.open("rb") as opened:
+        for audio in (file, str(file), {"path": str(file), "bytes": None}, {"audio": str(file)}, opened):
+            assert_same(pipe(audio, candidate_labels=LABELS), expected)
+    for audio in (decoder, decoder.get_all_samples(), {"audio": decoder}):
+        assert_same(pipe(audio, candidate_labels=LABELS), expected)
+
+
+def test_urls(pipe, expected, tmp_path):
+    (tmp_path / "speech.wav").write_bytes(file_bytes(speech()))
+    (tmp_path / "page.html").write_text("<html>Not found, kindly</html>" * 10)
+    handler = functools.partial(QuietHandler, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        assert_same(pipe(f"{address}/speech.wav", candidate_labels=LABELS), expected)
+        with pytest.raises(AudioError, match=r"nowhere\.wav cannot be downloaded.*404"):
+            pipe(f"{address}/nowhere.wav", candidate_labels=LABELS)
+        with pytest.raises(AudioError, match=r"page\.html.*not audio"):
+            pipe(f"{address}/page.html", candidate_labels=LABELS)
+        server.shutdown()
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    """Serves a folder and logs nothing."""
+
+    def log_message(self, *args):
+        """Nothing."""
+
+
+@pytest.mark.parametrize(
+    ("container", "subtype", "tolerance"),
+    [
+        ("WAV", "PCM_16", 1e-3),
+        ("FLAC", "PCM_16", 1e-3),
+        ("OGG", "VORBIS", 0.1),
+        ("OGG", "OPUS", 0.1),
+        ("MP3", "MPEG_LAYER_III", 0.1),
+    ],
+)
+def test_codecs_need_no_ffmpeg(pipe, expected, container, subtype, tolerance, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    audio = file_bytes(speech(), container=container, subtype=subtype)
+    assert_same(pipe(audio, candidate_labels=LABELS), expected, atol=tolerance)
+
+
+@pytest.mark.parametrize("rate", [8000, 22050, 44100, 48000])
+def test_any_sampling_rate(pipe, rate):
+    waveform = speech(0.5, rate)
+    results = [
+        pipe(file_bytes(waveform, rate), candidate_labels=LABELS),
+        pipe({"array": waveform, "sampling_rate": rate}, candidate_labels=LABELS),
+        pipe(waveform, candidate_labels=LABELS, sampling_rate=rate),
+        pipe(np.stack([waveform] * 2), candidate_labels=LABELS, sampling_rate=np.int64(rate)),
+    ]
+    for result in results[1:]:
+        assert_same(result, results[0])
+    # A rate that is passed is for bare arrays; files know their own.
+    assert_same(pipe(file_bytes(waveform, rate), candidate_labels=LABELS, sampling_rate=16001), results[0])
+
+
+def test_integer_samples_are_scaled(pipe, expected):
+    for dtype, scale in ((np.int16, 2**15), (np.int32, 2**31)):
+        assert_same(pipe((speech() * scale).astype(dtype), candidate_labels=LABELS), expected, atol=1e-3)
+    assert_same(pipe((speech() * 128 + 128).astype(np.uint8), candidate_labels=LABELS), expected, atol=0.1)
+
+
+CLIPS = [speech(seconds, seed=i) for i, seconds in enumerate((0.3, 0.55, 0.1, 0.41, 0.8))]
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 8])
+def test_batches_of_different_lengths_score_as_each_alone(pipe, batch_size):
+    alone = [pipe(clip, candidate_labels=LABELS) for clip in CLIPS]
+    for result, single in zip(pipe(CLIPS, candidate_labels=LABELS, batch_size=batch_size), alone, strict=True):
+        assert_same(result, single, atol=1e-5)
+
+
+@pytest.mark.parametrize("front_end", ["layer", "group"])
+def test_batches_for_both_kinds_of_encoder_and_normalised_input(tiny_config, tiny_processor, front_end):
+    config = tiny_config()
+    config.audio_config.feat_extract_norm = front_end
+    torch.manual_seed(0)
+    extractor = type(tiny_processor.feature_extractor)(do_normalize=True)
+    pipe = pipeline(
+        TASK, model=ParaClapModel(config), tokenizer=tiny_processor.tokenizer, feature_extractor=extractor, device="cpu"
+    )
+    alone = [pipe(clip, candidate_labels=LABELS) for clip in CLIPS]
+    for result, single in zip(pipe(CLIPS, candidate_labels=LABELS, batch_size=5), alone, strict=True):
+        assert_same(result, single, atol=1e-5)
+
+
+def test_many_audios_in_every_container(pipe, decoder):
+    import datasets
+
+    alone = [pipe(clip, candidate_labels=LABELS) for clip in CLIPS]
+    contents = [{"bytes": file_bytes(clip), "path": None} for clip in CLIPS]
+    dataset = datasets.Dataset.from_dict({"audio": contents}).cast_column("audio", datasets.Audio(decode=False))
+    sources = {
+        "list": list(CLIPS),
+        "tuple": tuple(CLIPS),
+        "generator": (clip for clip in CLIPS),
+        "iterator": iter(CLIPS),
+        "map": map(torch.from_numpy, CLIPS),
+        "KeyDataset": KeyDataset(dataset, "audio"),
+        "dataset": dataset,
+        "column": dataset["audio"],
+        "streaming": dataset.to_iterable_dataset(),
+    }
+    for name, source in sources.items():
+        results = pipe(source, candidate_labels=LABELS, batch_size=2)
+        assert isinstance(results, list) == (name in ("list", "tuple")), name
+        results = list(results)
+        assert len(results) == len(CLIPS), name
+        for result, single in zip(results, alone, strict=True):
+            assert_same(result, single, atol=1e-5)
+    assert pipe([], candidate_labels=LABELS) == []
+    assert len(pipe(CLIPS[:3], candidate_labels=LABELS, num_workers=1)) == 3
+
+
+# -------------------------------------------------------------------------------------------------------------- labels
+
+
+def test_labels_as_a_string_a_dict_a_generator_or_of_the_constructor(pipe, expected, release):
+    for labels in (" angry,happy , sad,", (label for label in LABELS), {label: label for label in LABELS}):
+        assert_same(pipe(speech(), candidate_labels=labels), expected)
+    assert_same(pipe(speech(), candidate_labels=np.array(LABELS)), expected)
+    own = pipeline(TASK, model=str(release), device="cpu", candidate_labels=LABELS, hypothesis_template="a {}")
+    assert_same(own(speech()), own(speech(), candidate_labels=[*LABELS]))
+    assert [entry["label"] for entry in own(speech(), candidate_labels="calm")] == ["calm"]
+
+
+def test_template_from_the_config_or_the_call(pipe, tiny_config, tiny_processor):
+    own = pipe(speech(), candidate_labels=LABELS, hypothesis_template="a {} voice")
+    assert not np.allclose(by_label(own), by_label(pipe(speech(), candidate_labels=LABELS)), atol=1e-4)
+    whole = [f"a {label} voice" for label in LABELS]
+    np.testing.assert_allclose(
+        by_label(pipe(speech(), candidate_labels=whole, hypothesis_template="{}")), by_label(own), atol=1e-6
+    )
+    torch.manual_seed(0)
+    model = ParaClapModel(tiny_config(hypothesis_template="a {} voice"))
+    configured = pipeline(
+        TASK,
+        model=model,
+        tokenizer=tiny_processor.tokenizer,
+        feature_extractor=tiny_processor.feature_extractor,
+        device="cpu",
+    )
+    assert_same(
+        configured(speech(), candidate_labels=LABELS),
+        configured(speech(), candidate_labels=LABELS, hypothesis_template="a {} voice"),
+    )
+
+
+def test_prompt_ensembling_averages_normalised_embeddings(pipe):
+    labels = {"anger": ["angry", "furious"], "joy": "happy"}
+    templates = ["speaker is {}.", "a {} voice"]
+    result = pipe(speech(), candidate_labels=labels, hypothesis_template=templates)
+    with torch.no_grad():
+        columns = []
+        for phrases in (["angry", "furious"], ["happy"]):
+            texts = [template.format(phrase) for phrase in phrases for template in templates]
+            inputs = pipe.tokenizer(texts, padding=True, return_tensors="pt")
+            embeds = F.normalize(pipe.model.get_text_features(**inputs).pooler_output, dim=-1)
+            columns.append(F.normalize(embeds.mean(0), dim=-1))
+        audio = pipe.model.get_audio_features(torch.from_numpy(speech())[None]).pooler_output
+        logits = pipe.model.logit_scale.exp() * F.normalize(audio, dim=-1) @ torch.stack(columns).t()
+    np.testing.assert_allclose(by_label(result), logits[0].softmax(0).numpy(), atol=1e-5)
+
+
+def test_a_thousand_labels_and_labels_of_any_script(pipe):
+    labels = [f"{word} {i}" for i in range(250) for word in ("fröhlich", "żółty", "中文", "angry")]
+    result = pipe(speech(), candidate_labels=labels)
+    assert len(result) == 1000 and {entry["label"] for entry in result} == set(labels)
+    assert abs(sum(entry["score"] for entry in result) - 1) < 1e-4
+
+
+def test_top_k_sigmoid_and_embeddings(pipe, expected):
+    best = pipe(speech(), candidate_labels=LABELS, top_k=1)
+    assert best == pipe(speech(), candidate_labels=LABELS)[:1]
+    assert len(pipe(speech(), candidate_labels=LABELS, top_k=9)) == 3
+    sigmoid = pipe(speech(), candidate_labels=LABELS, function_to_apply="sigmoid")
+    logits = np.log(by_label(expected))  # up to a constant
+    found = by_label(sigmoid)
+    shift = np.log(found / (1 - found)) - logits
+    np.testing.assert_allclose(shift, shift[0], atol=1e-3)
+    result = pipe(speech(), candidate_labels=LABELS, return_embeddings=True)
+    assert set(result) == {"scores", "embedding"}
+    assert_same(result["scores"], expected)
+    assert result["embedding"].shape == (24,) and result["embedding"].dtype == np.float32
+    assert abs(np.linalg.norm(result["embedding"]) - 1) < 1e-5
+    batch = pipe(CLIPS, candidate_labels=LABELS, return_embeddings=True, batch_size=3)
+    single = pipe(CLIPS[4], candidate_labels=LABELS, return_embeddings=True)
+    np.testing.assert_allclose(batch[4]["embedding"], single["embedding"], atol=1e-5)
+
+
+def test_texts_are_encoded_once(pipe, monkeypatch):
+    calls = []
+    encode = pipe.model.get_text_features
+
+    def counting(**inputs):
+        calls.append(len(inputs["input_ids"]))
+        return encode(**inputs)
+
+    monkeypatch.setattr(pipe.model, "get_text_features", counting)
+    monkeypatch.setattr(pipe, "text_embeddings", TextEmbeddings())
+    pipe(CLIPS, candidate_labels=LABELS, batch_size=2)
+    assert calls == [3]
+    pipe(CLIPS[0], candidate_labels=["happy", "calm"])
+    assert calls == [3, 1]
+    # A change of the weights, or of their precision, is another model.
+    before = pipe.model.text_projection.linear1.weight.detach().clone()
+    with torch.no_grad():
+        pipe.model.text_projection.linear1.weight.mul_(2)
+    changed = pipe(CLIPS[0], candidate_labels=LABELS)
+    assert calls == [3, 1, 3]
+    with torch.no_grad():
+        pipe.model.text_projection.linear1.weight.copy_(before)
+    assert not np.allclose(by_label(changed), by_label(pipe(CLIPS[0], candidate_labels=LABELS)), atol=1e-4)
+
+
+def test_the_cache_is_bounded_and_forgets_the_oldest(pipe):
+    cache = TextEmbeddings(capacity=3)
+    for texts in (["a", "b"], ["c"], ["a"], ["d"]):
+        cache.of_labels(pipe.model, pipe.tokenizer, [[text] for text in texts])
+    assert [text for _, text in cache._cache] == ["c", "a", "d"]
+    many = cache.of_labels(pipe.model, pipe.tokenizer, [[str(i)] for i in range(10)])
+    assert many.shape == (10, 24) and len(cache) == 10
+    cache.of_labels(pipe.model, pipe.tokenizer, [["a"]])
+    assert len(cache) == 3
+
+
+def test_bf16_model_and_model_in_training_mode(release, expected):
+    low = pipeline(TASK, model=str(release), device="cpu", dtype=torch.bfloat16)
+    full = pipeline(TASK, model=str(release), device="cpu")
+    assert low.model.dtype == torch.bfloat16
+    results = [[p(clip, candidate_labels=LABELS) for clip in CLIPS] for p in (low, full)]
+    for a, b in zip(*results, strict=True):
+        assert_same(a, b, atol=0.02)
+    full.model.train()
+    assert_same(full(CLIPS[0], candidate_labels=LABELS), results[1][0])
+
+
+# ---------------------------------------------------------------------------------------------------------- long audio
+
+
+@pytest.mark.parametrize(
+    ("total", "length", "stride", "starts"),
+    [
+        (10, 4, 4, [0, 4, 6]),
+        (8, 4, 4, [0, 4]),
+        (9, 4, 4, [0, 4]),  # a rest of one sample is dropped, as `least` is 2
+        (10, 4, 2, [0, 2, 4, 6]),
+        (11, 4, 3, [0, 3, 6]),
+        (12, 4, 3, [0, 3, 6, 8]),
+        (3, 4, 4, [0]),
+        (4, 4, 1, [0]),
+        (0, 4, 4, [0]),
+    ],
+)
+@pytest.mark.parametrize("block", [1, 3, 100])
+def test_windows_cover_the_audio_whatever_the_blocks(total, length, stride, starts, block):
+    samples = np.arange(total, dtype=np.float32)
+    blocks = (samples[i : i + block] for i in range(0, total, block))
+    windows = list(windows_of(blocks, length, stride, least=2))
+    assert [start for start, _ in windows] == starts
+    for start, window in windows:
+        np.testing.assert_array_equal(window, samples[start : start + length])
+
+
+@pytest.mark.parametrize("batch_size", [None, 1, 4])
+def test_long_audio_gives_scores_over_time(pipe, batch_size, tmp_path):
+    waveform = np.concatenate([speech(1, seed=1), speech(1.5, seed=2)])
+    soundfile.write(tmp_path / "long.flac", waveform, RATE, subtype="PCM_24")
+    arguments = dict(candidate_labels=LABELS, window_length_s=0.5, stride_length_s=0.25, batch_size=batch_size)
+    results = [pipe(waveform, **arguments), pipe([tmp_path / "long.flac"], **arguments)[0]]
+    for result in results:
+        assert set(result) == {"scores", "windows"}
+        assert [window["start"] for window in result["windows"]] == [0.25 * i for i in range(9)]
+        for window in result["windows"]:
+            assert window["end"] == window["start"] + 0.5
+            first, last = round(window["start"] * RATE), round(window["end"] * RATE)
+            assert_same(window["scores"], pipe(waveform[first:last], candidate_labels=LABELS), atol=1e-4)
+        mean = np.mean([by_label(window["scores"]) for window in result["windows"]], 0)
+        np.testing.assert_allclose(by_label(result["scores"]), mean, atol=1e-6)
+
+
+def test_long_audio_options(pipe):
+    waveform = speech(1.2)
+    result = pipe(waveform, candidate_labels=LABELS, window_length_s=0.5, top_k=1, return_embeddings=True, batch_size=2)
+    assert [(window["start"], window["end"]) for window in result["windows"]] == [(0, 0.5), (0.5, 1.0), (0.7, 1.2)]
+    assert [len(window["scores"]) for window in result["windows"]] == [1, 1, 1] and len(result["scores"]) == 1
+    assert result["windows"][0]["embedding"].shape == result["embedding"].shape == (24,)
+    assert abs(np.linalg.norm(result["embedding"]) - 1) < 1e-5
+    short = pipe(waveform[:4000], candidate_labels=LABELS, window_length_s=5)
+    assert [(window["start"], window["end"]) for window in short["windows"]] == [(0, 0.25)]
+    assert_same(short["scores"], pipe(waveform[:4000], candidate_labels=LABELS))
+
+
+def test_windows_of_digital_silence_are_left_out(pipe):
+    waveform = np.concatenate([speech(0.5), np.zeros(RATE, np.float32), speech(0.5)])
+    result = pipe(waveform, candidate_labels=LABELS, window_length_s=0.5)
+    assert [window["start"] for window in result["windows"]] == [0, 1.5]
+
+
+def test_an_hour_in_bounded_memory(pipe, tmp_path):
+    minute = speech(60)
+    with soundfile.SoundFile(tmp_path / "hour.wav", "w", RATE, 1) as sound:
+        for _ in range(60):
+            sound.write(minute)
+    tracemalloc.start()
+    result = pipe(tmp_path / "hour.wav", candidate_labels=LABELS, window_length_s=20, batch_size=2)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(result["windows"]) == 180 and result["windows"][-1]["end"] == 3600
+    assert peak < 40e6  # the hour itself is 230 MB
+
+
+# -------------------------------------------------------------------------------------------------------------- errors
+
+
+@pytest.mark.parametrize(
+    ("audio", "message"),
+    [
+        (np.zeros(0, np.float32), "is empty"),
+        (np.zeros((2, 0), np.float32), "is empty"),
+        (np.float32([0.1]), "too short: 1 samples at 16000 Hz.*The audio encoder needs"),
+        (speech()[:200], r"too short: 200 samples at 16000 Hz \(0\.0125 s\)"),
+        (np.full(8000, np.nan, np.float32), "NaN or infinite"),
+        (np.where(np.arange(8000) == 7000, np.inf, 0.1), "NaN or infinite"),
+        (np.zeros(8000, np.float32), "is silent.*leave it out"),
+        (np.stack([speech(), -speech()]), "is silent.*cancel each other"),
+        (speech() * 32768, "divide by 32768"),
+        (np.arange(8000), "have the type int64"),
+        (np.array(["a"] * 8000), "have the type"),
+        (np.zeros((4, 5, 6)), r"has the shape \(4, 5, 6\)"),
+        (np.zeros((40, 8000)), "40 channels.*list of waveforms"),
+        (np.zeros((4, 4)), "which axis is time"),
+        ({"array": speech()}, "has 'array' but no \"sampling_rate\""),
+        ({"array": speech(), "sampling_rate": 16}, "sampling rate is 16; expected a whole number of Hz"),
+        ({"array": speech(), "sampling_rate": "16000"}, "sampling rate is '16000'"),
+        ({"samples": speech()}, r"the keys \['samples'\], and no audio"),
+        ({"bytes": None, "path": None}, "no audio under any"),
+        ("nowhere.wav", "nowhere.wav' does not exist"),
+        (file_bytes(speech())[:5000], "is truncated"),
+        (b"not audio at all", "not audio"),
+        (file_bytes(np.zeros(8000, np.float32)), "is silent"),
+    ],
+)
+@pytest.mark.parametrize("window_length_s", [None, 0.2])
+def test_audio_that_cannot_be_used_says_why(pipe, audio, message, window_length_s, monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(AudioError, match=message):
+        pipe(audio, candidate_labels=LABELS, window_length_s=window_length_s)
+
+
+@pytest.mark.parametrize("audio", [None, 3, 0.5, [0.1, 0.2], (speech(), RATE)])
+def test_what_is_no_audio_is_a_type_error(pipe, audio):
+    with pytest.raises(TypeError, match="is no audio. Pass a path"):
+        pipe(audio, candidate_labels=LABELS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({}, ValueError, "There are no candidate_labels"),
+        ({"candidate_labels": []}, ValueError, "There are no candidate_labels"),
+        ({"candidate_labels": " , "}, ValueError, "There are no candidate_labels"),
+        ({"candidate_labels": {}}, ValueError, "There are no candidate_labels"),
+        ({"candidate_labels": None}, TypeError, "candidate_labels is None; expected a list"),
+        ({"candidate_labels": ["angry", "sad", "angry"]}, ValueError, "more than once: angry"),
+        ({"candidate_labels": ["angry", ""]}, ValueError, "empty text"),
+        ({"candidate_labels": ["angry", 3]}, TypeError, "labels are strings"),
+        ({"candidate_labels": {"angry": []}}, ValueError, "'angry' has no phrases"),
+        ({"candidate_labels": {"angry": 3}}, TypeError, "3 of the label 'angry' is a int"),
+        ({"candidate_labels": ["angry " * 999]}, ValueError, r"has 1\d+ tokens; the text encoder takes \d+\. Shorten"),
+        ({"hypothesis_template": "speaker is angry."}, ValueError, "has no {}.*all labels would be the same"),
+        ({"hypothesis_template": ["{}", "angry"]}, ValueError, "'angry' has no {}"),
+        ({"hypothesis_template": []}, ValueError, "is empty"),
+        ({"hypothesis_template": 3}, TypeError, "expected a string or a list"),
+        ({"candidate_label": "angry"}, TypeError, "no argument 'candidate_label'. Did you mean candidate_labels?"),
+        ({"chunk": 3}, TypeError, "no argument 'chunk'. It takes candidate_labels"),
+        ({"top_k": 0}, ValueError, "top_k is 0; expected a whole number"),
+        ({"top_k": 1.5}, ValueError, "top_k is 1.5"),
+        ({"top_k": True}, ValueError, "top_k is True"),
+        ({"function_to_apply": "none"}, ValueError, 'expected "softmax" or "sigmoid"'),
+        ({"window_length_s": -1}, ValueError, "window_length_s is -1; expected a number of seconds"),
+        ({"window_length_s": 0.001}, ValueError, "window_length_s is 0.001; the audio encoder needs"),
+        ({"window_length_s": 1, "stride_length_s": 2}, ValueError, "would be skipped"),
+        ({"stride_length_s": 2}, ValueError, "without a window"),
+        ({"sampling_rate": 44.1}, ValueError, "sampling rate is 44.1"),
+    ],
+)
+def test_wrong_arguments_say_what_is_right(pipe, arguments, error, message):
+    if arguments and "candidate_labels" not in arguments:
+        arguments = {"candidate_labels": LABELS} | arguments
+    with pytest.raises(error, match=message):
+        pipe(speech(), **arguments)
+
+
+def test_unknown_arguments_of_the_constructor(release):
+    with pytest.raises(TypeError, match="no argument 'templates'"):
+        pipeline(TASK, model=str(release), device="cpu", templates="{}")
+    assert pipeline(TASK, model=str(release), device="cpu", local_files_only=True)
+
+
+def test_parsing():
+    assert parse_labels("a, b") == (("a", ("a",)), ("b", ("b",)))
+    assert parse_labels({"a": ("x", "y")}) == (("a", ("x", "y")),)
+    assert prompts_of(parse_labels({"a": ["x", "y"]}), parse_templates(["{}!", "{} and {}"])) == [
+        ["x!", "x and x", "y!", "y and y"]
+    ]
+
+
+# -------------------------------------------------------------------------------------------------------- other models
+
+
+def test_clap_is_served_as_before(tiny_processor):
+    size = dict(hidden_size=16, num_attention_heads=2, projection_dim=16)
+    config = ClapConfig(
+        text_config=ClapTextConfig(vocab_size=400, num_hidden_layers=1, intermediate_size=16, pad_token_id=0, **size),
+        audio_config=ClapAudioConfig(
+            patch_embeds_hidden_size=16,
+            depths=[1, 1, 1, 1],
+            num_attention_heads=[2, 2, 2, 2],
+            hidden_size=128,
+            projection_dim=16,
+        ),
+        projection_dim=16,
+    )
+    tokenizer = copy.deepcopy(tiny_processor.tokenizer)
+    tokenizer.model_input_names = ["input_ids", "attention_mask"]
+    torch.manual_seed(0)
+    parts = dict(
+        model=ClapModel(config).eval(),
+        tokenizer=tokenizer,
+        feature_extractor=ClapFeatureExtractor(feature_size=64, truncation="rand_trunc"),
+        device="cpu",
+    )
+    ours, stock = pipeline(TASK, **parts), ZeroShotAudioClassificationPipeline(**parts)
+    assert type(ours) is ParaClapZeroShotAudioClassificationPipeline
+    audio = speech(1, 48000)
+    assert ours(audio, candidate_labels=LABELS) == stock(audio, candidate_labels=LABELS)
+    own = ours(audio, candidate_labels=LABELS, hypothesis_template="a {}")
+    assert own == stock(audio, candidate_labels=LABELS, hypothesis_template="a {}")
+    assert own != ours(audio, candidate_labels=LABELS)
+    assert ours([audio] * 2, candidate_labels=LABELS) == stock([audio] * 2, candidate_labels=LABELS)
+    with pytest.raises(ValueError, match="single channel"):
+        ours(np.stack([audio, audio]), candidate_labels=LABELS)
+    assert not isinstance(ours.model.config, ParaClapConfig)

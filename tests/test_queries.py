@@ -1,0 +1,218 @@
+"""Queries: all templates of the table and none other, exactly under their conditions; the sampling; the tasks."""
+
+import csv
+import itertools
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import dataset_scripts
+from dataset_scripts.binning import ATTRIBUTES, fit_bins
+from dataset_scripts.corpora import COLUMNS, CORPORA, load_corpus
+from dataset_scripts.egemaps import extract_functionals
+from dataset_scripts.queries import EMOTION_NOUNS, TEMPLATES, canonical_emotion, generate_queries, sample_queries
+from dataset_scripts.tasks import TASKS
+
+BINS = ("low", "mid", "high", None)
+with open(Path(dataset_scripts.__file__).parent / "queries.csv", newline="", encoding="utf-8") as file:
+    TABLE = list(csv.DictReader(file))
+
+
+def expected_texts(row):
+    """The plain reading of the table, row by row, to compare with."""
+    texts = []
+    for entry in TABLE:
+        own, _, condition = entry["bin"].partition(" & ")
+        if own != "label" and row.get(f"{entry['attribute']}_bin") != own:
+            continue
+        if condition:
+            name, *negation, wanted = condition.split()
+            value = row.get(f"{name}_bin")
+            if value is None or (value == wanted) == bool(negation):
+                continue
+        text = entry["query"]
+        if ("{emotion" in text and not row.get("emotion")) or ("{gender" in text and not row.get("gender")):
+            continue
+        text = text.replace("{emotion}", row.get("emotion") or "").replace("{gender}", row.get("gender") or "")
+        texts.append(text.replace("{emotion_noun}", EMOTION_NOUNS.get(row.get("emotion"), "")))
+    return texts
+
+
+def synthetic_rows():
+    """Every bin of every attribute, every pair of bins that templates combine, every emotion and gender."""
+    for emotion, gender in itertools.product([*EMOTION_NOUNS, None], ["female", "male", None]):
+        for arousal in BINS:
+            yield {"emotion": emotion, "gender": gender, "arousal_bin": arousal}
+    for jitter, shimmer, pitch_std in itertools.product(BINS, BINS, BINS):
+        yield {"jitter_bin": jitter, "shimmer_bin": shimmer, "pitch_std_bin": pitch_std}
+    for attribute, bin_ in itertools.product(ATTRIBUTES, BINS):
+        yield {f"{attribute}_bin": bin_}
+
+
+def test_every_template_is_reachable_and_nothing_else_is_produced():
+    produced = set()
+    for row in synthetic_rows():
+        texts = [text for _, text in generate_queries(row)]
+        assert texts == expected_texts(row), row
+        produced.update(texts)
+    forms = itertools.product(EMOTION_NOUNS.items(), ("female", "male"))
+    possible = {
+        entry["query"].format(emotion=adjective, emotion_noun=noun, gender=gender)
+        for (adjective, noun), gender in forms
+        for entry in TABLE
+    }
+    assert produced == possible
+    assert len(TABLE) == len(TEMPLATES) == 76 and len({entry["query"] for entry in TABLE}) == 76
+
+
+def test_combined_templates_follow_the_pitch_variation():
+    combined = {
+        "high": {"has a low jitter but a high pitch variance", "has a low jitter but the pitch is unstable"}
+        | {"has a low jitter but not a low pitch variance"},
+        "mid": {"has a low jitter but not a low pitch variance"},
+        "low": set(),
+        None: set(),
+    }
+    for pitch_std, texts in combined.items():
+        pairs = generate_queries({"jitter_bin": "low", "pitch_std_bin": pitch_std})
+        assert {text for attribute, text in pairs if attribute == "jitter+pitch_std"} == texts
+        assert ("jitter", "has a low jitter") in pairs
+
+
+def test_attributes_tell_what_a_query_speaks_of():
+    row = {"emotion": "angry", "gender": "male", "arousal_bin": "high", "shimmer_bin": "high", "pitch_std_bin": "low"}
+    attributes = {text: attribute for attribute, text in generate_queries(row)}
+    assert attributes["speaker is very angry"] == "arousal+emotion"
+    assert attributes["speaker is aroused"] == "arousal"
+    assert attributes["emotion is anger"] == attributes["speaker is angry"] == "emotion"
+    assert attributes["a male is speaking"] == "gender"
+    assert attributes["has a high shimmer but the pitch is stable"] == "shimmer+pitch_std"
+    assert attributes["has a very stable pitch"] == "pitch_std"
+
+
+@pytest.mark.parametrize("null", [None, np.nan, pd.NA])
+def test_what_is_not_known_is_not_said(null):
+    names = [f"{attribute}_bin" for attribute in ATTRIBUTES]
+    assert generate_queries({}) == []
+    assert generate_queries(dict.fromkeys([*names, "emotion", "gender"], null)) == []
+    texts = [text for _, text in generate_queries({"arousal_bin": "high", "emotion": null})]
+    assert texts == ["has high arousal", "speaker is aroused"]
+
+
+def test_a_pandas_row_does():
+    row = {"pitch_mean_bin": "mid", "emotion": None, "gender": "female"}
+    assert [text for _, text in generate_queries(pd.Series(row))] == expected_texts(row)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"jitter_bin": "medium"}, "jitter_bin is 'medium'; expected low, mid, high or null"),
+        ({"gender": "F"}, "gender is 'F'; expected female, male or null"),
+        ({"emotion": "hangry"}, "unknown emotion 'hangry'"),
+    ],
+)
+def test_wrong_values_are_refused(row, message):
+    with pytest.raises(ValueError, match=message):
+        generate_queries(row)
+
+
+@pytest.mark.parametrize(
+    ("names", "adjective"),
+    [
+        ("anger Angry Wut", "angry"),
+        ("bored boredom Langeweile", "bored"),
+        ("surprise surprised pleasant_surprise", "surprised"),
+        ("happy happiness", "happy"),
+        ("disgust disgusted Ekel", "disgusted"),
+        ("fear fearful Angst", "fearful"),
+        ("sad sadness", "sad"),
+        ("neutral", "neutral"),
+        ("calm", "calm"),
+    ],
+)
+def test_emotion_names_are_mapped_to_the_adjective(names, adjective):
+    assert {canonical_emotion(name) for name in names.split()} == {adjective}
+    assert canonical_emotion(" Pleasant Surprise ") == "surprised"
+
+
+def test_generated_queries_on_the_functionals_of_real_speech(corpora):
+    frame = load_corpus("emodb", corpora / "EMO-DB")
+    frame = frame[frame["split"] == "train"].iloc[::8].reset_index(drop=True)
+    binned = fit_bins(joined := frame.join(extract_functionals(frame)[0])).apply(joined)
+    texts = Counter()
+    for row in binned.to_dict("records"):
+        assert [text for _, text in generate_queries(row)] == expected_texts(row)
+        texts.update(text for _, text in generate_queries(row))
+    assert texts["has a low pitch"] == pytest.approx(0.3 * len(frame), abs=2)
+    assert texts["has a normal pitch"] == pytest.approx(0.4 * len(frame), abs=2)
+
+
+PAIRS = [
+    *(("pitch_mean", "has a low pitch"), ("gender", "a male is speaking"), ("arousal", "has high arousal")),
+    *(("emotion", "speaker is sad"), ("emotion", "emotion is sadness"), ("arousal+emotion", "speaker is very sad")),
+    *(("duration", "is long"), ("intensity", "is loud")),
+]
+ATTRIBUTE_LIST, QUERY_LIST = [pair[0] for pair in PAIRS], [pair[1] for pair in PAIRS]
+
+
+def draw(variant, times=4000, **kwargs):
+    rng = np.random.default_rng(0)
+    return [sample_queries(QUERY_LIST, ATTRIBUTE_LIST, variant, rng, **kwargs).split(" and ") for _ in range(times)]
+
+
+def test_rand5_draws_one_to_five_different_queries_evenly():
+    captions = draw("rand5")
+    assert all(len(set(caption)) == len(caption) for caption in captions)
+    counts = Counter(map(len, captions))
+    assert set(counts) == {1, 2, 3, 4, 5} and min(counts.values()) > 700
+    used = Counter(query for caption in captions for query in caption)
+    assert set(used) == set(QUERY_LIST) and max(used.values()) < 1.2 * min(used.values())
+    assert max(map(len, draw("rand5", max_queries=2, times=200))) == 2
+    assert max(map(len, draw("rand5", max_queries=50, times=200))) == len(PAIRS), "never more than there are"
+
+
+def test_the_other_variants():
+    assert {len(caption) for caption in draw("rand1", times=200)} == {1}
+    assert {query for caption in draw("rand1") for query in caption} == set(QUERY_LIST)
+    only = {query for caption in draw("only_emo") for query in caption}
+    assert only == {"speaker is sad", "emotion is sadness"}
+    without = {query for caption in draw("no_emo") for query in caption}
+    assert without == {q for q, a in zip(QUERY_LIST, ATTRIBUTE_LIST, strict=True) if "emotion" not in a}
+
+
+def test_sampling_is_reproducible_and_says_when_there_is_nothing():
+    assert draw("rand5", times=20) == draw("rand5", times=20)
+    rng = np.random.default_rng(0)
+    assert sample_queries(["is loud"], ["intensity"], "only_emo", rng) is None
+    assert sample_queries(["speaker is sad"], ["emotion"], "no_emo", rng) is None
+    assert sample_queries([], [], "rand5", rng) is None
+    with pytest.raises(ValueError, match="Unknown variant 'rand7'; expected one of rand5, rand1, only_emo, no_emo"):
+        sample_queries([], [], "rand7", rng)
+    with pytest.raises(ValueError, match="max_queries is 0; expected 1 or more"):
+        sample_queries(["is loud"], ["intensity"], "rand5", rng, max_queries=0)
+    with pytest.raises(ValueError, match="1 queries and 0 attributes"):
+        sample_queries(["is loud"], [], "rand5", rng)
+
+
+def test_tasks_fit_the_corpora_and_the_templates():
+    texts = {
+        template.text.format(emotion="", emotion_noun="", gender=g)
+        for template in TEMPLATES
+        for g in ("female", "male")
+    }
+    for name, task in TASKS.items():
+        assert task.name == name and task.corpus in CORPORA
+        assert task.column in COLUMNS or task.column.removesuffix("_bin") in ATTRIBUTES
+        assert task.needs_functionals == (task.column not in COLUMNS)
+        if task.column == "emotion":
+            assert set(task.labels) == set(CORPORA[task.corpus].emotions)
+            assert all(canonical_emotion(label) == label for label in task.labels)
+        if task.template == "{}":
+            assert set(task.labels.values()) <= texts, "what the model is asked is what it was trained on"
+    assert TASKS["ravdess"].chance == 0.125 and TASKS["ravdess"].split is None
+    assert TASKS["ravdess"].paper_uar["only_emo"] == 0.302
+    assert list(TASKS["librispeech-pitch"].labels) == ["low", "mid", "high"]

@@ -1,0 +1,294 @@
+"""Training: what a batch holds, what a checkpoint keeps, and that a killed run ends as one that was not killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import opensmile
+import pytest
+import soundfile
+import torch
+from safetensors.torch import load_file
+
+import train_accelerate
+from dataset_scripts.build_query_corpus import build_query_corpus
+from modeling_paraclap import ParaClapModel
+from synthetic_speech import Voice, synthesise
+from training.arguments import parse_arguments
+from training.augment import augment
+from training.checkpoint import complete_checkpoints
+from training.data import Collator, EpochSampler, QueryCorpus, load_bins, load_split
+from training.encoders import build_model, initialise_filter_bank
+
+ROOT = Path(__file__).parents[1]
+SPEAKERS = {"03": 1.0, "08": 1.8, "12": 1.1, "14": 1.7}
+EMOTIONS = {"W": (160, 0.9, -12), "T": (100, 0.55, -28)}
+
+
+@pytest.fixture(scope="module")
+def corpus_dir(tmp_path_factory):
+    """A query corpus of synthetic voices in EMO-DB's layout: angry ones high and loud, sad ones low and quiet."""
+    folder = tmp_path_factory.mktemp("emodb")
+    (folder / "wav").mkdir()
+    for speaker, scale in SPEAKERS.items():
+        for emotion, (pitch, duration, level) in EMOTIONS.items():
+            for take in range(1, 7):
+                voice = Voice("synthetic", pitch=pitch * scale, pitch_range=2, syllable_rate=4, level=level)
+                waveform = synthesise(voice, duration + 0.05 * take, seed=take)
+                soundfile.write(folder / "wav" / f"{speaker}a{take:02}{emotion}a.wav", waveform, 16000)
+    output = tmp_path_factory.mktemp("built") / "corpus"
+    build_query_corpus({"emodb": folder}, output, num_proc=1)
+    return output
+
+
+@pytest.fixture(scope="module")
+def text_encoder(tiny_config, tiny_processor, tmp_path_factory):
+    """A folder with a small pretrained text encoder and its tokenizer, and the file of an audio configuration."""
+    folder = tmp_path_factory.mktemp("text")
+    torch.manual_seed(0)
+    ParaClapModel(tiny_config()).text_model.save_pretrained(folder)
+    tiny_processor.tokenizer.save_pretrained(folder)
+    audio = tiny_config().audio_config.to_dict() | {"hidden_dropout": 0.1, "mask_time_prob": 0.0}
+    (folder / "audio.json").write_text(json.dumps(audio), encoding="utf-8")
+    return folder
+
+
+def arguments(corpus_dir, text_encoder, output_dir, *more):
+    fixed = {
+        "corpus_dir": corpus_dir,
+        "output_dir": output_dir,
+        "audio_config": text_encoder / "audio.json",
+        "text_model_name_or_path": text_encoder,
+        "text_pooling": "mean",
+        "projection_dim": 16,
+        "crop_s": 0.7,
+        "batch_size": 4,
+        "num_train_epochs": 3,
+        "encoder_learning_rate": 1e-3,
+        "checkpoint_every": 4,
+        "log_every": 2,
+        "mixed_precision": "no",
+    }
+    return [word for name, value in fixed.items() for word in (f"--{name}", str(value))] + list(more)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(corpus_dir, text_encoder, tmp_path_factory):
+    """The folder of a run that nothing interrupted, in a process of its own as the killed one."""
+    run = tmp_path_factory.mktemp("runs") / "undisturbed"
+    subprocess.run(command(arguments(corpus_dir, text_encoder, run)), cwd=ROOT, env=environment(), check=True)
+    return run
+
+
+def command(words):
+    return [sys.executable, "train_accelerate.py", *words]
+
+
+def environment():
+    return os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+
+
+def final_weights(run):
+    return load_file(complete_checkpoints(run / "checkpoints")[-1] / "model.safetensors")
+
+
+def test_a_run_leaves_a_release_and_its_records(undisturbed):
+    record = json.loads((undisturbed / "config.json").read_text(encoding="utf-8"))
+    assert record["arguments"]["variant"] == "rand5" and record["versions"]["torch"].startswith("2.11")
+    best = undisturbed / "best"
+    assert {"bins.json", "training.json", "config.json", "pipeline_paraclap.py"} <= {f.name for f in best.iterdir()}
+    lines = (undisturbed / "history.csv").read_text(encoding="utf-8").splitlines()
+    assert lines[0].startswith("epoch,step,uar_emotion_emodb") and len(lines) == 4
+    assert list((undisturbed / "logs").rglob("events.out.tfevents*"))
+    model = ParaClapModel.from_pretrained(best)
+    trained, start = model.state_dict(), final_weights(undisturbed)
+    assert trained.keys() == start.keys()
+
+
+def test_a_killed_run_goes_on_and_ends_the_same(corpus_dir, text_encoder, undisturbed, tmp_path):
+    run = tmp_path / "killed"
+    words = arguments(corpus_dir, text_encoder, run)
+    process = subprocess.Popen(command(words), cwd=ROOT, env=environment(), stderr=subprocess.DEVNULL)
+    middle = run / "checkpoints" / "step-00000004" / "state.json"  # of 6 steps an epoch
+    deadline = time.monotonic() + 120
+    while not middle.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, "the run ended before it could be killed"
+    assert not (run / "best").exists() or len((run / "history.csv").read_text().splitlines()) < 4
+    subprocess.run(command([*words, "--resume"]), cwd=ROOT, env=environment(), check=True)
+    expected, found = final_weights(undisturbed), final_weights(run)
+    assert expected.keys() == found.keys()
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+    assert (run / "history.csv").read_text() == (undisturbed / "history.csv").read_text()
+
+
+def test_a_folder_with_a_run_is_not_overwritten(undisturbed, corpus_dir, text_encoder):
+    with pytest.raises(SystemExit, match="holds a run already: give --resume"):
+        train_accelerate.main(arguments(corpus_dir, text_encoder, undisturbed))
+
+
+def test_only_complete_checkpoints_count(tmp_path):
+    for name, complete in (("step-00000004", True), ("step-00000008.partial", True), ("step-00000012", False)):
+        (tmp_path / name).mkdir()
+        if complete:
+            (tmp_path / name / "state.json").write_text("{}")
+    assert [path.name for path in complete_checkpoints(tmp_path)] == ["step-00000004"]
+
+
+def test_only_the_newest_checkpoints_are_kept(undisturbed):
+    names = sorted(path.name for path in (undisturbed / "checkpoints").iterdir())
+    assert names == ["step-00000016", "step-00000018"]
+
+
+def test_a_loss_that_is_not_finite_stops_the_run():
+    state = {"step": 7, "best_uar": 0.0}
+    with pytest.raises(SystemExit, match="loss is nan at step 7.*--max_grad_norm 1"):
+        train_accelerate.log_step(None, None, torch.tensor(float("nan")), None, state, None)
+
+
+def test_what_is_drawn_depends_on_epoch_and_utterance_alone(corpus_dir):
+    rows = load_split(corpus_dir, "train")
+    first, second = (QueryCorpus(rows, crop_s=0.4, seed=5, keep_decoded=keep) for keep in (True, True))
+    second[(0, 3)]
+    for key in ((0, 1), (0, 2), (1, 1)):
+        one, two = first[key], second[key]
+        assert one["caption"] == two["caption"] and np.array_equal(one["waveform"], two["waveform"])
+    assert not np.array_equal(first[(0, 1)]["waveform"], first[(1, 1)]["waveform"])
+    assert len(first[(0, 1)]["waveform"]) == 6400
+
+
+def test_the_sampler_reorders_each_epoch(corpus_dir):
+    sampler = EpochSampler(20, seed=1)
+    first, again = list(sampler), list(sampler)
+    sampler.set_epoch(1)
+    second = list(sampler)
+    assert first == again and [i for _, i in first] != [i for _, i in second]
+    assert sorted(i for _, i in second) == list(range(20)) and {epoch for epoch, _ in second} == {1}
+
+
+@pytest.mark.parametrize(
+    ("variant", "emotions"), [("rand5", (0, 24)), ("no_emo", (0, 0)), ("only_emo", (24, 24)), ("rand1", (0, 24))]
+)
+def test_the_four_variants(corpus_dir, variant, emotions):
+    corpus = QueryCorpus(load_split(corpus_dir, "train"), variant=variant)
+    captions = [corpus[(0, item)]["caption"] for item in range(len(corpus))]
+    named = sum(any(word in caption for word in ("angry", "anger", "sad")) for caption in captions)
+    assert emotions[0] <= named <= emotions[1] and len(captions) == 24
+    most = max(len(caption.split(" and ")) for caption in captions)
+    assert most == (1 if variant in ("rand1", "only_emo") else 5)
+
+
+def test_emotion_probability_puts_an_emotion_first(corpus_dir):
+    corpus = QueryCorpus(load_split(corpus_dir, "train"), max_queries=3, emotion_probability=1.0)
+    captions = [corpus[(0, item)]["caption"].split(" and ") for item in range(24)]
+    assert all(any(word in caption[0] for word in ("angry", "anger", "sad")) for caption in captions)
+    assert {len(caption) for caption in captions} == {1, 2, 3}
+
+
+def test_a_batch_knows_which_captions_hold_for_which_utterance(tiny_processor):
+    examples = [
+        {"waveform": np.zeros(800, np.float32), "caption": "is loud", "queries": ["is loud", "is short"]},
+        {"waveform": np.zeros(500, np.float32), "caption": "is short and is loud", "queries": ["is loud", "is short"]},
+        {"waveform": np.zeros(700, np.float32), "caption": "is long", "queries": ["is long", "is loud"]},
+    ]
+    batch = Collator(tiny_processor, pad_to=1000, with_positives=True)(examples)
+    assert batch["positives"].tolist() == [[True, True, False], [True, True, False], [True, False, True]]
+    assert batch["input_values"].shape == (3, 1000) and batch["padding_mask"].sum(1).tolist() == [800, 500, 700]
+
+
+def test_a_caption_that_is_too_long_is_named(tiny_processor):
+    example = {"waveform": np.zeros(800, np.float32), "caption": "is loud " * 200, "queries": []}
+    with pytest.raises(ValueError, match="the text encoder takes 256: lower --max_queries.*is loud"):
+        Collator(tiny_processor)([example])
+
+
+def test_augmentation_tells_what_it_changed():
+    smile = opensmile.Smile(opensmile.FeatureSet.eGeMAPSv02, opensmile.FeatureLevel.Functionals)
+    features = {
+        "pitch_mean": "F0semitoneFrom27.5Hz_sma3nz_amean",
+        "intensity": "equivalentSoundLevel_dBp",
+    }
+    waveform = synthesise(Voice("synthetic", pitch=150, pitch_range=2, syllable_rate=4, level=-25), 2.0)
+    measured = smile.process_signal(waveform, 16000).iloc[0]
+    before = {name: float(measured[feature]) for name, feature in features.items()} | {"duration": 2.0}
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        changed, said = augment(waveform, before, rng, speed=3.0, gain=10.0, equaliser=4.0, noise=0.0)
+        measured = smile.process_signal(changed, 16000).iloc[0]
+        assert said["pitch_mean"] != before["pitch_mean"]
+        assert measured[features["pitch_mean"]] == pytest.approx(said["pitch_mean"], abs=1.0)
+        assert measured[features["intensity"]] == pytest.approx(said["intensity"], abs=1.5)
+        assert len(changed) / 16000 == pytest.approx(said["duration"], rel=1e-3)
+
+
+def test_augmented_utterances_get_queries_that_are_true(corpus_dir):
+    rows, bins = load_split(corpus_dir, "train"), load_bins(corpus_dir)
+    corpus = QueryCorpus(rows, augmentation={"gain": 40.0}, bins=bins)
+    item = int(np.argmax(corpus.labels["intensity"]))
+    spoken = {query for epoch in range(30) for query in corpus[(epoch, item)]["queries"]}
+    assert {"is loud", "is quiet"} <= spoken and "speaker is angry" in spoken and "speaker is sad" not in spoken
+    with pytest.raises(ValueError, match="give the corpus's bins"):
+        QueryCorpus(rows, augmentation={"gain": 40.0})
+
+
+def test_the_filter_bank_answers_to_its_frequencies(tiny_config):
+    model = ParaClapModel(tiny_config())
+    initialise_filter_bank(model.audio_model)
+    filters = model.audio_model.feature_extractor.conv_layers[0].conv.weight.detach()[:, 0]
+    spectrum = torch.fft.rfft(filters, 1024).abs()
+    peaks = spectrum.argmax(1)[: len(filters) // 2]
+    assert (peaks.diff() > 0).all() and peaks[-1] > 400 * 1024 / 16000 * 10
+
+
+def test_a_tower_needs_one_source(text_encoder):
+    with pytest.raises(ValueError, match="audio encoder needs one source.*got none"):
+        build_model(text_model_name_or_path=text_encoder)
+    (text_encoder / "wrong.json").write_text('{"model_type": "nonsense"}')
+    with pytest.raises(ValueError, match="model_type 'nonsense'"):
+        build_model(audio_config=text_encoder / "wrong.json", text_model_name_or_path=text_encoder)
+
+
+def test_a_corpus_that_is_not_there(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no data/train-.*build_query_corpus"):
+        load_split(tmp_path, "train")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("batch_sizes: 3", "unknown arguments: batch_sizes"),
+        ("freeze_text: 3", "freeze_text is 3"),
+        ("batch_size: many", "invalid int value: 'many'"),
+        ("variant: rand7", "variant is 'rand7'; choose from rand5"),
+        ("batch_size: 0", "--batch_size is 0; it must be above 0"),
+        ("seed: 1", "--corpus_dir is needed"),
+    ],
+)
+def test_bad_arguments_end_with_a_message(content, message, tmp_path, capsys):
+    file = tmp_path / "run.yaml"
+    file.write_text(content)
+    words = [] if "corpus_dir" in message else ["--corpus_dir", "c", "--output_dir", "o"]
+    with pytest.raises(SystemExit):
+        parse_arguments(["--config", str(file), *words])
+    assert message in capsys.readouterr().err
+
+
+def test_the_command_line_overrides_the_file(tmp_path):
+    file = tmp_path / "run.yaml"
+    file.write_text("batch_size: 8\nfreeze_text: true\nencoder_learning_rate: 1.0e-4\n")
+    words = ["--config", str(file), "--corpus_dir", "c", "--output_dir", "o", "--batch_size", "2"]
+    args = parse_arguments(words)
+    assert (args.batch_size, args.freeze_text, args.encoder_learning_rate) == (2, True, 1e-4)
+
+
+def test_the_papers_recipe_is_the_default():
+    args = parse_arguments(["--corpus_dir", "c", "--output_dir", "o"])
+    assert (args.encoder_learning_rate, args.head_learning_rate) == (1e-5, 1e-3)
+    assert (args.batch_size, args.num_train_epochs, args.crop_s, args.max_queries) == (64, 50, 5.0, 5)
+    assert (args.variant, args.weight_decay, args.loss_type) == ("rand5", 0.0, "contrastive")

@@ -1,0 +1,267 @@
+r"""Trains ParaCLAP on a query corpus, on one process or several.
+
+The paper's recipe (section 3.3):
+
+    accelerate launch train_accelerate.py --corpus_dir CORPUS --output_dir RUN \
+        --audio_model_name_or_path audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim \
+        --text_model_name_or_path google-bert/bert-base-uncased
+
+A small audio encoder from scratch with a frozen sentence encoder, as the default checkpoint was made:
+
+    accelerate launch train_accelerate.py --config configs/paraclap-small.yaml --corpus_dir CORPUS --output_dir RUN
+
+RUN gets config.json (arguments, versions, git revision), logs/ (TensorBoard), history.csv (a row per epoch), checkpoints/ and
+best/, the release folder of the epoch with the best validation UAR. A killed run goes on with --resume.
+"""
+
+import csv
+import json
+import math
+import platform
+import shutil
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+from transformers import get_scheduler
+
+from modeling_paraclap.release_paraclap import save_release
+from training.arguments import parse_arguments
+from training.checkpoint import load_checkpoint, replace_folder, save_checkpoint
+from training.data import SAMPLING_RATE, Collator, EpochSampler, QueryCorpus, load_bins, load_split
+from training.encoders import build_model, build_processor
+from training.validation import Validation
+
+MAX_LOGIT_SCALE = math.log(100)
+AUGMENTATIONS = ("speed", "gain", "equaliser", "noise")
+PACKAGES = ("torch", "torchaudio", "transformers", "accelerate", "datasets", "numpy")
+
+
+def main(argv=None):
+    """Runs the training that the arguments describe."""
+    args = parse_arguments(argv)
+    run = Path(args.output_dir)
+    accelerator = Accelerator(
+        mixed_precision=args.mixed_precision, log_with="tensorboard", project_dir=str(run / "logs")
+    )
+    if accelerator.is_main_process:
+        start_run(run, args)
+    accelerator.wait_for_everyone()
+    accelerator.init_trackers("")
+    set_seed(args.seed, device_specific=True)
+
+    model, processor = build(args)
+    loader, sampler = build_loader(args, processor)
+    validation = Validation(load_split(args.corpus_dir, "validation"), processor, args.hypothesis_template)
+    optimizer = build_optimizer(model, args)
+    model, optimizer, loader = accelerator.prepare(model, optimizer, loader)
+    steps = min(args.num_train_epochs * len(loader), args.max_steps or math.inf)
+    # One step of the schedule is one step of the loop, on any number of processes: so it is not prepared.
+    scheduler = get_scheduler(args.lr_scheduler_type, optimizer, int(args.warmup_ratio * steps), steps)
+    accelerator.register_for_checkpointing(scheduler)
+
+    state = {"step": 0, "epoch": 0, "batch": 0, "best_uar": -1.0, "best_epoch": None}
+    if args.resume:
+        state = load_checkpoint(accelerator, run / "checkpoints") or state
+        accelerator.print(f"Resumed at step {state['step']} (epoch {state['epoch']}, batch {state['batch']}).")
+    if state["step"] >= steps:
+        accelerator.print(f"Nothing to do: the run is complete at step {state['step']}.")
+    bar = tqdm(total=steps, initial=state["step"], desc="training", disable=not accelerator.is_main_process)
+    while state["step"] < steps:
+        train_epoch(accelerator, model, loader, sampler, optimizer, scheduler, args, run, state, bar, steps)
+        results = validation(accelerator.unwrap_model(model), progress=accelerator.is_main_process)
+        finish_epoch(accelerator, model, processor, args, run, state, results)
+    bar.close()
+    accelerator.end_training()
+    accelerator.print(
+        f"Best epoch {state['best_epoch']}: validation UAR {state['best_uar']:.3f}. Release: {run / 'best'}"
+    )
+
+
+def start_run(run, args):
+    """Makes the run's folder and writes its config.json; refuses a folder that holds another run."""
+    if not args.resume and (run / "config.json").exists():
+        sys.exit(f"{run} holds a run already: give --resume to go on with it, or another --output_dir.")
+    run.mkdir(parents=True, exist_ok=True)
+    git = subprocess.run(["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True)
+    content = {
+        "arguments": {name: value for name, value in vars(args).items() if name not in ("resume", "config")},
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "git_revision": git.stdout.strip() or None,
+        "versions": {"python": platform.python_version()} | {package: version(package) for package in PACKAGES},
+    }
+    (run / "config.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    for name, value in sorted(content["arguments"].items()):
+        print(f"  {name:26} {value}")
+
+
+def build(args):
+    """Model and processor that the arguments describe, frozen where they say so."""
+    model = build_model(
+        audio_model_name_or_path=args.audio_model_name_or_path,
+        audio_config=args.audio_config,
+        text_model_name_or_path=args.text_model_name_or_path,
+        text_config=args.text_config,
+        filter_bank=args.filter_bank,
+        spec_augment=args.spec_augment,
+        projection_dim=args.projection_dim,
+        projection_dropout=args.projection_dropout,
+        text_pooling=args.text_pooling,
+        hypothesis_template=args.hypothesis_template,
+        loss_type=args.loss_type,
+    )
+    model.audio_model.requires_grad_(not args.freeze_audio)
+    model.text_model.requires_grad_(not args.freeze_text)
+    tokenizer = args.tokenizer_name_or_path or args.text_model_name_or_path
+    if not tokenizer:
+        sys.exit("A text encoder from scratch needs --tokenizer_name_or_path.")
+    return model, build_processor(tokenizer, args.do_normalize, model.config.text_config.max_position_embeddings)
+
+
+def build_loader(args, processor):
+    """Batches of random crops with random captions, and the sampler that sets their order."""
+    augmentation = {name: getattr(args, name) for name in AUGMENTATIONS}
+    corpus = QueryCorpus(
+        load_split(args.corpus_dir, "train"),
+        variant=args.variant,
+        crop_s=args.crop_s,
+        max_queries=args.max_queries,
+        emotion_probability=args.emotion_probability,
+        augmentation=augmentation,
+        bins=load_bins(args.corpus_dir) if any(augmentation.values()) else None,
+        keep_decoded=args.keep_decoded,
+        seed=args.seed,
+    )
+    if len(corpus) < args.batch_size:
+        sys.exit(f"The training split has {len(corpus)} utterances, less than one batch of {args.batch_size}.")
+    sampler = EpochSampler(len(corpus), args.seed)
+    pad_to = None if args.pad_to_longest else int(args.crop_s * SAMPLING_RATE)
+    collator = Collator(processor, pad_to, with_positives=args.loss_type != "contrastive")
+    # A short last batch would have fewer negatives, and across processes repeated samples, which are false ones.
+    loader = DataLoader(
+        corpus,
+        batch_size=args.batch_size,
+        sampler=sampler,
+        collate_fn=collator,
+        num_workers=args.num_workers,
+        drop_last=True,
+        pin_memory=torch.cuda.is_available(),
+        persistent_workers=args.num_workers > 0,
+        # Without one of its own, each new iterator draws from torch's generator, and a resumed epoch would see other dropout.
+        generator=torch.Generator().manual_seed(args.seed),
+    )
+    return loader, sampler
+
+
+def build_optimizer(model, args):
+    """Adam with one learning rate for the encoders and one for projections and logit scale (section 3.3)."""
+    groups = {}
+    for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        encoder = name.startswith(("audio_model.", "text_model."))
+        decays = args.weight_decay > 0 and parameter.ndim > 1
+        groups.setdefault((encoder, decays), []).append(parameter)
+    return torch.optim.AdamW(
+        [
+            {
+                "params": parameters,
+                "lr": args.encoder_learning_rate if encoder else args.head_learning_rate,
+                "weight_decay": args.weight_decay if decays else 0.0,
+            }
+            for (encoder, decays), parameters in sorted(groups.items(), key=lambda item: item[0])
+        ]
+    )
+
+
+def train_epoch(accelerator, model, loader, sampler, optimizer, scheduler, args, run, state, bar, steps):
+    """The rest of the epoch that `state` stands in; changes `state` as it goes."""
+    model.train()
+    towers = accelerator.unwrap_model(model)
+    for frozen, tower in ((args.freeze_audio, towers.audio_model), (args.freeze_text, towers.text_model)):
+        if frozen:
+            tower.eval()  # no dropout in a tower that does not learn
+    sampler.set_epoch(state["epoch"])
+    batches = accelerator.skip_first_batches(loader, state["batch"]) if state["batch"] else loader
+    for batch in batches:
+        loss = model(**batch, return_loss=True).loss
+        accelerator.backward(loss)
+        if args.max_grad_norm:
+            accelerator.clip_grad_norm_(model.parameters(), args.max_grad_norm)
+        optimizer.step()
+        scheduler.step()
+        optimizer.zero_grad()
+        with torch.no_grad():
+            towers.logit_scale.clamp_(max=MAX_LOGIT_SCALE)
+        state["step"] += 1
+        state["batch"] += 1
+        bar.update()
+        if state["step"] % args.log_every == 0:
+            log_step(accelerator, towers, loss, scheduler, state, bar)
+        if state["step"] >= steps:
+            break
+        if args.checkpoint_every and state["step"] % args.checkpoint_every == 0 and state["batch"] < len(loader):
+            save_checkpoint(accelerator, run / "checkpoints", state, args.keep_checkpoints)
+    state["epoch"] += 1
+    state["batch"] = 0
+
+
+def log_step(accelerator, model, loss, scheduler, state, bar):
+    """Loss, logit scale and learning rates to TensorBoard, the loss to the progress bar; stops at a loss that is NaN."""
+    value = loss.item()
+    if not math.isfinite(value):
+        sys.exit(
+            f"The loss is {value} at step {state['step']}. The newest checkpoint is kept: lower the learning rate, "
+            "or clip the gradients (--max_grad_norm 1), and go on with --resume."
+        )
+    bar.set_postfix(loss=f"{value:.3f}", uar=f"{max(state['best_uar'], 0):.3f}", refresh=False)
+    rates = {f"learning_rate/{i}": rate for i, rate in enumerate(scheduler.get_last_lr())}
+    accelerator.log({"loss": value, "logit_scale": model.logit_scale.item(), **rates}, step=state["step"])
+
+
+def finish_epoch(accelerator, model, processor, args, run, state, results):
+    """Prints and logs the validation, keeps the best epoch as a release folder, and writes a checkpoint."""
+    accelerator.log({f"validation/{name}": value for name, value in results.items()}, step=state["step"])
+    if accelerator.is_main_process:
+        figures = "  ".join(f"{name} {value:.3f}" for name, value in results.items())
+        tqdm.write(f"epoch {state['epoch']:3}  {figures}")
+        if results["uar"] > state["best_uar"]:
+            save_best(accelerator.unwrap_model(model), processor, args, run, state["epoch"], results)
+        write_history(run / "history.csv", {"epoch": state["epoch"], "step": state["step"], **results})
+    if results["uar"] > state["best_uar"]:
+        state["best_uar"], state["best_epoch"] = results["uar"], state["epoch"]
+    save_checkpoint(accelerator, run / "checkpoints", state, args.keep_checkpoints)
+
+
+def save_best(model, processor, args, run, epoch, results):
+    """The release folder of the best epoch so far, with the bins and the record of its training."""
+    temporary = run / "best.partial"
+    shutil.rmtree(temporary, ignore_errors=True)
+    save_release(model, processor, temporary)
+    shutil.copy(Path(args.corpus_dir) / "bins.json", temporary / "bins.json")
+    record = json.loads((run / "config.json").read_text(encoding="utf-8"))
+    record |= {"epoch": epoch, "validation": results}
+    (temporary / "training.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    replace_folder(temporary, run / "best")
+
+
+def write_history(file, row):
+    """Writes one epoch's row; a resumed run overwrites the epochs that it repeats."""
+    rows = []
+    if file.exists():
+        with open(file, encoding="utf-8", newline="") as handle:
+            rows = [old for old in csv.DictReader(handle) if int(old["epoch"]) < row["epoch"]]
+    with open(file, "w", encoding="utf-8", newline="") as handle:
+        writer = csv.DictWriter(handle, fieldnames=list(row))
+        writer.writeheader()
+        writer.writerows([*rows, row])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""Arguments of `train_accelerate.py`; each can also stand in the YAML file that `--config` names."""
+
+import argparse
+
+import yaml
+
+from dataset_scripts.queries import VARIANTS
+from modeling_paraclap.configuration_paraclap import LOSS_TYPES, TEXT_POOLINGS
+
+
+def build_parser():
+    """The parser, with the paper's recipe (section 3.3) as defaults."""
+    parser = argparse.ArgumentParser(
+        prog="train_accelerate.py",
+        description="Trains a ParaCLAP model on a query corpus.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--config", help="YAML file with any of the arguments below; the command line overrides it")
+
+    paths = parser.add_argument_group("paths")
+    paths.add_argument("--corpus_dir", help="query corpus made by dataset_scripts.build_query_corpus")
+    paths.add_argument("--output_dir", help="folder of the run: config.json, logs, checkpoints and best/, the release")
+    paths.add_argument("--resume", action="store_true", help="go on from the newest complete checkpoint of the run")
+
+    model = parser.add_argument_group("model")
+    model.add_argument("--audio_model_name_or_path", help="pretrained audio encoder (Hub id or folder)")
+    model.add_argument("--audio_config", help="JSON configuration of an audio encoder from scratch")
+    model.add_argument("--filter_bank", action="store_true", help="start the audio encoder's first convolution as one")
+    model.add_argument("--text_model_name_or_path", help="pretrained text encoder (Hub id or folder)")
+    model.add_argument("--text_config", help="JSON configuration of a text encoder from scratch")
+    model.add_argument("--tokenizer_name_or_path", help="tokenizer; that of the text encoder if not given")
+    model.add_argument("--text_pooling", choices=TEXT_POOLINGS, default="cls", help="state of the text encoder to use")
+    model.add_argument("--projection_dim", type=int, default=768, help="size of the shared space")
+    model.add_argument("--projection_dropout", type=float, default=0.5, help="dropout in the projections")
+    model.add_argument("--hypothesis_template", default="speaker is {}.", help="prompt that the release carries")
+    model.add_argument("--do_normalize", action="store_true", help="normalise each waveform to unit variance")
+    model.add_argument("--spec_augment", action="store_true", help="SpecAugment, with the audio encoder's settings")
+    model.add_argument("--freeze_audio", action="store_true", help="do not train the audio encoder")
+    model.add_argument("--freeze_text", action="store_true", help="do not train the text encoder")
+
+    queries = parser.add_argument_group("utterances and queries")
+    queries.add_argument("--variant", choices=VARIANTS, default="rand5", help="queries to train on (section 3.3)")
+    queries.add_argument("--max_queries", type=int, default=5, help="largest number of queries joined in a caption")
+    queries.add_argument("--emotion_probability", type=float, default=0.0, help="chance of an emotion query put first")
+    queries.add_argument("--crop_s", type=float, default=5.0, help="seconds of the random crop or zero padding")
+    queries.add_argument("--pad_to_longest", action="store_true", help="pad to the batch's longest, not to --crop_s")
+    queries.add_argument("--keep_decoded", action="store_true", help="keep decoded audio in memory, 115 MB an hour")
+
+    augmentation = parser.add_argument_group("augmentation, off by default")
+    augmentation.add_argument("--speed", type=float, default=0.0, help="largest change of speed in semitones")
+    augmentation.add_argument("--gain", type=float, default=0.0, help="largest change of level in dB")
+    augmentation.add_argument("--equaliser", type=float, default=0.0, help="random frequency response, deviation in dB")
+    augmentation.add_argument("--noise", type=float, default=0.0, help="probability of white noise at 10 to 40 dB SNR")
+
+    recipe = parser.add_argument_group("recipe")
+    recipe.add_argument("--loss_type", choices=LOSS_TYPES, default="contrastive", help="loss")
+    recipe.add_argument("--num_train_epochs", type=int, default=50, help="epochs")
+    recipe.add_argument("--batch_size", type=int, default=64, help="utterances in a batch of each process")
+    recipe.add_argument("--encoder_learning_rate", type=float, default=1e-5, help="learning rate of both encoders")
+    recipe.add_argument("--head_learning_rate", type=float, default=1e-3, help="of projections and logit scale")
+    recipe.add_argument("--weight_decay", type=float, default=0.0, help="AdamW's, not on biases and norms; 0 is Adam")
+    recipe.add_argument("--lr_scheduler_type", default="constant", help="a schedule of transformers.get_scheduler")
+    recipe.add_argument("--warmup_ratio", type=float, default=0.0, help="share of the steps with a rising rate")
+    recipe.add_argument("--max_grad_norm", type=float, default=0.0, help="clip the gradient's norm; 0 does not")
+    recipe.add_argument("--seed", type=int, default=0, help="seed of everything random")
+
+    run = parser.add_argument_group("run")
+    run.add_argument("--mixed_precision", choices=("no", "bf16", "fp16"), help="accelerate's setting if not given")
+    run.add_argument("--num_workers", type=int, default=0, help="processes that decode audio")
+    run.add_argument("--checkpoint_every", type=int, default=200, help="steps between checkpoints; 0: epochs' ends only")
+    run.add_argument("--keep_checkpoints", type=int, default=2, help="newest checkpoints to keep")
+    run.add_argument("--log_every", type=int, default=10, help="steps between logged losses")
+    run.add_argument("--max_steps", type=int, default=0, help="stop after so many steps; 0 for all epochs")
+    return parser
+
+
+def parse_arguments(argv=None):
+    """The arguments, with those of the `--config` file between the defaults and the command line.
+
+    Unknown names in the file, values of a wrong kind, and a missing corpus or output folder end the program with a
+    message, as argparse does.
+    """
+    parser = build_parser()
+    config = parser.parse_known_args(argv)[0].config
+    if config:
+        with open(config, encoding="utf-8") as file:
+            given = yaml.safe_load(file) or {}
+        actions = {action.dest: action for action in parser._actions}
+        unknown = sorted(set(given) - set(actions) - {"help"})
+        if unknown:
+            parser.error(f"{config} has unknown arguments: {', '.join(unknown)}")
+        for name, value in given.items():
+            action = actions[name]
+            if isinstance(action, argparse._StoreTrueAction) != isinstance(value, bool):
+                parser.error(f"{config}: {name} is {value!r}; see --help for what it takes")
+            # As a string, so that argparse applies the argument's type to it as it does on the command line.
+            parser.set_defaults(**{name: value if isinstance(value, bool) or value is None else str(value)})
+            if action.choices and value is not None and value not in action.choices:
+                parser.error(f"{config}: {name} is {value!r}; choose from {', '.join(action.choices)}")
+    args = parser.parse_args(argv)
+    for name in ("corpus_dir", "output_dir"):
+        if not getattr(args, name):
+            parser.error(f"--{name} is needed")
+    for name in ("num_train_epochs", "batch_size", "max_queries", "crop_s", "keep_checkpoints", "log_every"):
+        if getattr(args, name) <= 0:
+            parser.error(f"--{name} is {getattr(args, name)}; it must be above 0")
+    return args

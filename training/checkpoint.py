@@ -1,0 +1,69 @@
+"""Training state on disk: written whole or not at all, so that a killed run goes on from the newest complete one."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+COMPLETE = "state.json"
+
+
+def save_checkpoint(accelerator, folder, state, keep=2):
+    """Writes weights, optimizer, schedule, random states and the position in the epoch; keeps the newest `keep`.
+
+    Args:
+        accelerator: Its `save_state` writes all that it has prepared.
+        folder: Folder of the run's checkpoints.
+        state: Dict of plain values: at least `step`, `epoch` and `batch`.
+        keep: Number of checkpoints to keep.
+    """
+    folder = Path(folder)
+    final = folder / f"step-{state['step']:08d}"
+    temporary = folder / f"{final.name}.partial"
+    if accelerator.is_main_process:
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+    accelerator.wait_for_everyone()
+    accelerator.save_state(str(temporary))
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        (temporary / COMPLETE).write_text(json.dumps(state, indent=2), encoding="utf-8")
+        replace_folder(temporary, final)
+        for old in complete_checkpoints(folder)[:-keep]:
+            shutil.rmtree(old)
+    accelerator.wait_for_everyone()
+
+
+def replace_folder(temporary, final):
+    """Makes the temporary folder the final one after its files have reached the disk."""
+    for file in sorted(Path(temporary).rglob("*")):
+        if file.is_file():
+            with open(file, "rb") as handle:
+                os.fsync(handle.fileno())
+    old = final.with_name(f"{final.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if final.exists():
+        final.rename(old)
+    Path(temporary).rename(final)
+    shutil.rmtree(old, ignore_errors=True)
+    directory = os.open(final.parent, os.O_RDONLY)
+    os.fsync(directory)
+    os.close(directory)
+
+
+def complete_checkpoints(folder):
+    """The complete checkpoints in a folder, oldest first. A killed write leaves none that looks complete."""
+    return sorted(path.parent for path in Path(folder).glob(f"step-????????/{COMPLETE}"))
+
+
+def load_checkpoint(accelerator, folder):
+    """Loads the newest complete checkpoint into all that the accelerator has prepared.
+
+    Returns:
+        The `state` that [`save_checkpoint`] was given, or None if there is no complete checkpoint.
+    """
+    found = complete_checkpoints(folder)
+    if not found:
+        return None
+    accelerator.load_state(str(found[-1]))
+    return json.loads((found[-1] / COMPLETE).read_text(encoding="utf-8"))

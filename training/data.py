@@ -1,0 +1,190 @@
+"""From the query corpus to batches: random crop, random caption, tokens."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from datasets import Audio, load_dataset
+from torch.utils.data import Dataset, Sampler
+
+from dataset_scripts.binning import Bins
+from dataset_scripts.queries import generate_queries, sample_queries
+from modeling_paraclap.audio_paraclap import load_audio
+
+from .augment import augment
+
+SAMPLING_RATE = 16000
+LABELS = ("emotion", "gender")
+AUGMENTED = ("pitch_mean", "pitch_std", "intensity", "duration")
+
+
+def load_split(corpus_dir, split):
+    """One split of a query corpus as `dataset_scripts.build_query_corpus` writes it.
+
+    Raises:
+        FileNotFoundError: If there is no such split in the folder.
+    """
+    files = sorted(str(file) for file in Path(corpus_dir).glob(f"data/{split}-*.parquet"))
+    if not files:
+        raise FileNotFoundError(
+            f"{corpus_dir} has no data/{split}-*.parquet; "
+            "build the corpus with: python -m dataset_scripts.build_query_corpus --output_dir " + str(corpus_dir)
+        )
+    rows = load_dataset("parquet", data_files={split: files}, split=split)
+    return rows.cast_column("audio", Audio(SAMPLING_RATE, decode=False))
+
+
+class QueryCorpus(Dataset):
+    """Utterances with a random crop and a random caption each time they are asked for.
+
+    What is drawn depends on the seed, the epoch and the utterance alone, so a resumed epoch, another number of workers
+    and another batch size draw the same.
+
+    Args:
+        rows: A split from [`load_split`].
+        variant: `rand5`, `rand1`, `only_emo` or `no_emo` (paper, section 3.3).
+        crop_s: Length of the crop in seconds; shorter utterances stay as they are and are padded in the batch.
+        max_queries: Largest number of queries in a caption.
+        emotion_probability: Probability that a caption starts with an emotion query, in the place of one drawn.
+        augmentation: Keyword arguments of [`augment`]; empty for none.
+        bins: [`Bins`] of the corpus, to draw queries of augmented utterances.
+        keep_decoded: Whether to keep decoded audio in memory (32 kB a second), which saves decoding it each epoch.
+        seed: Seed of all that is random here.
+    """
+
+    def __init__(
+        self,
+        rows,
+        variant="rand5",
+        crop_s=5.0,
+        max_queries=5,
+        emotion_probability=0.0,
+        augmentation=None,
+        bins=None,
+        keep_decoded=False,
+        seed=0,
+    ):
+        self.rows = rows
+        self.variant = variant
+        self.crop = int(crop_s * SAMPLING_RATE)
+        self.max_queries = max_queries
+        self.emotion_probability = emotion_probability
+        self.augmentation = {name: value for name, value in (augmentation or {}).items() if value}
+        if self.augmentation and bins is None:
+            raise ValueError("Augmentation changes pitch, level and duration: give the corpus's bins to re-draw queries.")
+        self.bins = bins
+        self.seed = seed
+        self.decoded = {} if keep_decoded else None
+        self.labels = rows.select_columns([name for name in rows.column_names if name != "audio"]).to_pandas()
+        if variant == "only_emo":
+            self.indices = np.flatnonzero(self.labels["emotion"].notna())
+        else:
+            self.indices = np.arange(len(rows))
+        if not len(self.indices):
+            raise ValueError(f"No utterance of this split has a query for variant {variant!r}.")
+
+    def __len__(self):
+        return len(self.indices)
+
+    def __getitem__(self, key):
+        """`(epoch, i)` to `{"waveform", "caption", "queries"}`."""
+        epoch, item = key
+        index = int(self.indices[item])
+        rng = np.random.default_rng([self.seed, epoch, index])
+        row = self.labels.iloc[index]
+        waveform = self._waveform(index)
+        queries, attributes = list(row["queries"]), list(row["query_attributes"])
+        if self.augmentation:
+            changed = {name: row[name] if np.isfinite(row[name]) else None for name in AUGMENTED}
+            waveform, changed = augment(waveform, changed, rng, **self.augmentation)
+            bins = {f"{name}_bin": self.bins.bin_of(name, value) for name, value in changed.items()}
+            pairs = generate_queries({**row, **bins})
+            attributes, queries = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+        if len(waveform) > self.crop:
+            start = int(rng.integers(len(waveform) - self.crop + 1))
+            waveform = waveform[start : start + self.crop]
+        caption = self._caption(queries, attributes, rng)
+        return {"waveform": waveform, "caption": caption, "queries": queries}
+
+    def _caption(self, queries, attributes, rng):
+        caption = sample_queries(queries, attributes, self.variant, rng, self.max_queries)
+        emotions = [query for query, attribute in zip(queries, attributes, strict=True) if attribute == "emotion"]
+        if self.variant.startswith("rand") and emotions and rng.random() < self.emotion_probability:
+            drawn = caption.split(" and ")
+            others = [query for query in drawn if query not in emotions][: len(drawn) - 1]
+            caption = " and ".join([emotions[rng.integers(len(emotions))], *others])
+        return caption
+
+    def _waveform(self, index):
+        if self.decoded is not None and index in self.decoded:
+            return self.decoded[index].astype(np.float32) / 32768
+        audio = self.rows[index]["audio"]
+        waveform = load_audio(audio["bytes"] if audio["bytes"] is not None else audio["path"], SAMPLING_RATE)
+        if self.decoded is not None:
+            # 16 bits as in most sources; the copy is rounded at once so that the first epoch hears what later ones do.
+            self.decoded[index] = np.clip(np.rint(waveform * 32768), -32768, 32767).astype(np.int16)
+            return self.decoded[index].astype(np.float32) / 32768
+        return waveform
+
+
+class EpochSampler(Sampler):
+    """A new random order each epoch that depends on the seed and the epoch alone; yields `(epoch, i)`."""
+
+    def __init__(self, size, seed):
+        self.size, self.seed, self.epoch = size, seed, 0
+
+    def set_epoch(self, epoch):
+        """Sets the epoch whose order the next iteration yields."""
+        self.epoch = epoch
+
+    def __len__(self):
+        return self.size
+
+    def __iter__(self):
+        order = np.random.default_rng([self.seed, self.epoch]).permutation(self.size)
+        return iter([(self.epoch, int(item)) for item in order])
+
+
+class Collator:
+    """Utterances with captions to one batch of tensors, padded to the crop length.
+
+    Args:
+        processor: A `ParaClapProcessor`.
+        pad_to: Samples that each batch is padded to; None for the longest of the batch.
+        with_positives: Whether to add `positives` (n, n): entry (i, j) is true where caption j holds for utterance i,
+            that is where each of its queries is among those of utterance i. The losses with several positives use it.
+    """
+
+    def __init__(self, processor, pad_to=None, with_positives=False):
+        self.processor, self.pad_to, self.with_positives = processor, pad_to, with_positives
+
+    def __call__(self, examples):
+        """A list of n examples of [`QueryCorpus`] to a dict of tensors."""
+        batch = self.processor(
+            text=[example["caption"] for example in examples],
+            audio=[example["waveform"] for example in examples],
+            sampling_rate=SAMPLING_RATE,
+            padding=True,
+            return_tensors="pt",
+        )
+        limit = self.processor.tokenizer.model_max_length
+        if batch["input_ids"].shape[1] > limit:
+            longest = max((example["caption"] for example in examples), key=len)
+            raise ValueError(
+                f"A caption has {batch['input_ids'].shape[1]} tokens, the text encoder takes {limit}: lower "
+                f"--max_queries or take another text encoder. The caption: {longest!r}"
+            )
+        if self.pad_to and batch["input_values"].shape[1] < self.pad_to:
+            missing = (0, self.pad_to - batch["input_values"].shape[1])
+            for name in ("input_values", "padding_mask"):
+                batch[name] = torch.nn.functional.pad(batch[name], missing)
+        if self.with_positives:
+            captions = [set(example["caption"].split(" and ")) for example in examples]
+            known = [set(example["queries"]) for example in examples]
+            batch["positives"] = torch.tensor([[caption <= queries for caption in captions] for queries in known])
+        return dict(batch)
+
+
+def load_bins(corpus_dir):
+    """The bins that the query corpus was made with."""
+    return Bins.load(Path(corpus_dir) / "bins.json")

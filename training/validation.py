@@ -1,0 +1,94 @@
+"""Zero-shot validation between epochs: the choice of the best epoch (paper, section 3.3) needs nothing but this."""
+
+import numpy as np
+import torch
+from sklearn.metrics import recall_score
+from torch.nn import functional as F
+from tqdm import tqdm
+
+from modeling_paraclap.audio_paraclap import load_audio
+
+from .data import SAMPLING_RATE
+
+PROSODY = {
+    "gender": ("gender", {"female": "a female is speaking", "male": "a male is speaking"}),
+    "pitch": (
+        "pitch_mean_bin",
+        {"low": "has a low pitch", "mid": "has a normal pitch", "high": "has a high pitch"},
+    ),
+}
+
+
+class Validation:
+    """UAR of zero-shot classification on a split of the query corpus.
+
+    Emotions are told apart within each corpus, among those that it has, with the model's own prompt template; the mean
+    of the corpora is `uar_emotion`. Gender and pitch bins are asked for with the paper's queries, over all corpora.
+
+    Args:
+        rows: A split from `load_split`.
+        processor: A `ParaClapProcessor`.
+        template: Prompt template of the emotions, with `{}`.
+        batch_size: Utterances in a batch; they are sorted by length.
+    """
+
+    def __init__(self, rows, processor, template, batch_size=32):
+        self.rows, self.processor, self.batch_size = rows, processor, batch_size
+        labels = rows.select_columns([name for name in rows.column_names if name != "audio"]).to_pandas()
+        self.order = np.argsort(labels["duration"].to_numpy())
+        self.tasks = []
+        for corpus in labels["corpus"].unique():
+            rows_of = np.flatnonzero((labels["corpus"] == corpus) & labels["emotion"].notna())
+            emotions = sorted(labels["emotion"].iloc[rows_of].unique())
+            if len(emotions) > 1:
+                prompts = {emotion: template.format(emotion) for emotion in emotions}
+                self.tasks.append((f"emotion_{corpus}", rows_of, labels["emotion"].iloc[rows_of].to_numpy(), prompts))
+        for name, (column, prompts) in PROSODY.items():
+            rows_of = np.flatnonzero(labels[column].notna())
+            if labels[column].iloc[rows_of].nunique() > 1:
+                self.tasks.append((name, rows_of, labels[column].iloc[rows_of].to_numpy(), prompts))
+        if not self.tasks:
+            raise ValueError("The validation split has no emotions, genders or pitch bins to tell apart.")
+
+    @torch.no_grad()
+    def __call__(self, model, progress=True):
+        """Dict of UAR per task, `uar`, the figure to choose the best epoch by, and two indicators of collapse.
+
+        `uar` is the mean over the emotion tasks, or over all tasks where there is none. `top_class` is the largest share
+        of one predicted class in any emotion task, `mean_cosine` the mean cosine between two utterances.
+        """
+        was_training = model.training
+        model.eval()
+        embeds = self._embed(model, progress)
+        results, shares = {}, []
+        for name, rows_of, labels, prompts in self.tasks:
+            names = np.array(list(prompts))
+            text = self.processor(text=list(prompts.values()), padding=True, return_tensors="pt").to(model.device)
+            text_embeds = F.normalize(model.get_text_features(**text).pooler_output.float(), dim=-1)
+            predicted = names[(embeds[rows_of] @ text_embeds.t().cpu()).argmax(1).numpy()]
+            results[f"uar_{name}"] = float(recall_score(labels, predicted, average="macro"))
+            if name.startswith("emotion"):
+                shares.append(float(np.max(np.unique(predicted, return_counts=True)[1]) / len(predicted)))
+        emotion = [value for name, value in results.items() if name.startswith("uar_emotion")]
+        results["uar"] = float(np.mean(emotion or list(results.values())))
+        if shares:
+            results["top_class"] = max(shares)
+        n = len(embeds)
+        results["mean_cosine"] = float((embeds.sum(0).square().sum() - n) / (n * max(n - 1, 1)))
+        model.train(was_training)
+        return results
+
+    def _embed(self, model, progress):
+        embeds = None
+        batches = range(0, len(self.order), self.batch_size)
+        for start in tqdm(batches, desc="validation", leave=False, disable=not progress):
+            indices = self.order[start : start + self.batch_size]
+            audio = self.rows.select(indices)["audio"]
+            waveforms = [load_audio(a["bytes"] if a["bytes"] is not None else a["path"], SAMPLING_RATE) for a in audio]
+            batch = self.processor(audio=waveforms, sampling_rate=SAMPLING_RATE, padding=True, return_tensors="pt")
+            output = model.get_audio_features(**batch.to(model.device)).pooler_output.float()
+            output = F.normalize(output, dim=-1).cpu()
+            if embeds is None:
+                embeds = torch.zeros(len(self.order), output.shape[1])
+            embeds[indices] = output
+        return embeds
