@@ -187,7 +187,7 @@ def train_epoch(accelerator, model, loader, sampler, optimizer, scheduler, args,
     for frozen, tower in ((args.freeze_audio, towers.audio_model), (args.freeze_text, towers.text_model)):
         if frozen:
             tower.eval()  # no dropout in a tower that does not learn
-    sampler.set_epoch(state["epoch"])
+    sampler.epoch = state["epoch"]
     batches = accelerator.skip_first_batches(loader, state["batch"]) if state["batch"] else loader
     for batch in batches:
         loss = model(**batch, return_loss=True).loss

@@ -128,14 +128,14 @@ class QueryCorpus(Dataset):
 
 
 class EpochSampler(Sampler):
-    """A new random order each epoch that depends on the seed and the epoch alone; yields `(epoch, i)`."""
+    """A new random order each epoch that depends on the seed and the epoch alone; yields `(epoch, i)`.
+
+    `epoch` is set by the training loop. There is no `set_epoch`: accelerate would call it with its own count of epochs,
+    which starts anew when a run is resumed.
+    """
 
     def __init__(self, size, seed):
         self.size, self.seed, self.epoch = size, seed, 0
-
-    def set_epoch(self, epoch):
-        """Sets the epoch whose order the next iteration yields."""
-        self.epoch = epoch
 
     def __len__(self):
         return self.size
