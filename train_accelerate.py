@@ -10,8 +10,8 @@ A small audio encoder from scratch with a frozen sentence encoder, as the defaul
 
     accelerate launch train_accelerate.py --config configs/paraclap-small.yaml --corpus_dir CORPUS --output_dir RUN
 
-RUN gets config.json (arguments, versions, git revision), logs/ (TensorBoard), history.csv (a row per epoch), checkpoints/ and
-best/, the release folder of the epoch with the best validation UAR. A killed run goes on with --resume.
+RUN gets config.json (arguments, versions, git revision), logs/ (TensorBoard), history.csv (a row per epoch),
+checkpoints/ and best/, the release folder of the epoch with the best validation UAR. A killed run goes on with --resume.
 """
 
 import csv
@@ -153,7 +153,7 @@ def build_loader(args, processor):
         drop_last=True,
         pin_memory=torch.cuda.is_available(),
         persistent_workers=args.num_workers > 0,
-        # Without one of its own, each new iterator draws from torch's generator, and a resumed epoch would see other dropout.
+        # Without one of its own, each new iterator draws from torch's, and a resumed epoch would see other dropout.
         generator=torch.Generator().manual_seed(args.seed),
     )
     return loader, sampler
@@ -213,7 +213,7 @@ def train_epoch(accelerator, model, loader, sampler, optimizer, scheduler, args,
 
 
 def log_step(accelerator, model, loss, scheduler, state, bar):
-    """Loss, logit scale and learning rates to TensorBoard, the loss to the progress bar; stops at a loss that is NaN."""
+    """Loss, logit scale and learning rates to TensorBoard, the loss to the bar; a loss that is NaN ends the run."""
     value = loss.item()
     if not math.isfinite(value):
         sys.exit(

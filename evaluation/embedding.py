@@ -12,19 +12,27 @@ from modeling_paraclap.audio_paraclap import AudioError, load_audio
 WINDOW = 32  # batches that are decoded and sorted by length together: little padding, bounded memory
 
 
-def embed_audio(model, feature_extractor, paths: Sequence[str], batch_size: int = 8, max_length_s: float | None = None):
+def embed_audio(
+    model,
+    feature_extractor,
+    sources: Sequence,
+    batch_size: int = 8,
+    max_length_s: float | None = None,
+    progress: bool = True,
+):
     """Embeds audio files in batches of similar length.
 
     Args:
         model: A ParaClapModel in evaluation mode.
         feature_extractor: Its feature extractor.
-        paths: Audio files.
+        sources: Audio files, or their bytes.
         batch_size: Utterances a forward pass.
         max_length_s: Seconds to keep of a longer utterance, from its start; None = all.
+        progress: Whether to show a progress bar.
 
     Returns:
-        (readable, projection_dim) float32 embeddings of unit length on the CPU, in the order of `paths`, and
-        position in `paths` -> reason for each file that could not be read.
+        (readable, projection_dim) float32 embeddings of unit length on the CPU, in the order of `sources`, and
+        position in `sources` -> reason for each file that could not be read.
     """
     rate = feature_extractor.sampling_rate
     if getattr(model.config.audio_config, "feat_extract_norm", None) == "group":
@@ -32,17 +40,18 @@ def embed_audio(model, feature_extractor, paths: Sequence[str], batch_size: int 
     longest = None if max_length_s is None else max(1, round(max_length_s * rate))
     embeds: dict[int, torch.Tensor] = {}
     reasons: dict[int, str] = {}
-    with torch.inference_mode(), tqdm(total=len(paths), desc="Embedding", unit="utterance") as progress:
-        for start in range(0, len(paths), WINDOW * batch_size):
+    bar = tqdm(total=len(sources), desc="Embedding", unit="utterance", disable=not progress)
+    with torch.inference_mode(), bar:
+        for start in range(0, len(sources), WINDOW * batch_size):
             waveforms = {}
-            for position in range(start, min(start + WINDOW * batch_size, len(paths))):
+            for position in range(start, min(start + WINDOW * batch_size, len(sources))):
                 try:
-                    waveform = load_audio(paths[position], rate)[:longest]
+                    waveform = load_audio(sources[position], rate)[:longest]
                     check_length(model, waveform, rate)
                     waveforms[position] = waveform
                 except AudioError as error:
                     reasons[position] = str(error)
-                    progress.update()
+                    bar.update()
             order = sorted(waveforms, key=lambda position: len(waveforms[position]))
             for first in range(0, len(order), batch_size):
                 batch = order[first : first + batch_size]
@@ -50,7 +59,7 @@ def embed_audio(model, feature_extractor, paths: Sequence[str], batch_size: int 
                 inputs = inputs.to(model.device)
                 features = model.get_audio_features(**inputs).pooler_output
                 embeds.update(zip(batch, F.normalize(features.float(), dim=-1).cpu(), strict=True))
-                progress.update(len(batch))
+                bar.update(len(batch))
     size = model.config.projection_dim
     return torch.stack([embeds[position] for position in sorted(embeds)]) if embeds else torch.zeros(0, size), reasons
 

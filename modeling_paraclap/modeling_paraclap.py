@@ -310,7 +310,12 @@ class ParaClapModel(ParaClapPreTrainedModel):
         kwargs |= {"output_attentions": output_attentions, "output_hidden_states": output_hidden_states}
         audio_outputs = self.get_audio_features(input_values, padding_mask, return_dict=True, **kwargs)
         text_outputs = self.get_text_features(
-            input_ids, attention_mask, token_type_ids=token_type_ids, position_ids=position_ids, return_dict=True, **kwargs
+            input_ids,
+            attention_mask,
+            token_type_ids=token_type_ids,
+            position_ids=position_ids,
+            return_dict=True,
+            **kwargs,
         )
         audio_embeds = F.normalize(audio_outputs.pooler_output, dim=-1)
         text_embeds = F.normalize(text_outputs.pooler_output, dim=-1)

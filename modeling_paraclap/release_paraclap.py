@@ -28,7 +28,9 @@ def save_release(model, processor, folder):
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
     # The pipeline is no part of model or processor, so nothing else copies its code or names its class.
-    custom_object_save(ParaClapZeroShotAudioClassificationPipeline.__new__(ParaClapZeroShotAudioClassificationPipeline), folder)
+    custom_object_save(
+        ParaClapZeroShotAudioClassificationPipeline.__new__(ParaClapZeroShotAudioClassificationPipeline), folder
+    )
     config_file = folder / "config.json"
     config = json.loads(config_file.read_text(encoding="utf-8"))
     config["custom_pipelines"] = {

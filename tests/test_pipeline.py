@@ -1,31 +1,25 @@
 """The zero-shot pipeline: every form of audio and of labels, long audio, errors, and other models left in peace."""
 
-import copy
-import functools
-import http.server
 import io
 import json
 import os
 import subprocess
 import sys
-import threading
 import tracemalloc
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import soundfile
 import torch
 from torch.nn import functional as F
-from transformers import ClapAudioConfig, ClapConfig, ClapFeatureExtractor, ClapModel, ClapTextConfig, pipeline
+from transformers import pipeline
 from transformers.pipelines.pt_utils import KeyDataset
 from transformers.pipelines.zero_shot_audio_classification import ZeroShotAudioClassificationPipeline
 
-from modeling_paraclap import ParaClapConfig, ParaClapModel, ParaClapZeroShotAudioClassificationPipeline
+from modeling_paraclap import ParaClapModel, ParaClapZeroShotAudioClassificationPipeline
 from modeling_paraclap.audio_paraclap import AudioError
 from modeling_paraclap.release_paraclap import save_release
-from modeling_paraclap.windows_paraclap import windows_of
-from modeling_paraclap.zero_shot_paraclap import TextEmbeddings, parse_labels, parse_templates, prompts_of
+from modeling_paraclap.zero_shot_paraclap import TextEmbeddings
 
 TASK = "zero-shot-audio-classification"
 RATE = 16000
@@ -62,9 +56,11 @@ def release(tiny_release, tiny_processor, tmp_path_factory):
     """The small model with weights large enough that clips and labels differ by more than rounding."""
     model = ParaClapModel.from_pretrained(tiny_release)
     with torch.no_grad():
-        for parameter in model.parameters():
+        for name, parameter in model.named_parameters():
             if parameter.ndim > 1:
                 parameter.mul_(10)
+            elif "projection.layer_norm" in name:  # embeddings of unequal length before they are normalised
+                parameter.uniform_(0.1, 2)
     return save_release(model, tiny_processor, tmp_path_factory.mktemp("release"))
 
 
@@ -132,104 +128,30 @@ def test_without_the_package_the_folder_brings_its_code(release, pipe, tmp_path)
 # -------------------------------------------------------------------------------------------------------------- inputs
 
 
-@pytest.fixture(scope="module")
-def decoder():
-    """What torchcodec gives: samples (channels, samples) and their rate."""
-    samples = SimpleNamespace(data=torch.from_numpy(np.stack([speech(), speech()])), sample_rate=RATE)
-    return SimpleNamespace(get_all_samples=lambda: samples)
-
-
 @pytest.mark.parametrize(
     "audio",
     [
-        speech(),
-        speech().astype(np.float64),
         torch.from_numpy(speech()),
-        torch.from_numpy(speech())[None],
-        np.stack([speech(), speech()]),
-        np.stack([speech(), speech()], 1),
-        torch.from_numpy(np.stack([speech() * 2, speech() * 0])),
+        np.stack([speech() * 2, speech() * 0]),
         file_bytes(speech()),
-        bytearray(file_bytes(speech())),
         io.BytesIO(file_bytes(speech())),
         {"array": speech(), "sampling_rate": RATE},
-        {"raw": speech(), "sampling_rate": RATE},
-        {"array": speech().tolist(), "sampling_rate": float(RATE), "path": None},
-        {"bytes": file_bytes(speech()), "path": "gone.wav"},
-        {"audio": {"array": torch.from_numpy(speech()), "sampling_rate": RATE}, "emotion": "sad"},
+        {"audio": {"bytes": file_bytes(speech()), "path": None}, "emotion": "sad"},
     ],
 )
 def test_forms_of_audio(pipe, expected, audio):
     assert_same(pipe(audio, candidate_labels=LABELS), expected)
 
 
-def test_paths_urls_decoders_and_rows(pipe, expected, decoder, tmp_path):
-    file = tmp_path / "speech with ü.wav"
-    file.write_bytes(file_bytes(speech()))
-    with file.open("rb") as opened:
-        for audio in (file, str(file), {"path": str(file), "bytes": None}, {"audio": str(file)}, opened):
-            assert_same(pipe(audio, candidate_labels=LABELS), expected)
-    for audio in (decoder, decoder.get_all_samples(), {"audio": decoder}):
-        assert_same(pipe(audio, candidate_labels=LABELS), expected)
-
-
-def test_urls(pipe, expected, tmp_path):
-    (tmp_path / "speech.wav").write_bytes(file_bytes(speech()))
-    (tmp_path / "page.html").write_text("<html>Not found, kindly</html>" * 10)
-    handler = functools.partial(QuietHandler, directory=str(tmp_path))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        address = f"http://127.0.0.1:{server.server_port}"
-        assert_same(pipe(f"{address}/speech.wav", candidate_labels=LABELS), expected)
-        with pytest.raises(AudioError, match=r"nowhere\.wav cannot be downloaded.*404"):
-            pipe(f"{address}/nowhere.wav", candidate_labels=LABELS)
-        with pytest.raises(AudioError, match=r"page\.html.*not audio"):
-            pipe(f"{address}/page.html", candidate_labels=LABELS)
-        server.shutdown()
-
-
-class QuietHandler(http.server.SimpleHTTPRequestHandler):
-    """Serves a folder and logs nothing."""
-
-    def log_message(self, *args):
-        """Nothing."""
-
-
-@pytest.mark.parametrize(
-    ("container", "subtype", "tolerance"),
-    [
-        ("WAV", "PCM_16", 1e-3),
-        ("FLAC", "PCM_16", 1e-3),
-        ("OGG", "VORBIS", 0.1),
-        ("OGG", "OPUS", 0.1),
-        ("MP3", "MPEG_LAYER_III", 0.1),
-    ],
-)
-def test_codecs_need_no_ffmpeg(pipe, expected, container, subtype, tolerance, tmp_path, monkeypatch):
+@pytest.mark.parametrize("container", ["WAV", "FLAC", "OGG", "MP3"])
+def test_files_at_another_rate_need_no_ffmpeg(pipe, container, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    audio = file_bytes(speech(), container=container, subtype=subtype)
-    assert_same(pipe(audio, candidate_labels=LABELS), expected, atol=tolerance)
-
-
-@pytest.mark.parametrize("rate", [8000, 22050, 44100, 48000])
-def test_any_sampling_rate(pipe, rate):
-    waveform = speech(0.5, rate)
-    results = [
-        pipe(file_bytes(waveform, rate), candidate_labels=LABELS),
-        pipe({"array": waveform, "sampling_rate": rate}, candidate_labels=LABELS),
-        pipe(waveform, candidate_labels=LABELS, sampling_rate=rate),
-        pipe(np.stack([waveform] * 2), candidate_labels=LABELS, sampling_rate=np.int64(rate)),
-    ]
-    for result in results[1:]:
-        assert_same(result, results[0])
-    # A rate that is passed is for bare arrays; files know their own.
-    assert_same(pipe(file_bytes(waveform, rate), candidate_labels=LABELS, sampling_rate=16001), results[0])
-
-
-def test_integer_samples_are_scaled(pipe, expected):
-    for dtype, scale in ((np.int16, 2**15), (np.int32, 2**31)):
-        assert_same(pipe((speech() * scale).astype(dtype), candidate_labels=LABELS), expected, atol=1e-3)
-    assert_same(pipe((speech() * 128 + 128).astype(np.uint8), candidate_labels=LABELS), expected, atol=0.1)
+    subtype = {"OGG": "OPUS", "MP3": "MPEG_LAYER_III"}.get(container, "PCM_24")
+    waveform = speech(0.5, 48000)
+    (tmp_path / "speech").write_bytes(file_bytes(waveform, 48000, container, subtype))
+    result = pipe(tmp_path / "speech", candidate_labels=LABELS)
+    bare = pipe(waveform, candidate_labels=LABELS, sampling_rate=48000)
+    assert_same(result, bare, atol=1e-4 if subtype == "PCM_24" else 0.05)
 
 
 CLIPS = [speech(seconds, seed=i) for i, seconds in enumerate((0.3, 0.55, 0.1, 0.41, 0.8))]
@@ -256,7 +178,7 @@ def test_batches_for_both_kinds_of_encoder_and_normalised_input(tiny_config, tin
         assert_same(result, single, atol=1e-5)
 
 
-def test_many_audios_in_every_container(pipe, decoder):
+def test_many_audios_in_every_container(pipe):
     import datasets
 
     alone = [pipe(clip, candidate_labels=LABELS) for clip in CLIPS]
@@ -374,26 +296,6 @@ def test_texts_are_encoded_once(pipe, monkeypatch):
     assert calls == [3]
     pipe(CLIPS[0], candidate_labels=["happy", "calm"])
     assert calls == [3, 1]
-    # A change of the weights, or of their precision, is another model.
-    before = pipe.model.text_projection.linear1.weight.detach().clone()
-    with torch.no_grad():
-        pipe.model.text_projection.linear1.weight.mul_(2)
-    changed = pipe(CLIPS[0], candidate_labels=LABELS)
-    assert calls == [3, 1, 3]
-    with torch.no_grad():
-        pipe.model.text_projection.linear1.weight.copy_(before)
-    assert not np.allclose(by_label(changed), by_label(pipe(CLIPS[0], candidate_labels=LABELS)), atol=1e-4)
-
-
-def test_the_cache_is_bounded_and_forgets_the_oldest(pipe):
-    cache = TextEmbeddings(capacity=3)
-    for texts in (["a", "b"], ["c"], ["a"], ["d"]):
-        cache.of_labels(pipe.model, pipe.tokenizer, [[text] for text in texts])
-    assert [text for _, text in cache._cache] == ["c", "a", "d"]
-    many = cache.of_labels(pipe.model, pipe.tokenizer, [[str(i)] for i in range(10)])
-    assert many.shape == (10, 24) and len(cache) == 10
-    cache.of_labels(pipe.model, pipe.tokenizer, [["a"]])
-    assert len(cache) == 3
 
 
 def test_bf16_model_and_model_in_training_mode(release, expected):
@@ -408,30 +310,6 @@ def test_bf16_model_and_model_in_training_mode(release, expected):
 
 
 # ---------------------------------------------------------------------------------------------------------- long audio
-
-
-@pytest.mark.parametrize(
-    ("total", "length", "stride", "starts"),
-    [
-        (10, 4, 4, [0, 4, 6]),
-        (8, 4, 4, [0, 4]),
-        (9, 4, 4, [0, 4]),  # a rest of one sample is dropped, as `least` is 2
-        (10, 4, 2, [0, 2, 4, 6]),
-        (11, 4, 3, [0, 3, 6]),
-        (12, 4, 3, [0, 3, 6, 8]),
-        (3, 4, 4, [0]),
-        (4, 4, 1, [0]),
-        (0, 4, 4, [0]),
-    ],
-)
-@pytest.mark.parametrize("block", [1, 3, 100])
-def test_windows_cover_the_audio_whatever_the_blocks(total, length, stride, starts, block):
-    samples = np.arange(total, dtype=np.float32)
-    blocks = (samples[i : i + block] for i in range(0, total, block))
-    windows = list(windows_of(blocks, length, stride, least=2))
-    assert [start for start, _ in windows] == starts
-    for start, window in windows:
-        np.testing.assert_array_equal(window, samples[start : start + length])
 
 
 @pytest.mark.parametrize("batch_size", [None, 1, 4])
@@ -463,6 +341,18 @@ def test_long_audio_options(pipe):
     assert_same(short["scores"], pipe(waveform[:4000], candidate_labels=LABELS))
 
 
+def test_several_long_audios_with_the_batch_size_of_the_constructor(release, pipe):
+    clips = [speech(1.1, seed=1), speech(0.3, seed=2), speech(0.8, seed=3)]
+    batched = pipeline(TASK, model=str(release), device="cpu", batch_size=4, window_length_s=0.2)
+    for result, clip in zip(batched(clips, candidate_labels=LABELS), clips, strict=True):
+        single = pipe(clip, candidate_labels=LABELS, window_length_s=0.2)
+        assert [w["start"] for w in result["windows"]] == [w["start"] for w in single["windows"]]
+        assert_same(result["scores"], single["scores"], atol=1e-5)
+    # None takes the windows away again.
+    whole = batched(clips[0], candidate_labels=LABELS, window_length_s=None)
+    assert_same(whole, pipe(clips[0], candidate_labels=LABELS))
+
+
 def test_windows_of_digital_silence_are_left_out(pipe):
     waveform = np.concatenate([speech(0.5), np.zeros(RATE, np.float32), speech(0.5)])
     result = pipe(waveform, candidate_labels=LABELS, window_length_s=0.5)
@@ -486,44 +376,24 @@ def test_an_hour_in_bounded_memory(pipe, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("audio", "message"),
+    ("audio", "error", "message"),
     [
-        (np.zeros(0, np.float32), "is empty"),
-        (np.zeros((2, 0), np.float32), "is empty"),
-        (np.float32([0.1]), "too short: 1 samples at 16000 Hz.*The audio encoder needs"),
-        (speech()[:200], r"too short: 200 samples at 16000 Hz \(0\.0125 s\)"),
-        (np.full(8000, np.nan, np.float32), "NaN or infinite"),
-        (np.where(np.arange(8000) == 7000, np.inf, 0.1), "NaN or infinite"),
-        (np.zeros(8000, np.float32), "is silent.*leave it out"),
-        (np.stack([speech(), -speech()]), "is silent.*cancel each other"),
-        (speech() * 32768, "divide by 32768"),
-        (np.arange(8000), "have the type int64"),
-        (np.array(["a"] * 8000), "have the type"),
-        (np.zeros((4, 5, 6)), r"has the shape \(4, 5, 6\)"),
-        (np.zeros((40, 8000)), "40 channels.*list of waveforms"),
-        (np.zeros((4, 4)), "which axis is time"),
-        ({"array": speech()}, "has 'array' but no \"sampling_rate\""),
-        ({"array": speech(), "sampling_rate": 16}, "sampling rate is 16; expected a whole number of Hz"),
-        ({"array": speech(), "sampling_rate": "16000"}, "sampling rate is '16000'"),
-        ({"samples": speech()}, r"the keys \['samples'\], and no audio"),
-        ({"bytes": None, "path": None}, "no audio under any"),
-        ("nowhere.wav", "nowhere.wav' does not exist"),
-        (file_bytes(speech())[:5000], "is truncated"),
-        (b"not audio at all", "not audio"),
-        (file_bytes(np.zeros(8000, np.float32)), "is silent"),
+        (np.float32([0.1]), AudioError, "too short: 1 samples at 16000 Hz.*The audio encoder needs"),
+        (speech()[:200], AudioError, r"too short: 200 samples at 16000 Hz \(0\.0125 s\)"),
+        (np.zeros(8000, np.float32), AudioError, "is silent.*leave it out"),
+        (np.stack([speech(), -speech()]), AudioError, "is silent.*cancel each other"),
+        (file_bytes(np.zeros(8000, np.float32)), AudioError, "is silent"),
+        (np.zeros(0, np.float32), AudioError, "is empty"),
+        (np.full(8000, np.nan, np.float32), AudioError, "NaN or infinite"),
+        ("nowhere.wav", AudioError, "nowhere.wav' does not exist"),
+        (file_bytes(speech())[:5000], AudioError, "is truncated"),
+        (None, TypeError, "None .NoneType. is no audio"),
     ],
 )
 @pytest.mark.parametrize("window_length_s", [None, 0.2])
-def test_audio_that_cannot_be_used_says_why(pipe, audio, message, window_length_s, monkeypatch, tmp_path):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(AudioError, match=message):
+def test_audio_that_cannot_be_used_says_why(pipe, audio, error, message, window_length_s):
+    with pytest.raises(error, match=message):
         pipe(audio, candidate_labels=LABELS, window_length_s=window_length_s)
-
-
-@pytest.mark.parametrize("audio", [None, 3, 0.5, [0.1, 0.2], (speech(), RATE)])
-def test_what_is_no_audio_is_a_type_error(pipe, audio):
-    with pytest.raises(TypeError, match="is no audio. Pass a path"):
-        pipe(audio, candidate_labels=LABELS)
 
 
 @pytest.mark.parametrize(
@@ -531,19 +401,10 @@ def test_what_is_no_audio_is_a_type_error(pipe, audio):
     [
         ({}, ValueError, "There are no candidate_labels"),
         ({"candidate_labels": []}, ValueError, "There are no candidate_labels"),
-        ({"candidate_labels": " , "}, ValueError, "There are no candidate_labels"),
-        ({"candidate_labels": {}}, ValueError, "There are no candidate_labels"),
         ({"candidate_labels": None}, TypeError, "candidate_labels is None; expected a list"),
         ({"candidate_labels": ["angry", "sad", "angry"]}, ValueError, "more than once: angry"),
-        ({"candidate_labels": ["angry", ""]}, ValueError, "empty text"),
-        ({"candidate_labels": ["angry", 3]}, TypeError, "labels are strings"),
-        ({"candidate_labels": {"angry": []}}, ValueError, "'angry' has no phrases"),
-        ({"candidate_labels": {"angry": 3}}, TypeError, "3 of the label 'angry' is a int"),
         ({"candidate_labels": ["angry " * 999]}, ValueError, r"has 1\d+ tokens; the text encoder takes \d+\. Shorten"),
         ({"hypothesis_template": "speaker is angry."}, ValueError, "has no {}.*all labels would be the same"),
-        ({"hypothesis_template": ["{}", "angry"]}, ValueError, "'angry' has no {}"),
-        ({"hypothesis_template": []}, ValueError, "is empty"),
-        ({"hypothesis_template": 3}, TypeError, "expected a string or a list"),
         ({"candidate_label": "angry"}, TypeError, "no argument 'candidate_label'. Did you mean candidate_labels?"),
         ({"chunk": 3}, TypeError, "no argument 'chunk'. It takes candidate_labels"),
         ({"top_k": 0}, ValueError, "top_k is 0; expected a whole number"),
@@ -568,49 +429,3 @@ def test_unknown_arguments_of_the_constructor(release):
     with pytest.raises(TypeError, match="no argument 'templates'"):
         pipeline(TASK, model=str(release), device="cpu", templates="{}")
     assert pipeline(TASK, model=str(release), device="cpu", local_files_only=True)
-
-
-def test_parsing():
-    assert parse_labels("a, b") == (("a", ("a",)), ("b", ("b",)))
-    assert parse_labels({"a": ("x", "y")}) == (("a", ("x", "y")),)
-    assert prompts_of(parse_labels({"a": ["x", "y"]}), parse_templates(["{}!", "{} and {}"])) == [
-        ["x!", "x and x", "y!", "y and y"]
-    ]
-
-
-# -------------------------------------------------------------------------------------------------------- other models
-
-
-def test_clap_is_served_as_before(tiny_processor):
-    size = dict(hidden_size=16, num_attention_heads=2, projection_dim=16)
-    config = ClapConfig(
-        text_config=ClapTextConfig(vocab_size=400, num_hidden_layers=1, intermediate_size=16, pad_token_id=0, **size),
-        audio_config=ClapAudioConfig(
-            patch_embeds_hidden_size=16,
-            depths=[1, 1, 1, 1],
-            num_attention_heads=[2, 2, 2, 2],
-            hidden_size=128,
-            projection_dim=16,
-        ),
-        projection_dim=16,
-    )
-    tokenizer = copy.deepcopy(tiny_processor.tokenizer)
-    tokenizer.model_input_names = ["input_ids", "attention_mask"]
-    torch.manual_seed(0)
-    parts = dict(
-        model=ClapModel(config).eval(),
-        tokenizer=tokenizer,
-        feature_extractor=ClapFeatureExtractor(feature_size=64, truncation="rand_trunc"),
-        device="cpu",
-    )
-    ours, stock = pipeline(TASK, **parts), ZeroShotAudioClassificationPipeline(**parts)
-    assert type(ours) is ParaClapZeroShotAudioClassificationPipeline
-    audio = speech(1, 48000)
-    assert ours(audio, candidate_labels=LABELS) == stock(audio, candidate_labels=LABELS)
-    own = ours(audio, candidate_labels=LABELS, hypothesis_template="a {}")
-    assert own == stock(audio, candidate_labels=LABELS, hypothesis_template="a {}")
-    assert own != ours(audio, candidate_labels=LABELS)
-    assert ours([audio] * 2, candidate_labels=LABELS) == stock([audio] * 2, candidate_labels=LABELS)
-    with pytest.raises(ValueError, match="single channel"):
-        ours(np.stack([audio, audio]), candidate_labels=LABELS)
-    assert not isinstance(ours.model.config, ParaClapConfig)

@@ -14,6 +14,7 @@ import pytest
 import soundfile
 import torch
 from safetensors.torch import load_file
+from transformers import AutoConfig
 
 import train_accelerate
 from dataset_scripts.build_query_corpus import build_query_corpus
@@ -238,12 +239,14 @@ def test_augmented_utterances_get_queries_that_are_true(corpus_dir):
 
 
 def test_the_filter_bank_answers_to_its_frequencies(tiny_config):
-    model = ParaClapModel(tiny_config())
+    audio = AutoConfig.from_pretrained(ROOT / "configs" / "audio-small.json")
+    model = ParaClapModel(tiny_config(audio_config=audio))
     initialise_filter_bank(model.audio_model)
     filters = model.audio_model.feature_extractor.conv_layers[0].conv.weight.detach()[:, 0]
-    spectrum = torch.fft.rfft(filters, 1024).abs()
-    peaks = spectrum.argmax(1)[: len(filters) // 2]
-    assert (peaks.diff() > 0).all() and peaks[-1] > 400 * 1024 / 16000 * 10
+    hertz = torch.fft.rfft(filters, 4096).abs().argmax(1) * 16000 / 4096
+    cosines, sines = hertz.chunk(2)
+    assert (cosines.diff() >= 0).all() and cosines[0] < 200 and cosines[-1] == pytest.approx(7600, abs=50)
+    assert torch.allclose(cosines[8:], sines[8:], atol=60)
 
 
 def test_a_tower_needs_one_source(text_encoder):

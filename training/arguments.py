@@ -67,7 +67,9 @@ def build_parser():
     run = parser.add_argument_group("run")
     run.add_argument("--mixed_precision", choices=("no", "bf16", "fp16"), help="accelerate's setting if not given")
     run.add_argument("--num_workers", type=int, default=0, help="processes that decode audio")
-    run.add_argument("--checkpoint_every", type=int, default=200, help="steps between checkpoints; 0: epochs' ends only")
+    run.add_argument(
+        "--checkpoint_every", type=int, default=200, help="steps between checkpoints; 0: epochs' ends only"
+    )
     run.add_argument("--keep_checkpoints", type=int, default=2, help="newest checkpoints to keep")
     run.add_argument("--log_every", type=int, default=10, help="steps between logged losses")
     run.add_argument("--max_steps", type=int, default=0, help="stop after so many steps; 0 for all epochs")

@@ -1,5 +1,6 @@
 """From the query corpus to batches: random crop, random caption, tokens."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,20 @@ def load_split(corpus_dir, split):
     return rows.cast_column("audio", Audio(SAMPLING_RATE, decode=False))
 
 
+class EncodedAudio(Sequence):
+    """The encoded audio of a split, row by row: bytes, or a path where the corpus was built without audio."""
+
+    def __init__(self, rows):
+        self.rows = rows
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, index):
+        audio = self.rows[index]["audio"]
+        return audio["path"] if audio["bytes"] is None else audio["bytes"]
+
+
 class QueryCorpus(Dataset):
     """Utterances with a random crop and a random caption each time they are asked for.
 
@@ -64,18 +79,20 @@ class QueryCorpus(Dataset):
         keep_decoded=False,
         seed=0,
     ):
-        self.rows = rows
+        self.audio = EncodedAudio(rows)
         self.variant = variant
         self.crop = int(crop_s * SAMPLING_RATE)
         self.max_queries = max_queries
         self.emotion_probability = emotion_probability
         self.augmentation = {name: value for name, value in (augmentation or {}).items() if value}
         if self.augmentation and bins is None:
-            raise ValueError("Augmentation changes pitch, level and duration: give the corpus's bins to re-draw queries.")
+            raise ValueError(
+                "Augmentation changes pitch, level and duration: give the corpus's bins to re-draw queries."
+            )
         self.bins = bins
         self.seed = seed
         self.decoded = {} if keep_decoded else None
-        self.labels = rows.select_columns([name for name in rows.column_names if name != "audio"]).to_pandas()
+        self.labels = rows.remove_columns("audio").to_pandas()
         if variant == "only_emo":
             self.indices = np.flatnonzero(self.labels["emotion"].notna())
         else:
@@ -118,8 +135,7 @@ class QueryCorpus(Dataset):
     def _waveform(self, index):
         if self.decoded is not None and index in self.decoded:
             return self.decoded[index].astype(np.float32) / 32768
-        audio = self.rows[index]["audio"]
-        waveform = load_audio(audio["bytes"] if audio["bytes"] is not None else audio["path"], SAMPLING_RATE)
+        waveform = load_audio(self.audio[index], SAMPLING_RATE)
         if self.decoded is not None:
             # 16 bits as in most sources; the copy is rounded at once so that the first epoch hears what later ones do.
             self.decoded[index] = np.clip(np.rint(waveform * 32768), -32768, 32767).astype(np.int16)

@@ -48,9 +48,7 @@ def build_model(
             )
         towers[name] = AutoConfig.from_pretrained(path) if path else _read_config(file)
     towers["audio"].apply_spec_augment = spec_augment
-    model = ParaClapModel(
-        ParaClapConfig(audio_config=towers["audio"], text_config=towers["text"], **config_kwargs)
-    )
+    model = ParaClapModel(ParaClapConfig(audio_config=towers["audio"], text_config=towers["text"], **config_kwargs))
     if audio_model_name_or_path:
         model.load_tower("audio", AutoModel.from_pretrained(audio_model_name_or_path, dtype=torch.float32))
     elif filter_bank:
@@ -65,15 +63,15 @@ def build_processor(tokenizer_name_or_path, do_normalize=False, max_tokens=None)
     tokenizer = AutoTokenizer.from_pretrained(tokenizer_name_or_path)
     if max_tokens:
         tokenizer.model_max_length = max_tokens
-    return ParaClapProcessor(
-        feature_extractor=ParaClapFeatureExtractor(do_normalize=do_normalize), tokenizer=tokenizer
-    )
+    return ParaClapProcessor(feature_extractor=ParaClapFeatureExtractor(do_normalize=do_normalize), tokenizer=tokenizer)
 
 
 def _read_config(file):
     content = json.loads(Path(file).read_text(encoding="utf-8"))
     if content.get("model_type") not in CONFIG_MAPPING:
-        raise ValueError(f'{file} has model_type {content.get("model_type")!r}; give an encoder\'s, such as "wav2vec2".')
+        raise ValueError(
+            f'{file} has model_type {content.get("model_type")!r}; give an encoder\'s, such as "wav2vec2".'
+        )
     return CONFIG_MAPPING[content["model_type"]](**content)
 
 

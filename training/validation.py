@@ -3,12 +3,11 @@
 import numpy as np
 import torch
 from sklearn.metrics import recall_score
-from torch.nn import functional as F
-from tqdm import tqdm
 
-from modeling_paraclap.audio_paraclap import load_audio
+from evaluation.embedding import embed_audio, predict
+from modeling_paraclap.zero_shot_paraclap import TextEmbeddings, parse_labels, prompts_of
 
-from .data import SAMPLING_RATE
+from .data import EncodedAudio
 
 PROSODY = {
     "gender": ("gender", {"female": "a female is speaking", "male": "a male is speaking"}),
@@ -29,13 +28,12 @@ class Validation:
         rows: A split from `load_split`.
         processor: A `ParaClapProcessor`.
         template: Prompt template of the emotions, with `{}`.
-        batch_size: Utterances in a batch; they are sorted by length.
+        batch_size: Utterances in a batch.
     """
 
-    def __init__(self, rows, processor, template, batch_size=32):
-        self.rows, self.processor, self.batch_size = rows, processor, batch_size
-        labels = rows.select_columns([name for name in rows.column_names if name != "audio"]).to_pandas()
-        self.order = np.argsort(labels["duration"].to_numpy())
+    def __init__(self, rows, processor, template, batch_size=16):
+        self.audio, self.processor, self.batch_size = EncodedAudio(rows), processor, batch_size
+        labels = rows.remove_columns("audio").to_pandas()
         self.tasks = []
         for corpus in labels["corpus"].unique():
             rows_of = np.flatnonzero((labels["corpus"] == corpus) & labels["emotion"].notna())
@@ -54,18 +52,23 @@ class Validation:
     def __call__(self, model, progress=True):
         """Dict of UAR per task, `uar`, the figure to choose the best epoch by, and two indicators of collapse.
 
-        `uar` is the mean over the emotion tasks, or over all tasks where there is none. `top_class` is the largest share
-        of one predicted class in any emotion task, `mean_cosine` the mean cosine between two utterances.
+        `uar` is the mean over the emotion tasks, or over all tasks where there is none. `top_class` is the largest
+        share of one predicted class in any emotion task, `mean_cosine` the mean cosine between two utterances.
         """
         was_training = model.training
         model.eval()
-        embeds = self._embed(model, progress)
-        results, shares = {}, []
+        embeds, unreadable = embed_audio(
+            model, self.processor.feature_extractor, self.audio, self.batch_size, progress=progress
+        )
+        if unreadable:
+            raise ValueError(f"The validation split has unreadable audio: {next(iter(unreadable.values()))}")
+        results, shares, text_embeddings = {}, [], TextEmbeddings()
         for name, rows_of, labels, prompts in self.tasks:
-            names = np.array(list(prompts))
-            text = self.processor(text=list(prompts.values()), padding=True, return_tensors="pt").to(model.device)
-            text_embeds = F.normalize(model.get_text_features(**text).pooler_output.float(), dim=-1)
-            predicted = names[(embeds[rows_of] @ text_embeds.t().cpu()).argmax(1).numpy()]
+            text_embeds = text_embeddings.of_labels(
+                model, self.processor.tokenizer, prompts_of(parse_labels(prompts), ("{}",))
+            )
+            scores = predict(embeds[torch.from_numpy(rows_of)], text_embeds.cpu(), model.logit_scale.cpu())
+            predicted = np.array(list(prompts))[scores.argmax(1).numpy()]
             results[f"uar_{name}"] = float(recall_score(labels, predicted, average="macro"))
             if name.startswith("emotion"):
                 shares.append(float(np.max(np.unique(predicted, return_counts=True)[1]) / len(predicted)))
@@ -77,18 +80,3 @@ class Validation:
         results["mean_cosine"] = float((embeds.sum(0).square().sum() - n) / (n * max(n - 1, 1)))
         model.train(was_training)
         return results
-
-    def _embed(self, model, progress):
-        embeds = None
-        batches = range(0, len(self.order), self.batch_size)
-        for start in tqdm(batches, desc="validation", leave=False, disable=not progress):
-            indices = self.order[start : start + self.batch_size]
-            audio = self.rows.select(indices)["audio"]
-            waveforms = [load_audio(a["bytes"] if a["bytes"] is not None else a["path"], SAMPLING_RATE) for a in audio]
-            batch = self.processor(audio=waveforms, sampling_rate=SAMPLING_RATE, padding=True, return_tensors="pt")
-            output = model.get_audio_features(**batch.to(model.device)).pooler_output.float()
-            output = F.normalize(output, dim=-1).cpu()
-            if embeds is None:
-                embeds = torch.zeros(len(self.order), output.shape[1])
-            embeds[indices] = output
-        return embeds
