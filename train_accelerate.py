@@ -11,7 +11,8 @@ A small audio encoder from scratch with a frozen sentence encoder, as the defaul
     accelerate launch train_accelerate.py --config configs/paraclap-small.yaml --corpus_dir CORPUS --output_dir RUN
 
 RUN gets config.json (arguments, versions, git revision), logs/ (TensorBoard), history.csv (a row per epoch),
-checkpoints/ and best/, the release folder of the epoch with the best validation UAR. A killed run goes on with --resume.
+checkpoints/ and best/, the release folder of the epoch with the best validation UAR. A killed run goes on with
+--resume.
 """
 
 import csv
