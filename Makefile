@@ -40,11 +40,12 @@ checkpoint: $(VENV)/installed  ## train the default checkpoint on that corpus an
 		--text_model_name_or_path "$$($(RUN) -c 'import default_checkpoint as d; print(d.text_encoder_folder())')"
 	$(RUN) default_checkpoint.py strip $(RUN_DIR)/best checkpoints/paraclap-small
 
-results: $(VENV)/installed  ## evaluate the default checkpoint on CORPORA=DIR and write its results.json
+results: $(VENV)/installed  ## evaluate the default checkpoint on CORPORA=DIR and write its figures into README
 	$(RUN) default_checkpoint.py assemble checkpoints/paraclap-small build/paraclap-small
 	$(RUN) evaluate_zero_shot.py --model build/paraclap-small --output_dir build/eval \
 		--corpora ravdess=$(CORPORA)/RAVDESS emodb=$(CORPORA)/EMO-DB nemo=$(CORPORA)/nEMO \
 		librispeech=$(CORPORA)/LibriSpeech
+	$(RUN) results_table.py build/eval checkpoints/paraclap-small README.md
 
 clean:  ## remove what these targets make, but for .venv
 	rm -rf build
