@@ -116,6 +116,7 @@ def build(args):
         text_pooling=args.text_pooling,
         hypothesis_template=args.hypothesis_template,
         loss_type=args.loss_type,
+        logit_bias_init_value=args.logit_bias_init_value,
     )
     model.audio_model.requires_grad_(not args.freeze_audio)
     model.text_model.requires_grad_(not args.freeze_text)
@@ -143,7 +144,7 @@ def build_loader(args, processor):
         sys.exit(f"The training split has {len(corpus)} utterances, less than one batch of {args.batch_size}.")
     sampler = EpochSampler(len(corpus), args.seed)
     pad_to = None if args.pad_to_longest else int(args.crop_s * SAMPLING_RATE)
-    collator = Collator(processor, pad_to, with_positives=args.loss_type != "contrastive")
+    collator = Collator(processor, pad_to, args.loss_type != "contrastive", args.query_bank)
     # A short last batch would have fewer negatives, and across processes repeated samples, which are false ones.
     loader = DataLoader(
         corpus,

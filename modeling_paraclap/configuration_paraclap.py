@@ -19,6 +19,8 @@ class ParaClapConfig(PreTrainedConfig):
         projection_dim: Size of the shared embedding space.
         projection_dropout: Dropout inside both projections, in [0, 1).
         logit_scale_init_value: Initial log of the inverse temperature; the paper's is ln(1 / 0.07).
+        logit_bias_init_value: Initial bias of the sigmoid loss; SigLIP's -10 fits one caption an utterance, where
+            nearly all pairs are negatives.
         text_pooling: `"cls"`, the state of the first token (the paper's), or `"mean"`, the mean over the valid tokens
             (what sentence encoders are trained with).
         hypothesis_template: Default prompt of the zero-shot pipeline; `{}` takes the label.
@@ -45,6 +47,7 @@ class ParaClapConfig(PreTrainedConfig):
         projection_dim=768,
         projection_dropout=0.5,
         logit_scale_init_value=2.6592,
+        logit_bias_init_value=-10.0,
         text_pooling="cls",
         hypothesis_template="speaker is {}.",
         loss_type="contrastive",
@@ -67,6 +70,7 @@ class ParaClapConfig(PreTrainedConfig):
         self.projection_dim = projection_dim
         self.projection_dropout = projection_dropout
         self.logit_scale_init_value = logit_scale_init_value
+        self.logit_bias_init_value = logit_bias_init_value
         self.text_pooling = text_pooling
         self.hypothesis_template = hypothesis_template
         self.loss_type = loss_type

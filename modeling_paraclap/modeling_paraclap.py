@@ -140,7 +140,7 @@ class ParaClapPreTrainedModel(PreTrainedModel):
         if isinstance(module, ParaClapModel):
             init.constant_(module.logit_scale, self.config.logit_scale_init_value)
             if module.logit_bias is not None:
-                init.constant_(module.logit_bias, -10.0)  # SigLIP's: at the start nearly all pairs are negatives
+                init.constant_(module.logit_bias, self.config.logit_bias_init_value)
 
 
 class ParaClapModel(ParaClapPreTrainedModel):
@@ -168,7 +168,8 @@ class ParaClapModel(ParaClapPreTrainedModel):
         self.text_projection = ParaClapProjection(config.text_config.hidden_size, size, dropout)
         self.logit_scale = nn.Parameter(torch.tensor(float(config.logit_scale_init_value)))
         # Only the sigmoid loss trains a bias.
-        self.logit_bias = nn.Parameter(torch.tensor(-10.0)) if config.loss_type == "sigmoid" else None
+        bias = torch.tensor(float(config.logit_bias_init_value))
+        self.logit_bias = nn.Parameter(bias) if config.loss_type == "sigmoid" else None
         self.post_init()
 
     @classmethod
@@ -297,7 +298,7 @@ class ParaClapModel(ParaClapPreTrainedModel):
             padding_mask: (n_audio, samples).
             token_type_ids: (n_text, tokens), where the text encoder has them.
             position_ids: (n_text, tokens).
-            return_loss: Whether to compute the loss; then n_audio = n_text, and pair i belongs together.
+            return_loss: Whether to compute the loss. Without `positives`, n_audio = n_text and pair i belongs together.
             positives: (n_audio, n_text) booleans for the losses with several positives: which text describes which
                 audio. Without it captions of the same text are positives of each other.
             output_attentions: Whether both towers' outputs carry their attentions.
@@ -331,11 +332,12 @@ class ParaClapModel(ParaClapPreTrainedModel):
         )
 
     def loss(self, logits_per_audio, input_ids=None, attention_mask=None, positives=None):
-        """The loss that `config.loss_type` names, of n utterances with a caption each."""
+        """The loss that `config.loss_type` names; for the arguments see `forward`."""
         n_audio, n_text = logits_per_audio.shape
-        if n_audio != n_text:
+        pairwise = self.config.loss_type != "contrastive"
+        if n_audio != n_text and not (pairwise and positives is not None):
             raise ValueError(f"A loss needs a caption for each utterance; there are {n_audio} and {n_text} captions.")
-        if self.config.loss_type == "contrastive":
+        if not pairwise:
             return contrastive_loss(logits_per_audio)
         if positives is None:
             positives = same_captions(input_ids, attention_mask)

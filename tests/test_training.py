@@ -203,6 +203,21 @@ def test_a_batch_knows_which_captions_hold_for_which_utterance(tiny_processor):
     assert batch["input_values"].shape == (3, 1000) and batch["padding_mask"].sum(1).tolist() == [800, 500, 700]
 
 
+def test_a_query_bank_compares_with_everything_said(tiny_config, tiny_processor):
+    examples = [
+        {"waveform": np.ones(800, np.float32), "caption": "is loud", "queries": ["is loud", "is short"]},
+        {"waveform": np.ones(800, np.float32), "caption": "is long", "queries": ["is long", "is loud"]},
+    ]
+    batch = Collator(tiny_processor, with_positives=True, query_bank=True)(examples)
+    # the two captions, then is long, is loud, is short
+    assert batch["positives"].tolist() == [[True, False, False, True, True], [True, True, True, True, False]]
+    for loss_type in ("sigmoid", "multi_positive"):
+        loss = ParaClapModel(tiny_config(loss_type=loss_type))(**batch, return_loss=True).loss
+        assert loss.isfinite() and loss > 0
+    with pytest.raises(ValueError, match="A query bank needs a loss with several positives"):
+        Collator(tiny_processor, query_bank=True)
+
+
 def test_a_caption_that_is_too_long_is_named(tiny_processor):
     example = {"waveform": np.zeros(800, np.float32), "caption": "is loud " * 200, "queries": []}
     with pytest.raises(ValueError, match="the text encoder takes 256: lower --max_queries.*is loud"):

@@ -54,6 +54,10 @@ def build_parser():
 
     recipe = parser.add_argument_group("recipe")
     recipe.add_argument("--loss_type", choices=LOSS_TYPES, default="contrastive", help="loss")
+    recipe.add_argument(
+        "--query_bank", action="store_true", help="compare with every query of the batch, not one caption"
+    )
+    recipe.add_argument("--logit_bias_init_value", type=float, default=-10.0, help="initial bias of the sigmoid loss")
     recipe.add_argument("--num_train_epochs", type=int, default=50, help="epochs")
     recipe.add_argument("--batch_size", type=int, default=64, help="utterances in a batch of each process")
     recipe.add_argument("--encoder_learning_rate", type=float, default=1e-5, help="learning rate of both encoders")

@@ -167,17 +167,25 @@ class Collator:
     Args:
         processor: A `ParaClapProcessor`.
         pad_to: Samples that each batch is padded to; None for the longest of the batch.
-        with_positives: Whether to add `positives` (n, n): entry (i, j) is true where caption j holds for utterance i,
+        with_positives: Whether to add `positives` (n, texts): entry (i, j) is true where text j holds for utterance i,
             that is where each of its queries is among those of utterance i. The losses with several positives use it.
+        query_bank: Whether to put every single query of the batch's utterances behind the n captions, so that each
+            utterance is compared with all that is said of any other, not with one caption of each.
     """
 
-    def __init__(self, processor, pad_to=None, with_positives=False):
-        self.processor, self.pad_to, self.with_positives = processor, pad_to, with_positives
+    def __init__(self, processor, pad_to=None, with_positives=False, query_bank=False):
+        if query_bank and not with_positives:
+            raise ValueError("A query bank needs a loss with several positives: multi_positive or sigmoid.")
+        self.processor, self.pad_to = processor, pad_to
+        self.with_positives, self.query_bank = with_positives, query_bank
 
     def __call__(self, examples):
         """A list of n examples of [`QueryCorpus`] to a dict of tensors."""
+        texts = [example["caption"] for example in examples]
+        if self.query_bank:
+            texts += sorted({query for example in examples for query in example["queries"]})
         batch = self.processor(
-            text=[example["caption"] for example in examples],
+            text=texts,
             audio=[example["waveform"] for example in examples],
             sampling_rate=SAMPLING_RATE,
             padding=True,
@@ -185,7 +193,7 @@ class Collator:
         )
         limit = self.processor.tokenizer.model_max_length
         if batch["input_ids"].shape[1] > limit:
-            longest = max((example["caption"] for example in examples), key=len)
+            longest = max(texts, key=len)
             raise ValueError(
                 f"A caption has {batch['input_ids'].shape[1]} tokens, the text encoder takes {limit}: lower "
                 f"--max_queries or take another text encoder. The caption: {longest!r}"
@@ -195,9 +203,9 @@ class Collator:
             for name in ("input_values", "padding_mask"):
                 batch[name] = torch.nn.functional.pad(batch[name], missing)
         if self.with_positives:
-            captions = [set(example["caption"].split(" and ")) for example in examples]
+            said = [set(text.split(" and ")) for text in texts]
             known = [set(example["queries"]) for example in examples]
-            batch["positives"] = torch.tensor([[caption <= queries for caption in captions] for queries in known])
+            batch["positives"] = torch.tensor([[queries <= holds for queries in said] for holds in known])
         return dict(batch)
 
 
