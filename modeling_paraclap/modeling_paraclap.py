@@ -22,23 +22,35 @@ def contrastive_loss(logits_per_audio):
     return (F.cross_entropy(logits_per_audio, targets) + F.cross_entropy(logits_per_audio.t(), targets)) / 2
 
 
-def multi_positive_loss(logits_per_audio, positives):
+def multi_positive_loss(logits_per_audio, positives, unknown=None):
     """Symmetric cross-entropy against every pair that belongs together, shared out evenly.
 
     Args:
         logits_per_audio: (n_audio, n_text).
         positives: (n_audio, n_text), true where the text describes the audio. Each row and column needs one.
+        unknown: (n_audio, n_text), true where nobody knows; such a pair is no candidate.
     """
+    if unknown is not None:
+        logits_per_audio = logits_per_audio.masked_fill(unknown, torch.finfo(logits_per_audio.dtype).min)
     positives = positives.to(logits_per_audio.dtype)
     per_audio = F.cross_entropy(logits_per_audio, positives / positives.sum(1, keepdim=True))
     per_text = F.cross_entropy(logits_per_audio.t(), positives.t() / positives.t().sum(1, keepdim=True))
     return (per_audio + per_text) / 2
 
 
-def sigmoid_loss(logits_per_audio, positives):
-    """Every pair is a yes-or-no question of its own (SigLIP, https://arxiv.org/abs/2303.15343, equation 1)."""
+def sigmoid_loss(logits_per_audio, positives, unknown=None):
+    """Every pair is a yes-or-no question of its own (SigLIP, https://arxiv.org/abs/2303.15343, equation 1).
+
+    Args:
+        logits_per_audio: (n_audio, n_text).
+        positives: (n_audio, n_text), true where the text describes the audio.
+        unknown: (n_audio, n_text), true where nobody knows; such a question is not asked.
+    """
     signs = 2 * positives.to(logits_per_audio.dtype) - 1
-    return -F.logsigmoid(signs * logits_per_audio).sum() / len(logits_per_audio)
+    losses = -F.logsigmoid(signs * logits_per_audio)
+    if unknown is not None:
+        losses = losses.masked_fill(unknown, 0.0)
+    return losses.sum() / len(logits_per_audio)
 
 
 def same_captions(input_ids, attention_mask=None):
@@ -285,6 +297,7 @@ class ParaClapModel(ParaClapPreTrainedModel):
         position_ids=None,
         return_loss=None,
         positives=None,
+        unknown=None,
         output_attentions=None,
         output_hidden_states=None,
         **kwargs,
@@ -301,6 +314,7 @@ class ParaClapModel(ParaClapPreTrainedModel):
             return_loss: Whether to compute the loss. Without `positives`, n_audio = n_text and pair i belongs together.
             positives: (n_audio, n_text) booleans for the losses with several positives: which text describes which
                 audio. Without it captions of the same text are positives of each other.
+            unknown: (n_audio, n_text) booleans, with `positives`: pairs that the loss is to leave out.
             output_attentions: Whether both towers' outputs carry their attentions.
             output_hidden_states: Whether both towers' outputs carry their hidden states.
             **kwargs: Handed to both towers.
@@ -322,7 +336,7 @@ class ParaClapModel(ParaClapPreTrainedModel):
         text_embeds = F.normalize(text_outputs.pooler_output, dim=-1)
         logits_per_audio = self.similarity(audio_embeds, text_embeds)
         return ParaClapOutput(
-            loss=self.loss(logits_per_audio, input_ids, attention_mask, positives) if return_loss else None,
+            loss=self.loss(logits_per_audio, input_ids, attention_mask, positives, unknown) if return_loss else None,
             logits_per_audio=logits_per_audio,
             logits_per_text=logits_per_audio.t(),
             audio_embeds=audio_embeds,
@@ -331,7 +345,7 @@ class ParaClapModel(ParaClapPreTrainedModel):
             text_model_output=text_outputs,
         )
 
-    def loss(self, logits_per_audio, input_ids=None, attention_mask=None, positives=None):
+    def loss(self, logits_per_audio, input_ids=None, attention_mask=None, positives=None, unknown=None):
         """The loss that `config.loss_type` names; for the arguments see `forward`."""
         n_audio, n_text = logits_per_audio.shape
         pairwise = self.config.loss_type != "contrastive"
@@ -342,7 +356,7 @@ class ParaClapModel(ParaClapPreTrainedModel):
         if positives is None:
             positives = same_captions(input_ids, attention_mask)
         pairwise_loss = multi_positive_loss if self.config.loss_type == "multi_positive" else sigmoid_loss
-        return pairwise_loss(logits_per_audio, positives)
+        return pairwise_loss(logits_per_audio, positives, unknown)
 
 
 ParaClapModel.register_for_auto_class("AutoModel")

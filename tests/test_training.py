@@ -19,6 +19,7 @@ from transformers import AutoConfig
 import train_accelerate
 from dataset_scripts.build_query_corpus import build_query_corpus
 from modeling_paraclap import ParaClapModel
+from modeling_paraclap.modeling_paraclap import multi_positive_loss, sigmoid_loss
 from synthetic_speech import Voice, synthesise
 from training.arguments import parse_arguments
 from training.augment import augment
@@ -192,11 +193,49 @@ def test_emotion_probability_puts_an_emotion_first(corpus_dir):
     assert {len(caption) for caption in captions} == {1, 2, 3}
 
 
+def example(caption, samples, queries, **unknown):
+    attributes = {"loud": "intensity", "short": "duration", "long": "duration", "angry": "emotion", "calm": "emotion"}
+    known = {"unknown_attributes": set(), "unknown_queries": set()} | unknown
+    queries = {query: attributes[query.split()[-1]] for query in queries}
+    return {"waveform": np.ones(samples, np.float32), "caption": caption, "queries": queries, **known}
+
+
+def test_what_nobody_knows_is_not_taken_for_false(tiny_processor):
+    examples = [
+        example("speaker is angry", 800, ["speaker is angry", "is loud"]),
+        example("is loud", 800, ["is loud"], unknown_attributes={"emotion"}),
+        example("speaker is calm", 800, ["speaker is calm"], unknown_queries={"speaker is angry"}),
+    ]
+    batch = Collator(tiny_processor, with_positives=True)(examples)
+    assert batch["positives"].tolist() == [[True, True, False], [False, True, False], [False, False, True]]
+    assert batch["unknown"].tolist() == [[False, False, False], [True, False, True], [True, False, False]]
+    logits = torch.randn(3, 3)
+    moved = logits.masked_fill(batch["unknown"], 5.0)
+    for loss in (sigmoid_loss, multi_positive_loss):
+        expected = loss(logits, batch["positives"], batch["unknown"])
+        assert torch.isclose(expected, loss(moved, batch["positives"], batch["unknown"]))
+        assert not torch.isclose(expected, loss(logits, batch["positives"]))
+
+
+def test_unknown_are_missing_labels_and_emotions_of_other_corpora(corpus_dir):
+    rows = load_split(corpus_dir, "train")
+    corpora = ["emodb"] * 12 + ["other"] * 12
+    rows = rows.remove_columns("corpus").add_column("corpus", corpora)
+    emotions = ["angry"] * 12 + ["sad"] * 11 + [None]
+    rows = rows.remove_columns("emotion").add_column("emotion", emotions)
+    corpus = QueryCorpus(rows)
+    first, last = corpus[(0, 0)], corpus[(0, 23)]
+    assert first["unknown_queries"] == {"this is a sad instance", "speaker is sad", "emotion is sadness"}
+    assert "emotion" not in first["unknown_attributes"] and "emotion" in last["unknown_attributes"]
+    assert {"arousal", "valence", "dominance"} <= first["unknown_attributes"]
+    assert not {"pitch_mean", "gender"} & first["unknown_attributes"]
+
+
 def test_a_batch_knows_which_captions_hold_for_which_utterance(tiny_processor):
     examples = [
-        {"waveform": np.zeros(800, np.float32), "caption": "is loud", "queries": ["is loud", "is short"]},
-        {"waveform": np.zeros(500, np.float32), "caption": "is short and is loud", "queries": ["is loud", "is short"]},
-        {"waveform": np.zeros(700, np.float32), "caption": "is long", "queries": ["is long", "is loud"]},
+        example("is loud", 800, ["is loud", "is short"]),
+        example("is short and is loud", 500, ["is loud", "is short"]),
+        example("is long", 700, ["is long", "is loud"]),
     ]
     batch = Collator(tiny_processor, pad_to=1000, with_positives=True)(examples)
     assert batch["positives"].tolist() == [[True, True, False], [True, True, False], [True, False, True]]
@@ -205,8 +244,8 @@ def test_a_batch_knows_which_captions_hold_for_which_utterance(tiny_processor):
 
 def test_a_query_bank_compares_with_everything_said(tiny_config, tiny_processor):
     examples = [
-        {"waveform": np.ones(800, np.float32), "caption": "is loud", "queries": ["is loud", "is short"]},
-        {"waveform": np.ones(800, np.float32), "caption": "is long", "queries": ["is long", "is loud"]},
+        example("is loud", 800, ["is loud", "is short"]),
+        example("is long", 800, ["is long", "is loud"]),
     ]
     batch = Collator(tiny_processor, with_positives=True, query_bank=True)(examples)
     # the two captions, then is long, is loud, is short
@@ -219,9 +258,8 @@ def test_a_query_bank_compares_with_everything_said(tiny_config, tiny_processor)
 
 
 def test_a_caption_that_is_too_long_is_named(tiny_processor):
-    example = {"waveform": np.zeros(800, np.float32), "caption": "is loud " * 200, "queries": []}
     with pytest.raises(ValueError, match="the text encoder takes 256: lower --max_queries.*is loud"):
-        Collator(tiny_processor)([example])
+        Collator(tiny_processor)([example("is loud " * 200, 800, [])])
 
 
 def test_augmentation_tells_what_it_changed():

@@ -8,14 +8,15 @@ import torch
 from datasets import Audio, load_dataset
 from torch.utils.data import Dataset, Sampler
 
-from dataset_scripts.binning import Bins
+from dataset_scripts.binning import ATTRIBUTES, Bins
 from dataset_scripts.queries import generate_queries, sample_queries
 from modeling_paraclap.audio_paraclap import load_audio
 
 from .augment import augment
 
 SAMPLING_RATE = 16000
-LABELS = ("emotion", "gender")
+# Attribute of a query -> the column that selects it.
+SOURCES = {"emotion": "emotion", "gender": "gender"} | {name: f"{name}_bin" for name in ATTRIBUTES}
 AUGMENTED = ("pitch_mean", "pitch_std", "intensity", "duration")
 
 
@@ -97,6 +98,11 @@ class QueryCorpus(Dataset):
             self.indices = np.flatnonzero(self.labels["emotion"].notna())
         else:
             self.indices = np.arange(len(rows))
+        emotions = self.labels["emotion"].dropna().unique()
+        self.emotion_queries = {
+            emotion: {text for _, text in generate_queries({"emotion": emotion})} for emotion in emotions
+        }
+        self.annotated = {corpus: set(of.dropna()) for corpus, of in self.labels.groupby("corpus")["emotion"]}
         if not len(self.indices):
             raise ValueError(f"No utterance of this split has a query for variant {variant!r}.")
 
@@ -104,7 +110,13 @@ class QueryCorpus(Dataset):
         return len(self.indices)
 
     def __getitem__(self, key):
-        """`(epoch, i)` to `{"waveform", "caption", "queries"}`."""
+        """`(epoch, i)` to a dict of what is heard and what is said of it.
+
+        Returns:
+            `waveform` (samples,); `caption`; `queries`, each query that holds -> its attribute; and what nobody knows
+            of the utterance: `unknown_attributes`, and `unknown_queries`, those of emotions that its corpus does not
+            tell apart.
+        """
         epoch, item = key
         index = int(self.indices[item])
         rng = np.random.default_rng([self.seed, epoch, index])
@@ -121,7 +133,14 @@ class QueryCorpus(Dataset):
             start = int(rng.integers(len(waveform) - self.crop + 1))
             waveform = waveform[start : start + self.crop]
         caption = self._caption(queries, attributes, rng)
-        return {"waveform": waveform, "caption": caption, "queries": queries}
+        unknown_emotions = self.emotion_queries.keys() - self.annotated[row["corpus"]]
+        return {
+            "waveform": waveform,
+            "caption": caption,
+            "queries": dict(zip(queries, attributes, strict=True)),
+            "unknown_attributes": {name for name, column in SOURCES.items() if not isinstance(row[column], str)},
+            "unknown_queries": set().union(*(self.emotion_queries[emotion] for emotion in unknown_emotions)),
+        }
 
     def _caption(self, queries, attributes, rng):
         caption = sample_queries(queries, attributes, self.variant, rng, self.max_queries)
@@ -168,7 +187,8 @@ class Collator:
         processor: A `ParaClapProcessor`.
         pad_to: Samples that each batch is padded to; None for the longest of the batch.
         with_positives: Whether to add `positives` (n, texts): entry (i, j) is true where text j holds for utterance i,
-            that is where each of its queries is among those of utterance i. The losses with several positives use it.
+            that is where each of its queries is among those of utterance i; and `unknown`, true where nobody knows
+            whether it holds: no label is not the label "no". The losses with several positives use both.
         query_bank: Whether to put every single query of the batch's utterances behind the n captions, so that each
             utterance is compared with all that is said of any other, not with one caption of each.
     """
@@ -203,10 +223,24 @@ class Collator:
             for name in ("input_values", "padding_mask"):
                 batch[name] = torch.nn.functional.pad(batch[name], missing)
         if self.with_positives:
-            said = [set(text.split(" and ")) for text in texts]
-            known = [set(example["queries"]) for example in examples]
-            batch["positives"] = torch.tensor([[queries <= holds for queries in said] for holds in known])
+            batch |= _truth(texts, examples)
         return dict(batch)
+
+
+def _truth(texts, examples):
+    """Which text holds for which utterance, and of which nobody knows; both (utterances, texts) booleans."""
+    attributes = {query: attribute for example in examples for query, attribute in example["queries"].items()}
+    said = [set(text.split(" and ")) for text in texts]
+    about = [{part for query in queries for part in attributes[query].split("+")} for queries in said]
+    positives = [[queries <= example["queries"].keys() for queries in said] for example in examples]
+    unknown = [
+        [
+            bool(about_text & example["unknown_attributes"] or queries & example["unknown_queries"])
+            for queries, about_text in zip(said, about, strict=True)
+        ]
+        for example in examples
+    ]
+    return {"positives": torch.tensor(positives), "unknown": torch.tensor(unknown)}
 
 
 def load_bins(corpus_dir):
