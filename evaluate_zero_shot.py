@@ -25,10 +25,10 @@ from dataset_scripts.build_query_corpus import parse_corpora
 from dataset_scripts.corpora import CORPORA, CorpusError
 from dataset_scripts.report import format_table
 from dataset_scripts.tasks import TASKS
-from default_checkpoint import hash_file
 from evaluation.corpus_tasks import TaskError, evaluate_corpus, load_bins, select_tasks
 from evaluation.measures import CONFIDENCE_LEVEL
 from modeling_paraclap import ParaClapModel, ParaClapProcessor
+from modeling_paraclap.checkpoint_paraclap import hash_file
 from modeling_paraclap.zero_shot_paraclap import parse_templates
 
 

@@ -32,6 +32,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 from transformers import get_scheduler
 
+from modeling_paraclap.modeling_paraclap import TOWERS
 from modeling_paraclap.release_paraclap import save_release
 from training.arguments import parse_arguments
 from training.checkpoint import load_checkpoint, replace_folder, save_checkpoint
@@ -118,8 +119,7 @@ def build(args):
         loss_type=args.loss_type,
         logit_bias_init_value=args.logit_bias_init_value,
     )
-    model.audio_model.requires_grad_(not args.freeze_audio)
-    model.text_model.requires_grad_(not args.freeze_text)
+    model.freeze_towers(*(name for name in TOWERS if getattr(args, f"freeze_{name}")))
     tokenizer = args.tokenizer_name_or_path or args.text_model_name_or_path
     if not tokenizer:
         sys.exit("A text encoder from scratch needs --tokenizer_name_or_path.")
@@ -186,9 +186,6 @@ def train_epoch(accelerator, model, loader, sampler, optimizer, scheduler, args,
     """The rest of the epoch that `state` stands in; changes `state` as it goes."""
     model.train()
     towers = accelerator.unwrap_model(model)
-    for frozen, tower in ((args.freeze_audio, towers.audio_model), (args.freeze_text, towers.text_model)):
-        if frozen:
-            tower.eval()  # no dropout in a tower that does not learn
     sampler.epoch = state["epoch"]
     batches = accelerator.skip_first_batches(loader, state["batch"]) if state["batch"] else loader
     for batch in batches:

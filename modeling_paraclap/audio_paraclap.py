@@ -21,6 +21,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from .mp3_paraclap import with_length
+
 BLOCK_LENGTH_S = 30.0
 # libsndfile's count of frames for a stream whose header does not say how many there are.
 UNKNOWN_FRAMES = 2**62
@@ -248,8 +250,8 @@ def _check_container(stream: Any, name: str) -> tuple[Any, bool]:
     """Compare what the headers promise with the bytes that are there, where libsndfile does not.
 
     Returns:
-        The stream to decode (repaired, if a streamed WAV says 0 for an unknown length), and whether the number of
-        samples that libsndfile reports is a promise and not an estimate.
+        The stream to decode (repaired, if a streamed WAV says 0 for an unknown length, or an MP3 says none), and
+        whether the number of samples that libsndfile reports is a promise and not an estimate.
 
     Raises:
         AudioError: If the file is cut.
@@ -267,8 +269,9 @@ def _check_container(stream: Any, name: str) -> tuple[Any, bool]:
             tag = 10 + sum((byte & 0x7F) << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True))
         stream.seek(tag)
         first_frame = stream.read(256)
-        # Without such a frame the length of an MP3 is an estimate from its first frame's bit rate.
-        return stream, b"Xing" in first_frame or b"Info" in first_frame
+        if b"Xing" in first_frame or b"Info" in first_frame:
+            return stream, True
+        return with_length(stream, tag), False  # its own count cannot tell whether the file was cut
     return stream, True
 
 

@@ -14,6 +14,7 @@ from transformers.utils import ModelOutput, can_return_tuple
 from .configuration_paraclap import ParaClapConfig
 
 MASK_EMBEDDING = "masked_spec_embed"
+TOWERS = ("audio", "text")
 
 
 def contrastive_loss(logits_per_audio):
@@ -182,6 +183,7 @@ class ParaClapModel(ParaClapPreTrainedModel):
         # Only the sigmoid loss trains a bias.
         bias = torch.tensor(float(config.logit_bias_init_value))
         self.logit_bias = nn.Parameter(bias) if config.loss_type == "sigmoid" else None
+        self.frozen_towers = ()
         self.post_init()
 
     @classmethod
@@ -219,6 +221,32 @@ class ParaClapModel(ParaClapPreTrainedModel):
         if MASK_EMBEDDING in own:
             weights.setdefault(MASK_EMBEDDING, own[MASK_EMBEDDING])
         tower.load_state_dict(weights)
+
+    def freeze_towers(self, *names):
+        """Chooses the encoders that do not learn: no gradients, and evaluation mode even after `model.train()`.
+
+        The projections go on learning. Each call replaces the choice; without names, both encoders learn again.
+
+        Args:
+            *names: `"audio"`, `"text"`, or both.
+
+        Raises:
+            ValueError: If a name is another one.
+        """
+        for name in names:
+            if name not in TOWERS:
+                raise ValueError(f"There is no tower {name!r}; choose of {', '.join(TOWERS)}.")
+        self.frozen_towers = names
+        for name in TOWERS:
+            getattr(self, f"{name}_model").requires_grad_(name not in names)
+        return self.train(self.training)
+
+    def train(self, mode=True):
+        """Sets training mode, but for frozen towers: no dropout and no SpecAugment in what does not learn."""
+        super().train(mode)
+        for name in self.frozen_towers:
+            getattr(self, f"{name}_model").eval()
+        return self
 
     def get_input_embeddings(self):
         """The text tower's token embeddings."""

@@ -249,8 +249,10 @@ class ParaClapZeroShotAudioClassificationPipeline(ZeroShotAudioClassificationPip
         lengths = padding_mask.sum(1).tolist()
         # An encoder that normalises over time sees the padding whatever the mask says, so it gets none.
         over_time = getattr(self.model.config.audio_config, "feat_extract_norm", None) == "group"
-        if over_time and len(set(lengths)) > 1:
-            pieces = [(input_values[i : i + 1, :n], padding_mask[i : i + 1, :n]) for i, n in enumerate(lengths)]
+        if len(set(lengths)) == 1:  # nothing is padding: no mask to compute, and quicker attention
+            pieces = [(input_values[:, : lengths[0]], None)]
+        elif over_time:
+            pieces = [(input_values[i : i + 1, :n], None) for i, n in enumerate(lengths)]
         else:
             pieces = [(input_values, padding_mask)]
         features = [self.model.get_audio_features(*piece, return_dict=True).pooler_output for piece in pieces]

@@ -20,6 +20,7 @@ from modeling_paraclap.audio_paraclap import (
     stream_audio,
     to_mono,
 )
+from modeling_paraclap.mp3_paraclap import frame_length
 
 
 def tone(seconds=1.0, rate=16000, frequency=220.0):
@@ -170,6 +171,28 @@ def test_wav_with_chunks_around_its_samples_and_an_mp3_with_a_tag():
     assert len(read_audio(content[:36] + extra + content[36:] + extra)[0]) == 16000
     tag = b"ID3\x04\0\0" + bytes([0, 0, 4, 0]) + bytes(512)
     assert len(read_audio(tag + encoded(tone(), container="MP3"))[0]) == 16000
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 44100])
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("mode", ["VARIABLE", "CONSTANT"])
+def test_an_mp3_that_does_not_say_its_length_is_read_to_its_end(rate, channels, mode):
+    # Loud first, quiet later: at the bit rate of its first frames it would be far shorter.
+    noise = 0.3 * np.random.default_rng(1).normal(size=6 * rate).astype(np.float32)
+    waveform = np.concatenate([noise, 0.01 * noise])
+    buffer = io.BytesIO()
+    soundfile.write(
+        buffer, np.stack([waveform] * channels, 1), rate, format="MP3", bitrate_mode=mode, compression_level=0.3
+    )
+    content = buffer.getvalue()
+    length = frame_length(content[:4])
+    assert b"Xing" in content[:length] or b"Info" in content[:length]
+    expected = read_audio(content)[0]
+    for tag in (b"", b"ID3\x04\0\0" + bytes([0, 0, 4, 0]) + bytes(512)):
+        loaded = read_audio(tag + content[length:])[0]
+        assert 0 <= len(loaded) - len(expected) < 3 * 1152  # the padding of the last frames is not marked any more
+        for part in (slice(None), slice(7 * rate, None)):  # nothing of the sound is lost, nor of its quiet end
+            assert np.square(loaded[part]).sum() == pytest.approx(np.square(expected[part]).sum(), rel=0.02)
 
 
 @pytest.mark.parametrize(

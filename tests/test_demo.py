@@ -141,7 +141,7 @@ def test_weights_have_to_fit_exactly(checkpoint, tmp_path):
     broken = {key: value for key, value in weights.items() if key != "logit_scale"}
     broken |= {"audio_projection.extra": torch.zeros(1), "audio_projection.layer_norm.bias": torch.zeros(3)}
     save_file(broken, file)
-    message = "1 missing, such as logit_scale; 1 unexpected, such as audio_projection.extra; 1 misshapen"
+    message = r"1 missing \(logit_scale\); 1 unexpected \(audio_projection.extra\); 1 misshapen"
     with pytest.raises(CheckpointError, match=message):
         assemble_release(tmp_path / "checkpoint", tmp_path / "release")
     assert not (tmp_path / "release").exists()
