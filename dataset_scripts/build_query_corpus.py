@@ -20,32 +20,13 @@ from pathlib import Path
 import pandas as pd
 
 from .binning import ATTRIBUTES, Bins, fit_bins
-from .corpora import CORPORA, SPLITS, CorpusError, scan_corpus
+from .corpora import CORPORA, SPLITS, CorpusError, parse_corpora, scan_corpus
 from .egemaps import WorkerError, extract_functionals
 from .parquet import write_splits
 from .report import dataset_card, format_table, summarise
 
 BUILD_FILE = "build.json"  # marks a folder as one of ours
 LISTED = 50  # files left out that are printed; the CSV has all
-
-
-def parse_corpora(arguments: Sequence[str]) -> dict[str, Path]:
-    """Parse ``NAME=DIR`` arguments.
-
-    Raises:
-        CorpusError: no "=", an unknown or repeated name, or a folder that is not there.
-    """
-    corpora: dict[str, Path] = {}
-    for argument in arguments:
-        name, separator, folder = argument.partition("=")
-        if not separator or not folder:
-            raise CorpusError(f"--corpora {argument!r}; expected NAME=DIR with a NAME of {', '.join(CORPORA)}.")
-        if name not in CORPORA:
-            raise CorpusError(f"Unknown corpus {name!r} in {argument!r}; known are {', '.join(CORPORA)}.")
-        if name in corpora:
-            raise CorpusError(f"Corpus {name!r} is named twice; each can be given once.")
-        corpora[name] = Path(folder).expanduser()
-    return corpora
 
 
 def check_output_dir(output_dir: Path, corpora: dict[str, Path], overwrite: bool) -> None:

@@ -191,7 +191,7 @@ def test_a_corpus_of_unreadable_files_says_so(tmp_path):
     [
         (["nemo"], "'nemo'; expected NAME=DIR with a NAME of nemo, emodb"),
         (["nemo="], "expected NAME=DIR"),
-        (["iemocap=/x"], "Unknown corpus 'iemocap'"),
+        (["aemocap=/x"], "Unknown corpus 'aemocap'"),
         (["nemo=/x", "nemo=/y"], "named twice"),
     ],
 )
