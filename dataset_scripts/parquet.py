@@ -1,5 +1,6 @@
 """Writing the query corpus as Parquet that ``datasets.load_dataset`` reads, a row group at a time."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import datasets
@@ -35,20 +36,28 @@ FEATURES = datasets.Features(
 )
 
 
-def write_splits(frame: pd.DataFrame, folder: Path, embed: bool = True) -> dict[str, int]:
+def features_of(functionals: Sequence[str] = ()) -> datasets.Features:
+    """The columns: `FEATURES`, and those of the functionals that are not among them, at the end."""
+    return datasets.Features(FEATURES | {name: _NUMBER for name in functionals if name not in FEATURES})
+
+
+def write_splits(
+    frame: pd.DataFrame, folder: Path, embed: bool = True, functionals: Sequence[str] = ()
+) -> dict[str, int]:
     """Write ``folder/{split}-{shard}-of-{shards}.parquet`` for every split that has rows; memory stays flat.
 
     Args:
         frame: the corpora's columns, functionals and bins; the queries are generated here.
         folder: created if need be.
         embed: True puts the audio files' bytes into the table, unchanged; False their absolute paths alone.
+        functionals: columns of `frame` with functionals, where there are more than the usual ones.
 
     Returns:
         split -> size of its rows in memory, in bytes, for those splits that have rows.
     """
     sizes: dict[str, int] = {}
     folder.mkdir(parents=True, exist_ok=True)
-    schema = FEATURES.arrow_schema
+    schema = features_of(functionals).arrow_schema
     with tqdm(total=len(frame), desc="Writing Parquet", unit="row") as progress:
         for split in SPLITS:
             rows = frame[frame["split"] == split]
