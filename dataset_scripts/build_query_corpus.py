@@ -25,7 +25,9 @@ from .binning import ATTRIBUTES, Bins, fit_bins
 from .corpora import CORPORA, SPLITS, CorpusError, parse_corpora, scan_corpus
 from .egemaps import WorkerError, extract_functionals
 from .parquet import write_splits
+from .queries import INDEX, TemplateIndex, with_paraphrases
 from .report import dataset_card, format_table, summarise
+from .sheet import draw_sheet
 
 BUILD_FILE = "build.json"  # marks a folder as one of ours
 LISTED = 50  # files left out that are printed; the CSV has all
@@ -61,6 +63,8 @@ def build_query_corpus(
     bins: Bins | None = None,
     overwrite: bool = False,
     all_functionals: bool = False,
+    index: TemplateIndex = INDEX,
+    report: bool = False,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Run the chain: labels, functionals, bins, queries, Parquet.
 
@@ -72,6 +76,8 @@ def build_query_corpus(
         bins: edges fitted before; None fits them on the training rows of `corpora`.
         overwrite: replace an `output_dir` that this function did not write.
         all_functionals: keep all 88 of eGeMAPSv02, as columns beside the six that queries speak of.
+        index: the templates of the queries.
+        report: draw ``report.png``.
 
     Returns:
         The rows written (all columns but audio and queries), and the files left out (corpus, file, reason).
@@ -102,11 +108,13 @@ def build_query_corpus(
         shutil.rmtree(partial)
     partial.mkdir(parents=True)
     try:
-        sizes = write_splits(frame, partial / "data", audio == "embed", list(functionals.columns))
+        sizes = write_splits(frame, partial / "data", audio == "embed", list(functionals.columns), index)
         bins.save(partial / "bins.json")
         rejected.to_csv(partial / "rejected.csv", index=False)
         (partial / "summary.txt").write_text(format_table(summarise(frame)) + "\n", encoding="utf-8")
-        (partial / "README.md").write_text(dataset_card(frame, rejected, bins, sizes), encoding="utf-8")
+        (partial / "README.md").write_text(dataset_card(frame, rejected, bins, sizes, index), encoding="utf-8")
+        if report:
+            draw_sheet(frame, bins, partial / "report.png", index)
         record = {
             "command": "dataset_scripts.build_query_corpus",
             "corpora": list(corpora),  # not the folders: OUT may be published
@@ -157,6 +165,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         action="store_true",
         help="keep all 88 functionals of eGeMAPSv02 as columns (2.5 x the time)",
     )
+    parser.add_argument(
+        "--paraphrases", type=Path, help="YAML with other ways to say the templates, which become queries, too"
+    )
+    parser.add_argument("--report", action="store_true", help="draw OUT/report.png: counts, histograms, captions")
     parser.add_argument("--overwrite", action="store_true", help="replace a folder that this command did not write")
     args = parser.parse_args(arguments)
     started = time.time()
@@ -169,6 +181,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             bins=Bins.load(args.bins) if args.bins else None,
             overwrite=args.overwrite,
             all_functionals=args.all_functionals,
+            index=with_paraphrases(args.paraphrases) if args.paraphrases else INDEX,
+            report=args.report,
         )
     except (
         ValueError,

@@ -68,6 +68,18 @@ class Corpus:
     broken: tuple[str, ...] = ()
 
     @property
+    def licence_id(self) -> str:
+        """The Hub's identifier of the licence; "other" where it has none."""
+        return {"ODbL-1.0": "odbl"}.get(
+            self.licence, self.licence.lower() if self.licence.startswith("CC") else "other"
+        )
+
+    @property
+    def may_be_passed_on(self) -> bool:
+        """True if the licence lets others have the audio and the labels."""
+        return self.licence_id != "other"
+
+    @property
     def emotions(self) -> Mapping[str, int]:
         """The owner's number of utterances per canonical emotion; empty where there are no such labels."""
         return self.counts.get("emotion", {})
