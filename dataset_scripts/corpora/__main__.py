@@ -1,6 +1,7 @@
 """What the corpora and tasks need, and whether a copy of a corpus is whole.
 
     python -m dataset_scripts.corpora list
+    python -m dataset_scripts.corpora download ravdess=/data/RAVDESS
     python -m dataset_scripts.corpora verify ravdess=/data/RAVDESS emodb=/data/EMO-DB
 
 `verify` counts the utterances per label and per task beside the owner's counts, and lists missing, extra and unreadable
@@ -21,6 +22,7 @@ from modeling_paraclap.audio_paraclap import AudioError, read_audio
 from ..report import format_table
 from ..tasks import TASKS
 from . import CORPORA, SPLITS, Corpus, CorpusError, parse_corpora, scan_corpus
+from .download import ARCHIVES, DownloadError, download
 
 LISTED = 20  # files of a kind that are printed
 
@@ -120,6 +122,24 @@ def _some(title: str, lines: list[str]) -> list[str]:
     return [title, *(f"  {line}" for line in lines[:LISTED]), *more]
 
 
+def _download(corpus: Corpus, root: Path, only: Sequence[str] | None) -> None:
+    """Fetch a corpus, its licence shown before."""
+    archives = ARCHIVES.get(corpus.name, ())
+    if not archives:
+        raise DownloadError(
+            f"{corpus.title} is not fetched by this command (it can fetch {', '.join(ARCHIVES)}): get it from "
+            f"{corpus.homepage} (licence: {corpus.licence}), laid out as {corpus.layout}."
+        )
+    names = [archive.name for archive in archives]
+    if unknown := [name for name in only or () if name not in names]:
+        raise DownloadError(f"{corpus.title} has no archive {unknown[0]!r}; it has {', '.join(names)}.")
+    print(f"{corpus.title}, licence {corpus.licence}, from {corpus.homepage}: by using it you accept its licence.")
+    download([archive for archive in archives if not only or archive.name in only], root)
+    print(
+        f"{corpus.title} is in {root}; compare it with: python -m dataset_scripts.corpora verify {corpus.name}={root}"
+    )
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Read the command line, list or verify. Returns the exit status."""
     parser = argparse.ArgumentParser(
@@ -132,6 +152,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     verify = commands.add_parser("verify", help="compare copies with the owners' releases")
     verify.add_argument("corpora", nargs="+", metavar="NAME=DIR", help=f"of {', '.join(CORPORA)}")
     verify.add_argument("--labels_only", action="store_true", help="do not decode the audio")
+    fetch = commands.add_parser("download", help="fetch corpora whose licence and owner allow it")
+    fetch.add_argument("corpora", nargs="+", metavar="NAME=DIR", help=f"of {', '.join(ARCHIVES)}")
+    fetch.add_argument("--archives", nargs="+", metavar="FILE", help="only these, e.g. test-other.tar.gz")
     args = parser.parse_args(arguments)
     if args.command == "list":
         print(list_corpora())
@@ -139,10 +162,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     status = 0
     try:
         for name, root in parse_corpora(args.corpora).items():
+            if args.command == "download":
+                _download(CORPORA[name], root, args.archives)
+                continue
             whole, lines = verify_corpus(CORPORA[name], root, args.labels_only)
             print("\n".join(lines), end="\n\n")
             status = status if whole else 1
-    except (CorpusError, OSError, ImportError) as error:  # each says what was given, expected and to be done
+    except (
+        CorpusError,
+        DownloadError,
+        OSError,
+        ImportError,
+    ) as error:  # each says what was given, expected and to be done
         print(f"error: {error}", file=sys.stderr)
         return 2
     return status
