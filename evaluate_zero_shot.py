@@ -21,8 +21,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from dataset_scripts.build_query_corpus import parse_corpora
-from dataset_scripts.corpora import CORPORA, CorpusError
+from dataset_scripts.corpora import CORPORA, CorpusError, parse_corpora
 from dataset_scripts.report import format_table
 from dataset_scripts.tasks import TASKS
 from evaluation.corpus_tasks import TaskError, evaluate_corpus, load_bins, select_tasks
@@ -90,6 +89,11 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--template",
         nargs="+",
         help="prompts with {} in place of the model's own, averaged; not for tasks with their own",
+    )
+    parser.add_argument(
+        "--paper_prompts",
+        action="store_true",
+        help="the prompts of the authors' evaluation, for the tasks of the paper",
     )
     parser.add_argument("--bins", type=Path, help="bins.json of the model's query corpus; default: the model folder's")
     # audio

@@ -5,6 +5,8 @@
 OUT holds ``data/{train,validation,test}-*.parquet``, ``README.md`` (so that ``datasets.load_dataset(OUT)`` reads it),
 ``bins.json``, ``rejected.csv`` (every file left out, with the reason), ``summary.txt`` and ``build.json`` (how it was
 made). It is written beside OUT and takes OUT's place when it is complete: a rerun never mixes with what was there.
+Only the functionals stay: they are in ``OUT.functionals/``, Parquet shards keyed by file, so that a run that was killed
+goes on where it was, and another template or other bins never compute them again.
 """
 
 import argparse
@@ -20,32 +22,15 @@ from pathlib import Path
 import pandas as pd
 
 from .binning import ATTRIBUTES, Bins, fit_bins
-from .corpora import CORPORA, SPLITS, CorpusError, scan_corpus
+from .corpora import CORPORA, SPLITS, CorpusError, parse_corpora, scan_corpus
 from .egemaps import WorkerError, extract_functionals
 from .parquet import write_splits
+from .queries import INDEX, TemplateIndex, with_paraphrases
 from .report import dataset_card, format_table, summarise
+from .sheet import draw_sheet
 
 BUILD_FILE = "build.json"  # marks a folder as one of ours
 LISTED = 50  # files left out that are printed; the CSV has all
-
-
-def parse_corpora(arguments: Sequence[str]) -> dict[str, Path]:
-    """Parse ``NAME=DIR`` arguments.
-
-    Raises:
-        CorpusError: no "=", an unknown or repeated name, or a folder that is not there.
-    """
-    corpora: dict[str, Path] = {}
-    for argument in arguments:
-        name, separator, folder = argument.partition("=")
-        if not separator or not folder:
-            raise CorpusError(f"--corpora {argument!r}; expected NAME=DIR with a NAME of {', '.join(CORPORA)}.")
-        if name not in CORPORA:
-            raise CorpusError(f"Unknown corpus {name!r} in {argument!r}; known are {', '.join(CORPORA)}.")
-        if name in corpora:
-            raise CorpusError(f"Corpus {name!r} is named twice; each can be given once.")
-        corpora[name] = Path(folder).expanduser()
-    return corpora
 
 
 def check_output_dir(output_dir: Path, corpora: dict[str, Path], overwrite: bool) -> None:
@@ -77,6 +62,9 @@ def build_query_corpus(
     audio: str = "embed",
     bins: Bins | None = None,
     overwrite: bool = False,
+    all_functionals: bool = False,
+    index: TemplateIndex = INDEX,
+    report: bool = False,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Run the chain: labels, functionals, bins, queries, Parquet.
 
@@ -87,6 +75,9 @@ def build_query_corpus(
         audio: "embed" puts the bytes of the original files into Parquet, "path" only their absolute paths.
         bins: edges fitted before; None fits them on the training rows of `corpora`.
         overwrite: replace an `output_dir` that this function did not write.
+        all_functionals: keep all 88 of eGeMAPSv02, as columns beside the six that queries speak of.
+        index: the templates of the queries.
+        report: draw ``report.png``.
 
     Returns:
         The rows written (all columns but audio and queries), and the files left out (corpus, file, reason).
@@ -103,7 +94,8 @@ def build_query_corpus(
     frame = pd.concat([rows for rows, _ in scanned], ignore_index=True)
     if bins is None:
         fit_bins(frame)  # without training rows it fails, and had better do so before minutes of openSMILE
-    functionals, unreadable = extract_functionals(frame, num_proc)
+    shards = output_dir.with_name(f"{output_dir.name}.functionals")
+    functionals, unreadable = extract_functionals(frame, num_proc, all_functionals, shards)
     rejected = pd.concat([*(left_out for _, left_out in scanned), unreadable], ignore_index=True)
     if functionals.empty:
         raise CorpusError(f"None of the {len(frame)} files could be read; the first: {rejected['reason'].iloc[0]}")
@@ -116,15 +108,18 @@ def build_query_corpus(
         shutil.rmtree(partial)
     partial.mkdir(parents=True)
     try:
-        sizes = write_splits(frame, partial / "data", embed=audio == "embed")
+        sizes = write_splits(frame, partial / "data", audio == "embed", list(functionals.columns), index)
         bins.save(partial / "bins.json")
         rejected.to_csv(partial / "rejected.csv", index=False)
         (partial / "summary.txt").write_text(format_table(summarise(frame)) + "\n", encoding="utf-8")
-        (partial / "README.md").write_text(dataset_card(frame, rejected, bins, sizes), encoding="utf-8")
+        (partial / "README.md").write_text(dataset_card(frame, rejected, bins, sizes, index), encoding="utf-8")
+        if report:
+            draw_sheet(frame, bins, partial / "report.png", index)
         record = {
             "command": "dataset_scripts.build_query_corpus",
             "corpora": list(corpora),  # not the folders: OUT may be published
             "audio": audio,
+            "all_functionals": all_functionals,
             "rows": {split: int((frame["split"] == split).sum()) for split in SPLITS},
             "rejected": len(rejected),
             "seconds": round(time.time() - started, 1),
@@ -165,6 +160,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="embed: the original files' bytes, unchanged, in Parquet (default); path: only their absolute paths",
     )
     parser.add_argument("--bins", type=Path, help="apply these bins (a bins.json) instead of fitting new ones")
+    parser.add_argument(
+        "--all_functionals",
+        action="store_true",
+        help="keep all 88 functionals of eGeMAPSv02 as columns (2.5 x the time)",
+    )
+    parser.add_argument(
+        "--paraphrases", type=Path, help="YAML with other ways to say the templates, which become queries, too"
+    )
+    parser.add_argument("--report", action="store_true", help="draw OUT/report.png: counts, histograms, captions")
     parser.add_argument("--overwrite", action="store_true", help="replace a folder that this command did not write")
     args = parser.parse_args(arguments)
     started = time.time()
@@ -176,6 +180,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             audio=args.audio,
             bins=Bins.load(args.bins) if args.bins else None,
             overwrite=args.overwrite,
+            all_functionals=args.all_functionals,
+            index=with_paraphrases(args.paraphrases) if args.paraphrases else INDEX,
+            report=args.report,
         )
     except (
         ValueError,

@@ -5,21 +5,31 @@ and of a multi-channel file the first channel, as openSMILE's own default is. (T
 the two differ only for recordings whose channels do.) One exception: samples outside [-1, 1), which lossy and float
 files can have, are clipped as a conversion to 16 bits does, where openSMILE's would let them wrap around to the other
 sign, a click.
+
+Only what the six need is computed (see `smile_config`), unless all 88 are asked for. The results go to Parquet shards
+(see `shards`) if a folder is named for them: a run that was killed goes on where it was.
 """
 
 import multiprocessing
 import os
+import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
 from modeling_paraclap.audio_paraclap import AudioError, read_audio
+
+from .shards import Shards, keys_of
+from .smile_config import reduced_configuration
 
 
 class WorkerError(RuntimeError):
@@ -52,8 +62,7 @@ FUNCTIONALS: dict[str, Functional] = {
 
 MIN_SAMPLING_RATE = 4000  # below, no pitch is found; a damaged header that says a few Hz makes openSMILE crash
 CHUNK = 8  # files per task: small enough for an even load, large enough that passing them costs nothing
-
-_smile = None  # one openSMILE object per process; a new one per file costs 11-20 % more
+SHARD = 500  # files per shard: what a kill can cost, some 10 s of two cores
 
 
 def _import_opensmile():
@@ -64,14 +73,35 @@ def _import_opensmile():
     return opensmile
 
 
-def _start_worker() -> None:
-    global _smile
+@cache
+def _smile(all_functionals: bool):
+    """The openSMILE object of this process: a new one per file costs 11-20 % more."""
     opensmile = _import_opensmile()
-    _smile = opensmile.Smile(opensmile.FeatureSet.eGeMAPSv02, opensmile.FeatureLevel.Functionals)
+    full = opensmile.Smile(opensmile.FeatureSet.eGeMAPSv02, opensmile.FeatureLevel.Functionals)
+    if all_functionals:
+        return full
+    path = Path(_folder().name) / "six_functionals.conf"
+    path.write_text(reduced_configuration(Path(full.default_config_root)), encoding="utf-8")
+    return opensmile.Smile(str(path), "func")
 
 
-def functionals_of(path: str | os.PathLike) -> dict[str, float | None]:
+@cache
+def _folder() -> tempfile.TemporaryDirectory:
+    """Where openSMILE finds the configuration, which it reads again for every file; removed when the process ends."""
+    return tempfile.TemporaryDirectory(prefix="paraclap_opensmile_")
+
+
+def columns_of(all_functionals: bool) -> list[str]:
+    """The names of the values: `FUNCTIONALS`, and openSMILE's own 88 if all are asked for."""
+    return [*FUNCTIONALS, *(_smile(True).feature_names if all_functionals else ())]
+
+
+def functionals_of(path: str | os.PathLike, all_functionals: bool = False) -> dict[str, float | None]:
     """Compute the `FUNCTIONALS` of one file, in this process.
+
+    Args:
+        path: the file.
+        all_functionals: add all 88 of eGeMAPSv02 under openSMILE's names and just as openSMILE gives them.
 
     Returns:
         One number per functional; None for those of the voice where openSMILE finds no voiced frame.
@@ -80,8 +110,7 @@ def functionals_of(path: str | os.PathLike) -> dict[str, float | None]:
         AudioError: the file cannot be read, is too short for one analysis window (60 ms), or has a sampling rate below
             `MIN_SAMPLING_RATE`.
     """
-    if _smile is None:
-        _start_worker()
+    smile = _smile(all_functionals)
     waveform, sampling_rate = read_audio(path)
     if sampling_rate < MIN_SAMPLING_RATE:
         raise AudioError(f"{path}: the sampling rate is {sampling_rate} Hz; expected {MIN_SAMPLING_RATE} Hz or more.")
@@ -90,11 +119,11 @@ def functionals_of(path: str | os.PathLike) -> dict[str, float | None]:
     signal = np.clip(signal, -1.0, 32767 / 32768)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Segment too short")  # told by the AudioError below
-        values = dict(zip(_smile.feature_names, _smile(signal, sampling_rate)[0, :, 0].tolist(), strict=True))
+        values = dict(zip(smile.feature_names, smile(signal, sampling_rate)[0, :, 0].tolist(), strict=True))
     if not np.isfinite(values[FUNCTIONALS["intensity"].feature]):
         raise AudioError(f"{path}: {duration:.3f} s is too short for openSMILE's analysis window of 0.06 s.")
     voiced = values[FUNCTIONALS["pitch_mean"].feature] > 0  # eGeMAPS searches from 55 Hz, 12 semitones above 27.5 Hz
-    return {
+    six = {
         name: duration
         if functional.feature is None
         else values[functional.feature]
@@ -102,27 +131,33 @@ def functionals_of(path: str | os.PathLike) -> dict[str, float | None]:
         else None
         for name, functional in FUNCTIONALS.items()
     }
+    return six | values if all_functionals else six
 
 
-def _run(chunk: list[tuple[int, str]]) -> list[tuple[int, dict | str]]:
+def _run(chunk: list[tuple[int, str]], all_functionals: bool) -> list[tuple[int, dict | str]]:
     """Give each position its functionals, or the reason why there are none."""
     results: list[tuple[int, dict | str]] = []
     for position, path in chunk:
         try:
-            results.append((position, functionals_of(path)))
+            results.append((position, functionals_of(path, all_functionals)))
         except AudioError as error:
             results.append((position, str(error)))
     return results
 
 
 def extract_functionals(
-    utterances: pd.DataFrame | Sequence[str | os.PathLike], num_proc: int = 1
+    utterances: pd.DataFrame | Sequence[str | os.PathLike],
+    num_proc: int = 1,
+    all_functionals: bool = False,
+    shards_dir: Path | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Compute the functionals of many files; a file that cannot be read costs its row and no more.
 
     Args:
-        utterances: a frame with `path` (and `corpus`, `file`, for the report), or a list of paths.
+        utterances: a frame with `path`, `corpus` and `file`, or a list of paths.
         num_proc: number of worker processes; 1 computes in this process.
+        all_functionals: all 88 of eGeMAPSv02 besides.
+        shards_dir: a folder that keeps the results; files whose results are there are not read again.
 
     Returns:
         The functionals, one column each, indexed like the rows of `utterances` that could be read; and the others
@@ -135,57 +170,89 @@ def extract_functionals(
     """
     if num_proc < 1:
         raise ValueError(f"num_proc is {num_proc}; expected 1 or more.")
+    columns = columns_of(all_functionals)
     _import_opensmile()  # here, since an error in a worker's start would only say that the worker died
     if isinstance(utterances, pd.DataFrame):
         frame = utterances
     else:
         paths = [os.fspath(path) for path in utterances]
         frame = pd.DataFrame({"path": paths, "file": paths, "corpus": None})
-    paths = [str(path) for path in frame["path"]]
-    numbered = list(enumerate(paths))
-    chunks = [numbered[start : start + CHUNK] for start in range(0, len(numbered), CHUNK)]
-    values: dict[int, dict] = {}
-    reasons: dict[int, str] = {}
-    with tqdm(total=len(paths), desc="openSMILE functionals", unit="file") as progress:
-        for results in _in_processes(chunks, num_proc) if num_proc > 1 else map(_run, chunks):
-            for position, result in results:
-                if isinstance(result, str):
-                    reasons[position] = result
-                else:
-                    values[position] = result
-            progress.update(len(results))
-    kept, lost = sorted(values), sorted(reasons)
-    functionals = pd.DataFrame(
-        [values[position] for position in kept], index=frame.index[kept], columns=list(FUNCTIONALS), dtype="float64"
-    )
-    rejected = frame.iloc[lost].reindex(columns=["corpus", "file"])
-    # The report names the corpus's own path, not where it lies on this machine.
-    rejected["reason"] = [reasons[p].replace(paths[p], str(frame["file"].iloc[p])) for p in lost]
+    positions = pd.DataFrame(frame[["corpus", "file", "path"]].to_numpy(), columns=["corpus", "file", "path"])
+    tables = []
+    shards = keys = None
+    pending = positions
+    if shards_dir is not None:
+        shards, keys = Shards(shards_dir, columns), keys_of(positions)
+        tables.append(shards.load(keys))
+        pending = positions.drop(index=tables[0].index)
+    run = partial(_run, all_functionals=all_functionals)
+    with tqdm(total=len(frame), initial=len(frame) - len(pending), desc="openSMILE functionals", unit="file") as bar:
+        with _workers(num_proc, all_functionals) as run_chunks:
+            for start in range(0, len(pending), SHARD):
+                results = _compute(pending.iloc[start : start + SHARD], run, run_chunks, columns, bar)
+                if shards is not None:
+                    shards.add(keys, results)
+                tables.append(results)
+    results = pd.concat([table for table in tables if len(table)] or [_empty(columns)]).sort_index()
+    failed = results["error"].notna()
+    functionals = results.loc[~failed, columns].astype("float64").set_axis(frame.index[results.index[~failed]])
+    rejected = frame.iloc[results.index[failed]].reindex(columns=["corpus", "file"])
+    rejected["reason"] = results.loc[failed, "error"].to_numpy()
     return functionals, rejected
 
 
-def _in_processes(chunks: list[list[tuple[int, str]]], num_proc: int) -> Iterator[list[tuple[int, dict | str]]]:
+def _empty(columns: Sequence[str]) -> pd.DataFrame:
+    return pd.DataFrame(columns=["error", *columns], index=pd.Index([], dtype="int64"))
+
+
+def _compute(rows: pd.DataFrame, run: Callable, run_chunks: Callable, columns: list[str], bar: tqdm) -> pd.DataFrame:
+    """Results (``error`` and `columns`) of some rows (corpus, file, path), in their order."""
+    numbered = list(zip(rows.index, rows["path"], strict=True))
+    chunks = [numbered[start : start + CHUNK] for start in range(0, len(numbered), CHUNK)]
+    found: dict[int, dict] = {}
+    for results in run_chunks(run, chunks):
+        for position, result in results:
+            if isinstance(result, str):
+                # The report names the corpus's own path, not where it lies on this machine.
+                result = {"error": result.replace(rows.at[position, "path"], rows.at[position, "file"])}
+            found[position] = result
+        bar.update(len(results))
+    return pd.DataFrame([found[position] for position in rows.index], index=rows.index, columns=["error", *columns])
+
+
+@contextmanager
+def _workers(num_proc: int, all_functionals: bool) -> Iterator[Callable]:
+    """Give a function ``(run, chunks) -> results of each chunk``, in any order."""
+    if num_proc == 1:
+        yield map
+        return
     # Not fork: torch's threads do not survive it. A fork server imports once and forks before any thread is there.
     method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
     context = multiprocessing.get_context(method)
     if method == "forkserver":
         context.set_forkserver_preload(["dataset_scripts.egemaps", "opensmile"])
+    with ProcessPoolExecutor(num_proc, mp_context=context, initializer=_smile, initargs=(all_functionals,)) as pool:
+        yield partial(_in_processes, pool, 4 * num_proc)
+
+
+def _in_processes(
+    pool: ProcessPoolExecutor, window: int, run: Callable, chunks: list[list[tuple[int, str]]]
+) -> Iterator[list[tuple[int, dict | str]]]:
     running: dict[Future, list[tuple[int, str]]] = {}
-    with ProcessPoolExecutor(num_proc, mp_context=context, initializer=_start_worker) as pool:
-        try:
-            for chunk in chunks:
-                running[pool.submit(_run, chunk)] = chunk
-                if len(running) >= 4 * num_proc:  # a bounded window, so that memory stays flat
-                    for future in wait(running, return_when=FIRST_COMPLETED).done:
-                        yield future.result()
-                        del running[future]
-            while running:
+    try:
+        for chunk in chunks:
+            running[pool.submit(run, chunk)] = chunk
+            if len(running) >= window:  # bounded, so that memory stays flat
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     yield future.result()
                     del running[future]
-        except BrokenProcessPool as error:
-            files = [path for chunk in running.values() for _, path in chunk]
-            raise WorkerError(
-                f"A worker process died (killed, out of memory, or a crash in openSMILE) on one of {len(files)} files, "
-                f"from {files[0]} to {files[-1]}. Use a smaller --num_proc; --num_proc 1 shows which file it is."
-            ) from error
+        while running:
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                yield future.result()
+                del running[future]
+    except BrokenProcessPool as error:
+        files = [path for chunk in running.values() for _, path in chunk]
+        raise WorkerError(
+            f"A worker process died (killed, out of memory, or a crash in openSMILE) on one of {len(files)} files, "
+            f"from {files[0]} to {files[-1]}. Use a smaller --num_proc; --num_proc 1 shows which file it is."
+        ) from error

@@ -8,10 +8,11 @@ the names that corpora give it.
 import csv
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import yaml
 
 VARIANTS = ("rand5", "rand1", "only_emo", "no_emo")
 BINS = ("low", "mid", "high")
@@ -64,12 +65,65 @@ def _parse(source: str, condition: str, text: str) -> Template:
 TEMPLATES: tuple[Template, ...] = tuple(
     _parse(row["attribute"], row["bin"], row["query"]) for row in _read_csv("queries.csv")
 )
-_SOURCES: tuple[str, ...] = tuple(dict.fromkeys(template.source for template in TEMPLATES))
-_BY_SOURCE: dict[tuple[str, str | None], tuple[Template, ...]] = {
-    (source, bin_): tuple(t for t in TEMPLATES if t.source == source and t.bin == bin_)
-    for source in _SOURCES
-    for bin_ in (None, *BINS)
-}
+# Source and bin (None for a label) -> templates, in the order of the table.
+TemplateIndex = Mapping[tuple[str, str | None], Sequence[Template]]
+
+
+def index_templates(templates: Sequence[Template]) -> TemplateIndex:
+    """Group templates by source and bin, as `generate_queries` looks them up."""
+    index: dict[tuple[str, str | None], list[Template]] = {}
+    for template in templates:
+        index.setdefault((template.source, template.bin), []).append(template)
+    return index
+
+
+INDEX = index_templates(TEMPLATES)
+
+
+def with_paraphrases(path: str | Path) -> TemplateIndex:
+    """The table, and after each template a user's other ways to say it.
+
+    Args:
+        path: YAML, from a template of ``queries.csv``, word for word, to a list of paraphrases:
+            ``"has a high pitch": ["speaks in a high voice"]``. One of ``speaker is {emotion}`` may hold ``{emotion}``
+            and ``{emotion_noun}``, one of ``a {gender} is speaking`` ``{gender}``.
+
+    Raises:
+        ValueError: the file is no such mapping, a template is not in the table, a paraphrase is empty, there twice, or
+            has another placeholder.
+    """
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not YAML: {error}") from error
+    if not isinstance(content, dict) or not all(isinstance(texts, list) for texts in content.values()):
+        raise ValueError(f'{path}: expected templates with lists of paraphrases, like "is loud": ["speaks loudly"].')
+    by_text = {template.text: template for template in TEMPLATES}
+    for text in content:
+        if text not in by_text:
+            raise ValueError(f"{path}: {text!r} is not a template of dataset_scripts/queries.csv; copy it from there.")
+    templates, seen = [], set(by_text)
+    for template in TEMPLATES:
+        templates.append(template)
+        for text in content.get(template.text, ()):
+            if not isinstance(text, str) or not text.strip():
+                raise ValueError(f"{path}: {template.text!r} has the paraphrase {text!r}; expected text.")
+            if text in seen:
+                raise ValueError(f"{path}: {text!r} is there twice, or is a template itself; take one out.")
+            seen.add(text)
+            if unknown := set(re.findall(r"{(.*?)}", text)) - _placeholders(template.text):
+                raise ValueError(
+                    f"{path}: {text!r} has the placeholder {', '.join(sorted(unknown))}; {template.text!r} can fill in "
+                    f"{', '.join(sorted(_placeholders(template.text))) or 'none'}."
+                )
+            templates.append(replace(template, text=text))
+    return index_templates(templates)
+
+
+def _placeholders(text: str) -> set[str]:
+    own = set(re.findall(r"{(.*?)}", text))
+    return own | {"emotion", "emotion_noun"} if own & {"emotion", "emotion_noun"} else own
+
 
 EMOTION_NOUNS: dict[str, str] = {row["adjective"]: row["noun"] for row in _read_csv("emotions.csv")}
 _EMOTION_NAMES: dict[str, str] = {
@@ -98,12 +152,13 @@ def canonical_emotion(name: str, where: str = "") -> str:
     return _EMOTION_NAMES[key]
 
 
-def generate_queries(row: Mapping) -> list[tuple[str, str]]:
+def generate_queries(row: Mapping, index: TemplateIndex = INDEX) -> list[tuple[str, str]]:
     """Generate every query that holds for an utterance.
 
     Args:
         row: mapping (a dict, a pandas row) with ``{attribute}_bin`` (low, mid, high), ``emotion`` (any name that
             `canonical_emotion` knows) and ``gender`` (female, male); what is absent or null gives no query.
+        index: the templates.
 
     Returns:
         ``(attribute, text)`` pairs in the order of the table; for the attributes see `Template`.
@@ -118,13 +173,11 @@ def generate_queries(row: Mapping) -> list[tuple[str, str]]:
     if gender is not None and gender not in GENDERS:
         raise ValueError(f"gender is {gender!r}; expected female, male or null.")
     queries: list[tuple[str, str]] = []
-    for source in _SOURCES:
-        if source == "emotion":
-            selected = _BY_SOURCE[source, None] if emotion else ()
-        elif source == "gender":
-            selected = _BY_SOURCE[source, None] if gender else ()
+    for source in dict.fromkeys(source for source, _ in index):
+        if source in ("emotion", "gender"):
+            selected = index[source, None] if {"emotion": emotion, "gender": gender}[source] else ()
         else:
-            selected = _BY_SOURCE[source, bin_] if (bin_ := _bin_of(row, source)) else ()
+            selected = index.get((source, bin_), ()) if (bin_ := _bin_of(row, source)) else ()
         for template in selected:
             if template.condition:
                 other, wanted, other_bin = template.condition

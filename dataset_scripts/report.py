@@ -1,46 +1,28 @@
 """What is said about a built corpus: the summary table and the dataset card."""
 
+from pathlib import Path
+
 import pandas as pd
 import yaml
 
 from .binning import UNITS, Bins
 from .corpora import CORPORA, SPLITS
-from .queries import EMOTION_NOUNS
+from .queries import EMOTION_NOUNS, INDEX, TemplateIndex
+from .query_columns import query_columns
 
-CARD = """\
----
-{front_matter}---
+RESTRICTION = """**Not to be passed on:** the licence of {titles} forbids it. The rows below hold audio and labels of it
+for whoever built this folder; share the builder, `bins.json` and the templates instead.
 
-# ParaCLAP query corpus
-
-Speech with text queries on how it is spoken, made from {titles} by `dataset_scripts/build_query_corpus.py`.
-The audio column holds each file as its owner ships it, not decoded; 16 kHz mono is what the model reads.
-
-```python
-from datasets import load_dataset
-
-corpus = load_dataset("DIR")
-corpus["train"][0]["queries"]
-```
-
-## Corpora and licences
-
-{corpora}
-
-## Rows
-
-```
-{summary}
-```
-
-{rejected} files were left out; `rejected.csv` says which and why.
-
-## Bins
-
-Fitted on the training rows of {bin_corpora}; low is below the lower edge, high from the upper edge on.
-
-{bins}
 """
+COLUMNS = (
+    "`audio`: the owner's file, not decoded; `file`, `corpus`, `split`: where it is from",
+    "`speaker`, `gender`, `age` (years), `language`, `emotion` (an adjective), `transcript`: null where unknown",
+    "`arousal`, `valence`, `dominance`: on the corpus's own scale",
+    "`pitch_mean`, `pitch_std`, `intensity`, `duration`, `jitter`, `shimmer`: the functionals, units under Bins",
+    "`*_bin`: low, mid or high of each of these nine",
+    "`queries`, and in `query_attributes` what each of them speaks of",
+)
+CARD = Path(__file__).with_name("dataset_card.md")
 
 
 def summarise(frame: pd.DataFrame) -> pd.DataFrame:
@@ -86,17 +68,22 @@ def _is_number(text: str) -> bool:
     return text.replace(".", "", 1).isdecimal()
 
 
-def dataset_card(frame: pd.DataFrame, rejected: pd.DataFrame, bins: Bins, sizes: dict[str, int]) -> str:
-    """Write the card: YAML with the splits (the features are in the Parquet files), licences, counts and bin edges.
+def dataset_card(
+    frame: pd.DataFrame, rejected: pd.DataFrame, bins: Bins, sizes: dict[str, int], index: TemplateIndex = INDEX
+) -> str:
+    """Fill in ``dataset_card.md``: YAML with the splits, licences, counts, columns, bin edges and examples.
+
+    Nothing in it is the label of one utterance of a corpus that may not be passed on: examples are of the others.
 
     Args:
         frame: the rows of the corpus.
         rejected: the files left out.
         bins: the edges applied.
         sizes: split -> bytes in memory, as `write_splits` returns.
+        index: the templates.
     """
     names = list(dict.fromkeys(frame["corpus"]))
-    licences = sorted({CORPORA[name].licence.lower() for name in names})
+    licences = sorted({CORPORA[name].licence_id for name in names})
     rows = frame["split"].value_counts()
     front_matter = {
         "license": licences[0] if len(licences) == 1 else licences,
@@ -122,7 +109,8 @@ def dataset_card(frame: pd.DataFrame, rejected: pd.DataFrame, bins: Bins, sizes:
         {"attribute": name, "lower": f"{low:.6g}", "upper": f"{high:.6g}", "unit": UNITS[name], "rows": bins.rows[name]}
         for name, (low, high) in bins.edges.items()
     ]
-    return CARD.format(
+    restricted = [CORPORA[name].title for name in names if not CORPORA[name].may_be_passed_on]
+    return CARD.read_text(encoding="utf-8").format(
         front_matter=yaml.safe_dump(front_matter, sort_keys=False, allow_unicode=True),
         titles=", ".join(CORPORA[name].title for name in names),
         corpora=_markdown(corpora),
@@ -130,6 +118,24 @@ def dataset_card(frame: pd.DataFrame, rejected: pd.DataFrame, bins: Bins, sizes:
         rejected=len(rejected),
         bin_corpora=", ".join(bins.corpora) or "the training split",
         bins=_markdown(edges),
+        command=" ".join(f"{name}=DIR" for name in names),
+        templates=sum(map(len, index.values())),
+        restriction=RESTRICTION.format(titles=", ".join(restricted)) if restricted else "",
+        columns="\n".join(f"- {text}" for text in COLUMNS),
+        examples=_examples(frame, index),
+    )
+
+
+def _examples(frame: pd.DataFrame, index: TemplateIndex) -> str:
+    """The queries of the first training row of each corpus that may be passed on."""
+    open_rows = frame[[CORPORA[name].may_be_passed_on for name in frame["corpus"]]]
+    rows = open_rows.drop_duplicates("corpus")
+    if rows.empty:
+        return "None: the licences of these corpora do not let labels be shown."
+    texts = query_columns(rows, index)[0].to_pylist()
+    return "\n".join(
+        f"- {CORPORA[corpus].title}, `{file}`: {'; '.join(queries[:8])}; …"
+        for corpus, file, queries in zip(rows["corpus"], rows["file"], texts, strict=True)
     )
 
 

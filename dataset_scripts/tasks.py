@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+import pandas as pd
+
 
 @dataclass(frozen=True)
 class Task:
@@ -18,6 +21,10 @@ class Task:
         split: the rows that are used; None takes all.
         needs_functionals: True if the column is made of openSMILE functionals and the model's bins.
         paper_uar: variant -> unweighted average recall in Table 1 of the paper; empty where the paper has none.
+        paper_prompts: label -> the whole prompt of the authors' evaluation; empty where the paper has none.
+        merge: value in the column -> the label that it counts as.
+        counts: label -> rows in the owner's whole release (section 3.2 of the paper); empty where not known.
+        group: a column: beside the recall of all rows, the mean over this column's values is reported.
     """
 
     name: str
@@ -28,6 +35,20 @@ class Task:
     split: str | None = "test"
     needs_functionals: bool = False
     paper_uar: Mapping[str, float] = field(default_factory=dict)
+    paper_prompts: Mapping[str, str] = field(default_factory=dict)
+    merge: Mapping[str, str] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict)
+    group: str | None = None
+
+    def of_split(self, frame: pd.DataFrame) -> np.ndarray:
+        """(rows,) booleans: which rows of the corpus are in the task's split."""
+        return np.full(len(frame), True) if self.split is None else (frame["split"] == self.split).to_numpy()
+
+    def references(self, frame: pd.DataFrame) -> pd.Series:
+        """The true label of each row; None for the rows that do not belong to the task."""
+        truth = frame[self.column].astype(object).replace(dict(self.merge))
+        belongs = self.of_split(frame) & truth.isin(list(self.labels)).to_numpy()
+        return truth.where(belongs, None)
 
     @property
     def chance(self) -> float:
@@ -37,6 +58,11 @@ class Task:
 
 def _words(text: str) -> dict[str, str]:
     return {word: word for word in text.split()}
+
+
+def _said(prompts: str, **labels: str) -> dict[str, str]:
+    """Label -> prompt, from prompts that are single words; `labels` has the label of those that are none."""
+    return {labels.get(word, word): word for word in prompts.split()}
 
 
 TASKS: dict[str, Task] = {
@@ -49,6 +75,102 @@ TASKS: dict[str, Task] = {
             labels=_words("neutral calm happy sad angry fearful disgusted surprised"),
             split=None,
             paper_uar={"only_emo": 0.302, "rand5": 0.234, "rand1": 0.116, "no_emo": 0.170},
+            paper_prompts=_said("neutral calm happy sad angry fearful disgust surprised", disgust="disgusted"),
+            counts={
+                "neutral": 96,
+                **dict.fromkeys("calm happy sad angry fearful disgusted surprised".split(), 192),
+            },
+        ),
+        Task(
+            name="iemocap",
+            corpus="iemocap",
+            column="emotion",
+            labels=_words("neutral happy angry sad"),
+            split=None,
+            paper_uar={"only_emo": 0.567, "rand5": 0.560, "rand1": 0.307, "no_emo": 0.309},
+            paper_prompts={
+                "neutral": "this person is feeling neutral.",
+                "happy": "this person is feeling happy.",
+                "angry": "this person is feeling anger.",
+                "sad": "this person is feeling sadness.",
+            },
+            merge={"excited": "happy"},
+            counts={"neutral": 1708, "happy": 1636, "angry": 1103, "sad": 1084},
+            group="session",
+        ),
+        Task(
+            name="crema_d",
+            corpus="crema_d",
+            column="emotion",
+            labels=_words("sad angry disgusted fearful happy neutral"),
+            split=None,
+            paper_uar={"only_emo": 0.332, "rand5": 0.291, "rand1": 0.202, "no_emo": 0.201},
+            paper_prompts=_said("sad angry disgust fear happy neutral", disgust="disgusted", fear="fearful"),
+            counts={"neutral": 1087, **dict.fromkeys("sad angry disgusted fearful happy".split(), 1271)},
+        ),
+        Task(
+            name="tess",
+            corpus="tess",
+            column="emotion",
+            labels=_words("neutral happy sad angry fearful disgusted surprised"),
+            split=None,
+            paper_uar={"only_emo": 0.484, "rand5": 0.389, "rand1": 0.219, "no_emo": 0.212},
+            paper_prompts={
+                **_said("neutral happy sadness angry fear disgust", sadness="sad", fear="fearful", disgust="disgusted"),
+                "surprised": "pleasant surprise",
+            },
+            counts=dict.fromkeys("neutral happy sad angry fearful disgusted surprised".split(), 400),
+        ),
+        Task(
+            name="fau_aibo-2",
+            corpus="fau_aibo",
+            column="negativity",
+            labels={"non-negative": "non-negative", "negative": "negative"},
+            template="{}",
+            paper_uar={"only_emo": 0.535, "rand5": 0.604, "rand1": 0.468, "no_emo": 0.538},
+            paper_prompts=_words("non-negative negative"),
+            counts={"non-negative": 5792, "negative": 2465},
+        ),
+        Task(
+            name="fau_aibo-5",
+            corpus="fau_aibo",
+            column="aibo_class",
+            labels=_words("angry emphatic neutral motherese rest"),
+            template="{}",
+            paper_uar={"only_emo": 0.216, "rand5": 0.232, "rand1": 0.216, "no_emo": 0.225},
+            paper_prompts=_words("angry emphatic neutral motherese rest"),
+            counts={"angry": 611, "emphatic": 1508, "neutral": 5377, "motherese": 215, "rest": 546},
+        ),
+        Task(
+            name="alc",
+            corpus="alc",
+            column="intoxication",
+            labels={
+                "intoxicated": "intoxicated with alcohol",
+                "not intoxicated": "not intoxicated with alcohol",
+            },
+            template="{}",
+            paper_uar={"only_emo": 0.512, "rand5": 0.503, "rand1": 0.501, "no_emo": 0.490},
+            paper_prompts={
+                "intoxicated": "intoxicated with alcohol",
+                "not intoxicated": "not intoxicated with alcohol",
+            },
+            counts={"intoxicated": 1380, "not intoxicated": 1620},
+        ),
+        Task(
+            name="sld",
+            corpus="sld",
+            column="likability",
+            labels={"likable": "likeable", "not likable": "not likeable"},
+            template="{}",
+            paper_uar={"only_emo": 0.554, "rand5": 0.507, "rand1": 0.443, "no_emo": 0.472},
+            paper_prompts={"likable": "likeable", "not likable": "not likeable"},
+        ),
+        Task(
+            name="msp_podcast",
+            corpus="msp_podcast",
+            column="emotion",
+            labels=_words("neutral happy sad angry fearful disgusted surprised contemptuous"),
         ),
         Task(
             name="emodb",

@@ -14,7 +14,7 @@ from dataset_scripts.tasks import TASKS, Task
 from modeling_paraclap.zero_shot_paraclap import TextEmbeddings, parse_labels, parse_templates, prompts_of
 
 from .embedding import embed_audio, predict
-from .measures import evaluate_task
+from .measures import evaluate_task, uar_per_group
 from .plots import draw_confusion
 
 
@@ -74,17 +74,11 @@ def load_rows(corpus: str, root: Path, tasks: Sequence[Task], limit: int | None,
     frame, left_out = scan_corpus(corpus, root)
     needed = np.full(len(frame), False)
     for task in tasks:
-        rows = rows_of_split(frame, task)
-        needed |= rows if task.needs_functionals else rows & frame[task.column].isin(list(task.labels)).to_numpy()
+        needed |= task.of_split(frame) if task.needs_functionals else task.references(frame).notna().to_numpy()
     frame = frame[needed]
     if limit is not None and limit < len(frame):
         frame = frame.sample(limit, random_state=seed).sort_index()
     return frame.reset_index(drop=True), left_out
-
-
-def rows_of_split(frame: pd.DataFrame, task: Task) -> np.ndarray:
-    """(rows,) booleans: which rows are in the task's split."""
-    return np.full(len(frame), True) if task.split is None else (frame["split"] == task.split).to_numpy()
 
 
 def evaluate_corpus(corpus, root, tasks, model, processor, bins, args) -> tuple[list[dict], pd.DataFrame]:
@@ -119,8 +113,8 @@ def evaluate_corpus(corpus, root, tasks, model, processor, bins, args) -> tuple[
         left_out = pd.concat([left_out, without.assign(reason=[f"no functionals: {r}" for r in without["reason"]])])
     results = []
     for task in tasks:
-        of_split = rows_of_split(frame, task)
-        rows = of_split & frame[task.column].isin(list(task.labels)).to_numpy()
+        of_split = task.of_split(frame)
+        rows = task.references(frame).notna().to_numpy()
         if not rows.any():
             raise TaskError(f"{root} has no readable utterance with {task.column} of {', '.join(task.labels)}.")
         result = run_task(task, frame[rows], audio_embeds[torch.from_numpy(rows)], model, processor, args)
@@ -130,13 +124,21 @@ def evaluate_corpus(corpus, root, tasks, model, processor, bins, args) -> tuple[
 
 def run_task(task: Task, frame: pd.DataFrame, audio_embeds: torch.Tensor, model, processor, args) -> dict:
     """Scores the utterances of one task, measures, and writes picture and predictions; the entry for results.json."""
-    templates = parse_templates(task.template or args.template or model.config.hypothesis_template)
-    prompts = prompts_of(parse_labels(task.labels), templates)
+    if args.paper_prompts and task.paper_prompts:
+        phrases, template = {label: task.paper_prompts[label] for label in task.labels}, "{}"
+    else:
+        phrases, template = task.labels, task.template or args.template or model.config.hypothesis_template
+    templates = parse_templates(template)
+    prompts = prompts_of(parse_labels(phrases), templates)
     text_embeds = TextEmbeddings().of_labels(model, processor.tokenizer, prompts)
     with torch.inference_mode():
         scores = predict(audio_embeds, text_embeds.cpu(), model.logit_scale.cpu())
-    measured, predictions = evaluate_task(frame[task.column], scores, task.labels, args.n_resamples, args.seed)
-    table = pd.DataFrame({"file": frame["file"], "reference": frame[task.column], "prediction": predictions})
+    references = task.references(frame)
+    measured, predictions = evaluate_task(references, scores, task.labels, args.n_resamples, args.seed)
+    table = pd.DataFrame({"file": frame["file"], "reference": references, "prediction": predictions})
+    if task.group:
+        measured["uar_per_group"] = uar_per_group(table, frame[task.group], list(task.labels))
+        measured["uar_mean_of_groups"] = sum(measured["uar_per_group"].values()) / len(measured["uar_per_group"])
     columns = pd.DataFrame(scores.numpy(), columns=[f"score_{label}" for label in task.labels], index=frame.index)
     table.join(columns).to_csv(args.output_dir / f"{task.name}_predictions.csv", index=False, float_format="%.6f")
     prompt = " + ".join(f'"{template}"' for template in templates)

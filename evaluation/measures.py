@@ -4,6 +4,7 @@ from pathlib import Path
 
 import evaluate
 import numpy as np
+import pandas as pd
 import torch
 
 METRIC = Path(__file__).resolve().parents[1] / "metrics" / "unweighted_average_recall"
@@ -78,6 +79,20 @@ def macro_f1_of(confusions: np.ndarray) -> np.ndarray:
     support, predicted = confusions.sum(axis=-1), confusions.sum(axis=-2)
     f1 = 2 * hits / np.maximum(support + predicted, 1)
     return f1.sum(axis=-1) / (support > 0).sum(axis=-1)
+
+
+def uar_per_group(table: pd.DataFrame, groups: pd.Series, labels: list[str]) -> dict[str, float]:
+    """UAR of each group alone, say of each session of IEMOCAP, whose mean is the paper's figure.
+
+    Args:
+        table: Columns `reference` and `prediction`.
+        groups: The group of each row; rows without one are left out.
+        labels: All labels of the task.
+    """
+    return {
+        str(group): measure(list(rows["reference"]), list(rows["prediction"]), labels, n_resamples=0)["uar"]
+        for group, rows in table.groupby(groups)
+    }
 
 
 def evaluate_task(

@@ -7,12 +7,13 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from datasets import load_dataset
-from owners_layouts import MAKERS, make_emodb, make_librispeech, make_nemo, make_ravdess
+from owners_layouts import MAKERS, make_emodb, make_librispeech, make_nemo, make_ravdess, write
 
-from dataset_scripts import parquet
+from dataset_scripts import egemaps, parquet
 from dataset_scripts.binning import Bins, fit_bins
 from dataset_scripts.build_query_corpus import build_query_corpus, main, parse_corpora
 from dataset_scripts.corpora import CORPORA, CorpusError
+from dataset_scripts.egemaps import FUNCTIONALS
 from dataset_scripts.queries import generate_queries
 
 
@@ -131,7 +132,7 @@ def test_a_rerun_replaces_all_and_no_cache_is_stale(tmp_path):
     assert run({"emodb": root}, tmp_path / "out") == 0
     again = load(tmp_path / "out", tmp_path / "cache")
     assert {split: len(rows) for split, rows in again.items()} == {"train": 3, "validation": 2}
-    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["cache", "emodb", "out"], "nothing is left beside"
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["cache", "emodb", "out", "out.functionals"]
 
 
 def test_paths_instead_of_audio(tmp_path):
@@ -176,7 +177,7 @@ def test_a_build_that_fails_leaves_the_old_one(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         build_query_corpus(corpora, tmp_path / "out")
     assert {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()} == before
-    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["emodb", "out"]
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["emodb", "out", "out.functionals"]
 
 
 def test_a_corpus_of_unreadable_files_says_so(tmp_path):
@@ -191,7 +192,7 @@ def test_a_corpus_of_unreadable_files_says_so(tmp_path):
     [
         (["nemo"], "'nemo'; expected NAME=DIR with a NAME of nemo, emodb"),
         (["nemo="], "expected NAME=DIR"),
-        (["iemocap=/x"], "Unknown corpus 'iemocap'"),
+        (["aemocap=/x"], "Unknown corpus 'aemocap'"),
         (["nemo=/x", "nemo=/y"], "named twice"),
     ],
 )
@@ -207,3 +208,27 @@ def test_two_corpora_in_one_folder_keep_apart(tmp_path):
         {"nemo": tmp_path / "data", "librispeech": tmp_path / "data"}, tmp_path / "out", num_proc=2
     )
     assert frame["corpus"].value_counts().to_dict() == {"librispeech": 5, "nemo": 4} and rejected.empty
+
+
+def test_all_functionals_are_columns_and_the_six_the_same(owners, built, tmp_path):
+    assert run({"emodb": owners["emodb"]}, tmp_path / "out", "--all_functionals") == 0
+    rows = load(tmp_path / "out", tmp_path / "cache")["train"].to_pandas().set_index("file")
+    usual = load(built, tmp_path / "cache")["train"].to_pandas().query("corpus == 'emodb'").set_index("file")
+    assert len(rows.columns) == len(usual.columns) + 88
+    assert rows[list(FUNCTIONALS)].equals(usual[list(FUNCTIONALS)]), "to the last bit"
+    assert (rows["jitterLocal_sma3nz_amean"] == rows["jitter"]).all()
+    assert rows["loudness_sma3_percentile50.0"].notna().all()
+
+
+def test_a_second_build_reads_no_audio_for_its_functionals(tmp_path, monkeypatch):
+    corpora = {"emodb": make_emodb(tmp_path / "emodb")}
+    first, _ = build_query_corpus(corpora, tmp_path / "out")
+    seen = []
+    functionals_of = egemaps.functionals_of
+    monkeypatch.setattr(egemaps, "functionals_of", lambda path, all: seen.append(path) or functionals_of(path, all))
+    again, _ = build_query_corpus(corpora, tmp_path / "out")
+    pd.testing.assert_frame_equal(again, first)
+    assert seen == []
+    changed = write(tmp_path / "emodb" / "wav" / "03a01Fa.wav", pitch=250)
+    build_query_corpus(corpora, tmp_path / "out")
+    assert seen == [str(changed)], "a file that changed is read again, and no other"

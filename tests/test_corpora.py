@@ -38,7 +38,7 @@ def test_one_schema_for_all_whatever_the_extension(tmp_path, name, extension):
     assert frame["file"].is_monotonic_increasing and frame["file"].is_unique
     assert all((tmp_path / "corpus" / file).is_file() for file in frame["file"])
     assert all(file.endswith(f".{extension}") for file in frame["file"])
-    assert frame[["arousal", "valence", "dominance"]].isna().all(axis=None)
+    assert frame[["arousal", "valence", "dominance"]].isna().all(axis=None) == (name not in ("msp_podcast", "iemocap"))
     assert all(value is None or isinstance(value, str) for value in frame["transcript"])
 
 
@@ -101,8 +101,8 @@ def test_a_wrong_folder_is_told_what_was_expected(tmp_path, name):
 
 
 def test_unknown_and_ambiguous_corpora_are_refused(tmp_path):
-    with pytest.raises(CorpusError, match="Unknown corpus 'iemocap'; known are nemo, emodb, ravdess, librispeech"):
-        load_corpus("iemocap", tmp_path)
+    with pytest.raises(CorpusError, match="Unknown corpus 'aemocap'; known are nemo, emodb, ravdess, librispeech"):
+        load_corpus("aemocap", tmp_path)
     make_emodb(tmp_path / "first")
     make_emodb(tmp_path / "second")
     with pytest.raises(CorpusError, match=r"several such corpora \(first, second\)"):
@@ -219,5 +219,7 @@ def test_a_broken_speakers_table_is_refused(tmp_path):
 
 def test_registry_names_licence_and_homepage():
     for name, corpus in CORPORA.items():
-        assert corpus.name == name and corpus.licence.startswith("CC") and corpus.homepage.startswith("http")
-        assert not corpus.emotions or sum(corpus.emotions.values()) == corpus.utterances
+        assert corpus.name == name and corpus.licence and corpus.homepage.startswith("http")
+        without = {"iemocap": 2510}.get(name, 0)  # other and no agreement
+        for counts in corpus.counts.values():
+            assert sum(counts.values()) + without == corpus.utterances

@@ -104,7 +104,7 @@ def test_a_bad_file_costs_its_row_and_no_more(tmp_path, num_proc):
         assert functionals.loc[position].to_dict() == functionals_of(tmp_path / file)
 
 
-def _die(chunk):
+def _die(chunk, all_functionals):
     os._exit(1)
 
 

@@ -8,18 +8,20 @@ Example::
 """
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
-from . import emodb, librispeech, nemo, ravdess
+from . import alc, crema_d, emodb, fau_aibo, iemocap, librispeech, msp_podcast, nemo, ravdess, sld, tess
 from .layout import CorpusError
 
 SPLITS = ("train", "validation", "test")
 GENDERS = ("female", "male")
-TEXT_COLUMNS = ("file", "path", "corpus", "speaker", "gender", "language", "emotion", "transcript", "split")
+# What single corpora are evaluated on, or by; no query speaks of it.
+STATES = ("session", "negativity", "aibo_class", "intoxication", "likability")
+TEXT_COLUMNS = ("file", "path", "corpus", "speaker", "gender", "language", "emotion", "transcript", "split", *STATES)
 DIMENSIONS = ("arousal", "valence", "dominance")
 COLUMNS = (
     "file",
@@ -33,6 +35,7 @@ COLUMNS = (
     *DIMENSIONS,
     "transcript",
     "split",
+    *STATES,
 )
 
 
@@ -44,11 +47,13 @@ class Corpus:
         name: the name on the command line.
         title: the name in print.
         homepage: where the owner gives it out.
-        licence: SPDX identifier of the owner's licence.
+        licence: SPDX identifier of the owner's licence, or, where there is none, what one has to do.
         layout: the owner's folder layout in words.
         read: ``root -> (corpus folder, rows, rejected)``; rows are dicts of `COLUMNS`, `path` absolute or below root.
         utterances: number of audio files in the owner's release; None where users hold selections of it.
-        emotions: the owner's number of utterances per canonical emotion.
+        counts: column -> value -> number of utterances in the owner's release; for `emotion` the canonical ones.
+        note: what one should know of the counts.
+        broken: names of files that the owner ships without readable audio.
     """
 
     name: str
@@ -58,7 +63,26 @@ class Corpus:
     layout: str
     read: Callable[[Path], tuple[Path, list[dict], list[dict]]]
     utterances: int | None = None
-    emotions: Mapping[str, int] = field(default_factory=dict)
+    counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    note: str = ""
+    broken: tuple[str, ...] = ()
+
+    @property
+    def licence_id(self) -> str:
+        """The Hub's identifier of the licence; "other" where it has none."""
+        return {"ODbL-1.0": "odbl"}.get(
+            self.licence, self.licence.lower() if self.licence.startswith("CC") else "other"
+        )
+
+    @property
+    def may_be_passed_on(self) -> bool:
+        """True if the licence lets others have the audio and the labels."""
+        return self.licence_id != "other"
+
+    @property
+    def emotions(self) -> Mapping[str, int]:
+        """The owner's number of utterances per canonical emotion; empty where there are no such labels."""
+        return self.counts.get("emotion", {})
 
 
 CORPORA: dict[str, Corpus] = {
@@ -72,7 +96,16 @@ CORPORA: dict[str, Corpus] = {
             layout=nemo.LAYOUT,
             read=nemo.read,
             utterances=4481,
-            emotions={"neutral": 809, "happy": 749, "sad": 769, "angry": 749, "fearful": 736, "surprised": 669},
+            counts={
+                "emotion": {
+                    "neutral": 809,
+                    "happy": 749,
+                    "sad": 769,
+                    "angry": 749,
+                    "fearful": 736,
+                    "surprised": 669,
+                }
+            },
         ),
         Corpus(
             name="emodb",
@@ -82,14 +115,16 @@ CORPORA: dict[str, Corpus] = {
             layout=emodb.LAYOUT,
             read=emodb.read,
             utterances=535,
-            emotions={
-                "neutral": 79,
-                "happy": 71,
-                "sad": 62,
-                "angry": 127,
-                "fearful": 69,
-                "disgusted": 46,
-                "bored": 81,
+            counts={
+                "emotion": {
+                    "neutral": 79,
+                    "happy": 71,
+                    "sad": 62,
+                    "angry": 127,
+                    "fearful": 69,
+                    "disgusted": 46,
+                    "bored": 81,
+                }
             },
         ),
         Corpus(
@@ -100,15 +135,11 @@ CORPORA: dict[str, Corpus] = {
             layout=ravdess.LAYOUT,
             read=ravdess.read,
             utterances=1440,
-            emotions={
-                "neutral": 96,
-                "calm": 192,
-                "happy": 192,
-                "sad": 192,
-                "angry": 192,
-                "fearful": 192,
-                "disgusted": 192,
-                "surprised": 192,
+            counts={
+                "emotion": {
+                    "neutral": 96,
+                    **dict.fromkeys("calm happy sad angry fearful disgusted surprised".split(), 192),
+                }
             },
         ),
         Corpus(
@@ -118,9 +149,114 @@ CORPORA: dict[str, Corpus] = {
             licence="CC-BY-4.0",
             layout=librispeech.LAYOUT,
             read=librispeech.read,
+            note="any selection of the subsets will do",
+        ),
+        Corpus(
+            name="msp_podcast",
+            title="MSP-Podcast",
+            homepage="https://ecs.utdallas.edu/research/researchlabs/msp-lab/MSP-Podcast.html",
+            licence="academic licence from UT Dallas; neither audio nor labels may be passed on",
+            layout=msp_podcast.LAYOUT,
+            read=msp_podcast.read,
+            utterances=45619,
+            note="45,619 is the paper's count in release 1.9: its 55,283 utterances less those without agreement (17.5 "
+            "%), in all splits together; other releases have other counts",
+        ),
+        Corpus(
+            name="iemocap",
+            title="IEMOCAP",
+            homepage="https://sail.usc.edu/iemocap/",
+            licence="academic licence from USC SAIL, on request",
+            layout=iemocap.LAYOUT,
+            read=iemocap.read,
+            utterances=10039,
+            counts={
+                "emotion": {
+                    **{"neutral": 1708, "happy": 595, "excited": 1041, "sad": 1084, "angry": 1103, "fearful": 40},
+                    **{"disgusted": 2, "surprised": 107, "frustrated": 1849},
+                }
+            },
+            note="2,510 utterances more have the label other (3) or no agreement (2,507)",
+        ),
+        Corpus(
+            name="crema_d",
+            title="CREMA-D",
+            homepage="https://github.com/CheyneyComputerScience/CREMA-D",
+            licence="ODbL-1.0",
+            layout=crema_d.LAYOUT,
+            read=crema_d.read,
+            utterances=7442,
+            counts={
+                "emotion": {"neutral": 1087, **dict.fromkeys("happy sad angry fearful disgusted".split(), 1271)},
+            },
+            note="1076_MTI_SAD_XX.wav has no audio in it",
+            broken=("1076_MTI_SAD_XX.wav",),
+        ),
+        Corpus(
+            name="tess",
+            title="TESS",
+            homepage="https://doi.org/10.5683/SP2/E8H2MF",
+            licence="CC-BY-NC-ND-4.0",
+            layout=tess.LAYOUT,
+            read=tess.read,
+            utterances=2800,
+            counts={
+                "emotion": dict.fromkeys("neutral happy sad angry fearful disgusted surprised".split(), 400),
+            },
+        ),
+        Corpus(
+            name="fau_aibo",
+            title="FAU-Aibo",
+            homepage="https://www5.cs.fau.de/en/our-team/steidl-stefan/fau-aibo-emotion-corpus/",
+            licence="academic licence from FAU Erlangen-Nürnberg, on request",
+            layout=fau_aibo.LAYOUT,
+            read=fau_aibo.read,
+            utterances=18216,
+            counts={
+                "negativity": {"non-negative": 12393, "negative": 5823},
+                "aibo_class": {"angry": 1492, "emphatic": 3601, "neutral": 10967, "motherese": 889, "rest": 1267},
+            },
+        ),
+        Corpus(
+            name="alc",
+            title="ALC",
+            homepage="https://www.bas.uni-muenchen.de/Bas/BasALCeng.html",
+            licence="licence from the Bavarian Archive for Speech Signals, on request",
+            layout=alc.LAYOUT,
+            read=alc.read,
+            note="the paper uses the 3,000 test files: 1,620 not intoxicated and 1,380 intoxicated",
+        ),
+        Corpus(
+            name="sld",
+            title="SLD",
+            homepage="https://www.isca-archive.org/interspeech_2012/schuller12_interspeech.html",
+            licence="from the organisers of the INTERSPEECH 2012 Speaker Trait Challenge, on request",
+            layout=sld.LAYOUT,
+            read=sld.read,
+            utterances=800,
+            note='800 chunks in all; the paper says "800 each"',
         ),
     )
 }
+
+
+def parse_corpora(arguments: Sequence[str]) -> dict[str, Path]:
+    """Parse ``NAME=DIR`` arguments.
+
+    Raises:
+        CorpusError: no "=", an unknown or repeated name, or a folder that is not there.
+    """
+    corpora: dict[str, Path] = {}
+    for argument in arguments:
+        name, separator, folder = argument.partition("=")
+        if not separator or not folder:
+            raise CorpusError(f"{argument!r}; expected NAME=DIR with a NAME of {', '.join(CORPORA)}.")
+        if name not in CORPORA:
+            raise CorpusError(f"Unknown corpus {name!r} in {argument!r}; known are {', '.join(CORPORA)}.")
+        if name in corpora:
+            raise CorpusError(f"Corpus {name!r} is named twice; each can be given once.")
+        corpora[name] = Path(folder).expanduser()
+    return corpora
 
 
 def scan_corpus(name: str, root: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -179,4 +315,14 @@ def load_corpus(name: str, root: str | Path) -> pd.DataFrame:
     return frame
 
 
-__all__ = ["COLUMNS", "CORPORA", "DIMENSIONS", "SPLITS", "Corpus", "CorpusError", "load_corpus", "scan_corpus"]
+__all__ = [
+    "COLUMNS",
+    "CORPORA",
+    "DIMENSIONS",
+    "SPLITS",
+    "Corpus",
+    "CorpusError",
+    "load_corpus",
+    "parse_corpora",
+    "scan_corpus",
+]

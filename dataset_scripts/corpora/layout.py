@@ -1,8 +1,12 @@
 """What the corpus modules share: finding folders and audio, reading owners' tables, refusing unsafe names."""
 
 import csv
-from collections.abc import Callable, Iterable, Iterator
+import io
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import TypeVar
+
+T = TypeVar("T")
 
 # What libsndfile reads, by the extensions that corpora use. Content decides in the end (a WAV may be named .opus).
 AUDIO_EXTENSIONS = frozenset(
@@ -73,13 +77,14 @@ def index_by_stem(files: Iterable[Path], folder: Path) -> dict[str, Path]:
     return index
 
 
-def check_inside(root: Path, name: str, where: str) -> Path:
-    """Return ``root / name`` if it lies inside `root`, symbolic links followed.
+def check_inside(root: Path, name: str, where: str, folder: Path | None = None) -> Path:
+    """Return ``folder / name`` if it lies inside `folder`, symbolic links followed.
 
     Args:
         root: the corpus folder.
         name: a relative path as an owner's table gives it.
         where: the table and row, for the error.
+        folder: the part of the corpus where the name starts; None is `root`.
 
     Raises:
         CorpusError: the name is empty, contains NUL, is absolute, or leads out of `root`.
@@ -90,43 +95,127 @@ def check_inside(root: Path, name: str, where: str) -> Path:
         raise CorpusError(f"{where}: the file name {name!r} contains a NUL byte.")
     if PurePosixPath(name).is_absolute() or PureWindowsPath(name).drive or PureWindowsPath(name).root:
         raise CorpusError(f"{where}: the file name {name!r} is absolute; expected one relative to {root}.")
-    path = Path(root) / name
-    if not path.resolve().is_relative_to(Path(root).resolve()):
+    path = Path(folder or root) / name
+    if not path.resolve().is_relative_to(Path(folder or root).resolve()):
         raise CorpusError(f"{where}: the file name {name!r} leads out of the corpus folder {root}.")
     return path
 
 
-def read_table(path: Path, columns: Iterable[str], delimiter: str = ",") -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield ``(where, row)`` of an owner's label table; `where` is like ``data.tsv, row 7`` (the header is row 1).
+class Listing:
+    """The audio that an owner's table lists, matched with the audio on disk.
+
+    Args:
+        root: the corpus folder.
+        folder: where the audio lies, `root` or below it.
+        table: the table's name, for the reasons.
+        by_name: True if the table gives bare names of files that lie at any depth below `folder`.
+
+    Raises:
+        CorpusError: the same utterance is on disk twice.
+    """
+
+    def __init__(self, root: Path, folder: Path, table: str, by_name: bool = False):
+        self.root, self.folder, self.table, self.by_name = root, folder, table, by_name
+        self._on_disk: dict[str, Path] = {}
+        for stem, path in index_by_stem(audio_files(folder), folder).items():
+            key = PurePosixPath(stem).name if by_name else stem
+            if key in self._on_disk:
+                raise CorpusError(
+                    f"Duplicate utterance: {self._on_disk[key]} and {path} have the same id; remove one of them."
+                )
+            self._on_disk[key] = path
+        self._listed: dict[str, str] = {}
+        self._missing: list[dict] = []
+
+    def find(self, name: str, where: str) -> Path | None:
+        """Return the file that a row names, whatever its extension on disk; None (and a reason) if it is not there.
+
+        Raises:
+            CorpusError: the name is unsafe (see `check_inside`) or was listed before.
+        """
+        listed = check_inside(self.root, name, where, self.folder)
+        stem = stem_of(PurePosixPath(name).name if self.by_name else PurePosixPath(name).as_posix())
+        if stem in self._listed:
+            raise CorpusError(f"{where}: duplicate file {name!r}, first in {self._listed[stem]}.")
+        self._listed[stem] = where
+        path = self._on_disk.get(stem)
+        if path is None:
+            inner = self.folder.relative_to(self.root).as_posix()
+            reason = f"listed in {where}, but {inner}/ has no audio file of that name"
+            self._missing.append({"file": listed.relative_to(self.root).as_posix(), "reason": reason})
+            return None
+        if path != listed:
+            check_inside(self.root, path.relative_to(self.folder).as_posix(), where, self.folder)
+        return path
+
+    def rejected(self) -> list[dict]:
+        """What is listed and not there, then what is there and not listed."""
+        return self._missing + [
+            {"file": path.relative_to(self.root).as_posix(), "reason": f"not listed in {self.table}"}
+            for stem, path in self._on_disk.items()
+            if stem not in self._listed
+        ]
+
+
+def read_table(
+    path: Path, columns: Iterable[str], delimiter: str = ",", header: bool = True, latin1: bool = False
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield ``(where, row)`` of an owner's label table; `where` is like ``data.tsv, row 7`` (a header is row 1).
 
     Args:
         path: the table, UTF-8.
         columns: the columns that must be there; more may be.
-        delimiter: a tab-separated table has no quoting.
+        delimiter: a table separated by tabs or blanks has no quoting.
+        header: False if the table has none; `columns` are then all it has, in order.
+        latin1: True where owners' copies in Latin-1 are about; what is not UTF-8 is then read as that.
 
     Raises:
         CorpusError: a column is missing, a row has another number of fields, or the file is not UTF-8 text.
     """
     columns = list(columns)
-    quoting = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
+    quoting = csv.QUOTE_NONE if delimiter in "\t " else csv.QUOTE_MINIMAL
     where = f"{path.name}, row 1"
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, delimiter=delimiter, quoting=quoting)
-            header = [name.strip() for name in next(reader, [])]
-            if missing := [name for name in columns if name not in header]:
-                raise CorpusError(
-                    f"{path} has the columns {', '.join(header) or '(none)'}; expected {', '.join(columns)} "
-                    f"(missing: {', '.join(missing)})."
-                )
-            for number, fields in enumerate(reader, start=2):
-                where = f"{path.name}, row {number}"
-                if not fields:
-                    continue
-                if len(fields) != len(header):
-                    raise CorpusError(f"{where}: {len(fields)} fields; expected {len(header)} ({', '.join(header)}).")
-                yield where, {name: field.strip() for name, field in zip(header, fields, strict=True)}
-    except UnicodeDecodeError as error:
-        raise CorpusError(f"{path} is not UTF-8 text ({error}); convert it, for instance with iconv.") from error
+        reader = csv.reader(io.StringIO(_decode(path, latin1), newline=""), delimiter=delimiter, quoting=quoting)
+        names = [name.strip() for name in next(reader, [])] if header else columns
+        if missing := [name for name in columns if name not in names]:
+            raise CorpusError(
+                f"{path}, row 1, has the columns {', '.join(names) or '(none)'}; expected {', '.join(columns)} "
+                f"(missing: {', '.join(missing)})."
+            )
+        for number, fields in enumerate(reader, start=2 if header else 1):
+            where = f"{path.name}, row {number}"
+            if not fields:
+                continue
+            if len(fields) != len(names):
+                raise CorpusError(f"{where}: {len(fields)} fields; expected {len(names)} ({', '.join(names)}).")
+            yield where, {name: field.strip() for name, field in zip(names, fields, strict=True)}
     except csv.Error as error:  # Python 3.10 refuses NUL here, later versions hand it on
         raise CorpusError(f"{where} or the next: {error}.") from error
+
+
+def read_lines(path: Path, latin1: bool = False) -> Iterator[tuple[str, str]]:
+    """Yield ``(where, line)`` of a text file; `where` is like ``Ses01F_impro01.txt, row 3``."""
+    for number, line in enumerate(_decode(path, latin1).splitlines(), start=1):
+        yield f"{path.name}, row {number}", line
+
+
+def _decode(path: Path, latin1: bool) -> str:
+    content = path.read_bytes()
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        if latin1:
+            return content.decode("latin-1")
+        raise CorpusError(f"{path} is not UTF-8 text ({error}); convert it, for instance with iconv.") from error
+
+
+def choice(value: str, allowed: Mapping[str, T], what: str, where: str) -> T:
+    """Return ``allowed[value]``.
+
+    Raises:
+        CorpusError: the value is none of those, with the table's row.
+    """
+    if value not in allowed:
+        raise CorpusError(f"{where}: {what} is {value!r}; expected one of {', '.join(allowed)}.")
+    return allowed[value]

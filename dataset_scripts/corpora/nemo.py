@@ -6,7 +6,7 @@
 from pathlib import Path
 
 from ..queries import canonical_emotion
-from .layout import CorpusError, audio_files, check_inside, index_by_stem, locate, read_table, stem_of
+from .layout import CorpusError, Listing, locate, read_table
 
 LAYOUT = "data.tsv beside samples/, e.g. samples/WR0_surprised_64.wav"
 COLUMNS = ("file_id", "emotion", "raw_text", "speaker_id", "gender", "age")
@@ -19,22 +19,12 @@ def read(root: Path) -> tuple[Path, list[dict], list[dict]]:
     root = locate(
         root, lambda folder: (folder / "data.tsv").is_file() and (folder / "samples").is_dir(), LAYOUT, ["samples"]
     )
-    samples = root / "samples"
-    on_disk = index_by_stem(audio_files(samples), samples)
-    rows, rejected, seen = [], [], {}
+    listing = Listing(root, root / "samples", "data.tsv")
+    rows = []
     for where, record in read_table(root / "data.tsv", COLUMNS, delimiter="\t"):
-        listed = check_inside(root, f"samples/{record['file_id']}" if record["file_id"] else "", where)
-        check_inside(root, record["file_id"], where)
-        stem = stem_of(record["file_id"])
-        if stem in seen:
-            raise CorpusError(f"{where}: duplicate file_id {record['file_id']!r}, first in {seen[stem]}.")
-        seen[stem] = where
-        path = on_disk.get(stem)
+        path = listing.find(record["file_id"], where)
         if path is None:
-            reason = f"listed in {where}, but samples/ has no audio file of that name"
-            rejected.append({"file": listed.relative_to(root).as_posix(), "reason": reason})
             continue
-        check_inside(root, path.relative_to(root).as_posix(), where)
         rows.append(
             {
                 "path": path,
@@ -47,10 +37,7 @@ def read(root: Path) -> tuple[Path, list[dict], list[dict]]:
                 "split": _split(record["speaker_id"]),
             }
         )
-    for stem, path in on_disk.items():
-        if stem not in seen:
-            rejected.append({"file": path.relative_to(root).as_posix(), "reason": "not listed in data.tsv"})
-    return root, rows, rejected
+    return root, rows, listing.rejected()
 
 
 def _age(text: str, where: str) -> int:
