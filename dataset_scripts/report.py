@@ -125,15 +125,16 @@ def dataset_card(frame: pd.DataFrame, rejected: pd.DataFrame, bins: Bins, sizes:
     return CARD.format(
         front_matter=yaml.safe_dump(front_matter, sort_keys=False, allow_unicode=True),
         titles=", ".join(CORPORA[name].title for name in names),
-        corpora=_markdown(corpora),
+        corpora=markdown_table(corpora),
         summary=format_table(summarise(frame)),
         rejected=len(rejected),
         bin_corpora=", ".join(bins.corpora) or "the training split",
-        bins=_markdown(edges),
+        bins=markdown_table(edges),
     )
 
 
-def _markdown(rows: list[dict]) -> str:
+def markdown_table(rows: list[dict]) -> str:
+    """Lay out rows, one dict each with the same keys, as a Markdown table."""
     header = list(rows[0])
     lines = [header, ["---"] * len(header), *([str(row[name]) for name in header] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
