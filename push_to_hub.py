@@ -16,17 +16,20 @@ import shutil
 import sys
 import traceback
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import huggingface_hub
 
 from publishing.cards import CardError
+from publishing.dataset import stage_dataset
 from publishing.hub import PublishError, Target, files_of, publish, redact
 from publishing.licences import LicenceError
+from publishing.others import METRIC, MODEL_FILE, sdk_of, stage_metric, stage_space
 from publishing.staging import stage_model
 
 STAGING = Path("build") / "publish"
-MARKERS = {"model": "configuration_paraclap.py"}
+REPO_TYPES = {"model": "model", "dataset": "dataset", "metric": "space", "space": "space"}
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -55,6 +58,17 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     model.add_argument("--base_model", nargs="+", default=[], help="in place of those that training.json names")
     model.add_argument("--license", help="in place of the union of the conditions of base models and corpora")
+    dataset = kinds.add_parser("dataset", parents=[shared], help="a query corpus")
+    dataset.add_argument("folder", type=Path, help="what dataset_scripts.build_query_corpus wrote")
+    dataset.add_argument(
+        "--include_audio",
+        action="store_true",
+        help="audio and labels also of corpora whose licence forbids to publish them; only with --private",
+    )
+    metric = kinds.add_parser("metric", parents=[shared], help="the unweighted average recall, for evaluate.load")
+    metric.add_argument("folder", type=Path, nargs="?", default=METRIC, help="default: %(default)s")
+    space = kinds.add_parser("space", parents=[shared], help="the demo")
+    space.add_argument("--model", required=True, metavar="ORG/NAME", help="the model on the Hub that it shows")
     return parser.parse_args(arguments)
 
 
@@ -76,18 +90,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> None:
     """Stages the folder, lists it, and publishes it."""
-    target = Target(
-        repo_id=args.repo_id,
-        repo_type=args.kind,
-        marker=MARKERS[args.kind],
-        private=args.private,
-        revision=args.revision,
-        create_pr=args.create_pr,
-        tag=args.tag,
-    )
+    options = {"private": args.private, "revision": args.revision, "create_pr": args.create_pr, "tag": args.tag}
+    target = Target(args.repo_id, REPO_TYPES[args.kind], marker_of(args), **options)
     folder = empty_folder(args.staging_dir, STAGING / args.kind / args.repo_id.replace("/", "--"))
-    stage_model(args.folder, folder, args.repo_id, args.results, args.base_model, args.license)
-    print(f"Staged in {folder}; it loads without this project and gives the same scores:")
+    stage(args, folder)
+    if target.repo_type == "space":
+        target = replace(target, space_sdk=sdk_of(folder))
+    print(f"Staged in {folder} and checked there:")
     print(listing(folder))
     if args.dry_run:
         print("Nothing uploaded (--dry_run).")
@@ -97,6 +106,24 @@ def run(args: argparse.Namespace) -> None:
         print(f"One commit, {len(outcome.written)} files written, {len(outcome.deleted)} deleted: {outcome.url}")
     else:
         print(f"Nothing has changed, no commit: {outcome.url}")
+
+
+def marker_of(args: argparse.Namespace) -> str:
+    """A file by which one sees that a repo is of this sort."""
+    own = {"model": "configuration_paraclap.py", "dataset": "bins.json", "space": MODEL_FILE}
+    return own.get(args.kind, f"{args.repo_id.split('/')[-1]}.py")
+
+
+def stage(args: argparse.Namespace, folder: Path) -> None:
+    """Writes and checks the folder."""
+    if args.kind == "model":
+        stage_model(args.folder, folder, args.repo_id, args.results, args.base_model, args.license)
+    elif args.kind == "dataset":
+        stage_dataset(args.folder, folder, args.repo_id, args.include_audio, args.private)
+    elif args.kind == "metric":
+        stage_metric(args.folder, folder, args.repo_id)
+    else:
+        stage_space(folder, args.repo_id, args.model)
 
 
 def empty_folder(given: Path | None, default: Path) -> Path:

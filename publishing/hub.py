@@ -113,7 +113,7 @@ def publish(folder: Path, target: Target, message: str, say: Callable[[str], Non
         user = with_retries(api.whoami)
         check_user(user)
         head = open_repo(api, target)
-        tags = {tag.name: tag.target_commit for tag in api.list_repo_refs(**target.where).tags}
+        tags = {tag.name: tag.target_commit for tag in with_retries(lambda: api.list_repo_refs(**target.where)).tags}
         remote = remote_files(api, target, head)
         if target.marker not in remote and set(remote) - {KEPT, "README.md"}:
             raise PublishError(
@@ -164,12 +164,14 @@ def open_repo(api: HfApi, target: Target) -> str:
         PublishError: If the repo is there and public, and was to be private.
     """
     try:
-        repo = api.repo_info(**target.where)
+        repo = with_retries(lambda: api.repo_info(**target.where))
+    except GatedRepoError:  # a kind of RepositoryNotFoundError
+        raise
     except RepositoryNotFoundError:
         sdk = {"space_sdk": target.space_sdk} if target.space_sdk else {}
         # exist_ok: a repeated request of ours may have been answered the first time
         with_retries(lambda: api.create_repo(**target.where, private=target.private, exist_ok=True, **sdk))
-        repo = api.repo_info(**target.where)
+        repo = with_retries(lambda: api.repo_info(**target.where))
     if target.private and not repo.private:
         raise PublishError(
             f"{target.repo_id} is public already: --private cannot hide it. Change that in its settings on the Hub."
@@ -177,15 +179,20 @@ def open_repo(api: HfApi, target: Target) -> str:
     if target.revision == "main":
         return repo.sha
     try:
-        return api.repo_info(**target.where, revision=target.revision).sha
+        return newest(api, target)
     except RevisionNotFoundError:
         with_retries(lambda: api.create_branch(**target.where, branch=target.revision, exist_ok=True))
-        return api.repo_info(**target.where, revision=target.revision).sha
+        return newest(api, target)
+
+
+def newest(api: HfApi, target: Target) -> str:
+    """The oid of the branch's newest commit."""
+    return with_retries(lambda: api.repo_info(**target.where, revision=target.revision)).sha
 
 
 def remote_files(api: HfApi, target: Target, revision: str) -> dict[str, RepoFile]:
     """Path -> entry of all files of a revision."""
-    entries = api.list_repo_tree(**target.where, recursive=True, revision=revision)
+    entries = with_retries(lambda: list(api.list_repo_tree(**target.where, recursive=True, revision=revision)))
     return {entry.path: entry for entry in entries if isinstance(entry, RepoFile)}
 
 
@@ -230,7 +237,7 @@ def commit(api, target, folder, head, written, deleted, message, say) -> tuple[s
                 raise  # a pull request cannot be recognised as ours: better none than two
             say(f"No answer to the commit ({short(error)}); looking whether it was made")
             for pause in PATIENCE:
-                now = with_retries(lambda: api.repo_info(**target.where, revision=target.revision).sha)
+                now = newest(api, target)
                 if now != head:
                     break
                 time.sleep(pause)

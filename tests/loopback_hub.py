@@ -137,12 +137,13 @@ class LoopbackHub:
         if namespace not in (request.user.name, *request.user.orgs, *self.others):
             raise HubError(404, "Namespace not found")
         self.check_write(request, name)
+        url = f"{self.url}/{'' if kind == 'models' else kind + '/'}{name}"
         if (kind, name) in self.repos:
-            raise HubError(409, "You already created this repo")
+            raise HubError(409, json.dumps({"error": "You already created this repo", "url": url}))
         repo = self.repos[kind, name] = Repo(body.get("visibility") == "private" or body.get("private", False))
         repo.sdk = body.get("sdk")
         repo.add("initial commit", INITIAL_FILES, "main")
-        return {"url": f"{self.url}/{'' if kind == 'models' else kind + '/'}{name}", "name": name}
+        return {"url": url, "name": name}
 
     def validate(self, request):
         content = json.loads(request.body)["content"]

@@ -11,12 +11,17 @@ import huggingface_hub
 import numpy as np
 import pytest
 import soundfile
+import torch
+from loopback_http import HubError
 from loopback_hub import LoopbackHub, User
 from transformers import pipeline
 
 import publishing.hub
+import publishing.staging
 import push_to_hub
-from publishing.hub import PublishError, Target, publish
+from modeling_paraclap import ParaClapModel
+from modeling_paraclap.release_paraclap import save_release
+from publishing.hub import PublishError
 from publishing.staging import stage_model
 
 TOKEN, READ_TOKEN = "hf_writeWRITEwriteWRITE", "hf_readREADreadREADread"
@@ -36,8 +41,6 @@ def client(hub, monkeypatch, tmp_path):
     monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", hub.url)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_XET", True)
     monkeypatch.setattr(huggingface_hub.constants, "HF_TOKEN_PATH", str(tmp_path / "no_token"))
-    monkeypatch.setattr(huggingface_hub.utils._http.time, "sleep", lambda seconds: None)
-    monkeypatch.setattr(publishing.hub, "PATIENCE", (0.05, 1.5))
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     return hub
 
@@ -48,10 +51,6 @@ def staged(tiny_release, tmp_path_factory):
     folder = tmp_path_factory.mktemp("staged")
     stage_model(tiny_release, folder, NAME)
     return folder
-
-
-def target(**kwargs):
-    return Target(**{"repo_id": NAME, "repo_type": "model", "marker": "configuration_paraclap.py"} | kwargs)
 
 
 def content(folder):
@@ -125,136 +124,10 @@ def test_dry_run_uploads_nothing(client, tiny_release, tmp_path, capsys):
     assert client.requests == [] and client.repos == {}
 
 
-# -------------------------------------------------------------------------------------------------------- what changed
-
-
-def test_only_what_changed_is_written_and_what_is_gone_deleted(client, staged, tmp_path):
-    publish(staged, target(), "first")
-    folder = Path(shutil.copytree(staged, tmp_path / "next"))
-    (folder / "README.md").write_text("---\nlicense: apache-2.0\n---\nother\n")
-    (folder / "sample.wav").unlink()
-    (folder / "new.txt").write_text("")
-    outcome = publish(folder, target(), "second")
-    assert (outcome.written, outcome.deleted) == (("README.md", "new.txt"), ("sample.wav",))
-    assert client.files("models", NAME) == content(folder)
-    assert ".gitattributes" in client.repos["models", NAME].find("main").files
-    assert client.commits("models", NAME) == ["initial commit", "first", "second"]
-
-
-def test_branch_pull_request_and_private(client, staged, tmp_path):
-    publish(staged, target(private=True, revision="next"), "to a branch")
-    assert client.repos["models", NAME].private
-    assert client.files("models", NAME) == {} and client.files("models", NAME, "next") == content(staged)
-    outcome = publish(staged, target(create_pr=True), "as a request")
-    assert outcome.url.endswith("/discussions/1")
-    assert client.files("models", NAME) == {} and client.files("models", NAME, "refs/pr/1") == content(staged)
-
-
-def test_a_tag_is_never_moved(client, staged, tmp_path):
-    publish(staged, target(tag="v1"), "first")
-    assert publish(staged, target(tag="v1"), "again").written == ()
-    folder = Path(shutil.copytree(staged, tmp_path / "next"))
-    (folder / "new.txt").write_text("new")
-    with pytest.raises(PublishError, match="The tag v1 exists already"):
-        publish(folder, target(tag="v1"), "second")
-    assert client.commits("models", NAME) == ["initial commit", "first"]
-    publish(folder, target(tag="v2"), "second")
-    assert client.files("models", NAME, "v1") == content(staged)
-    assert client.files("models", NAME, "v2") == content(folder)
-
-
-# -------------------------------------------------------------------------------------------------------------- faults
-
-STAGES = "whoami create info refs tree validate preupload batch upload verify commit tag".split()
-FAULTS = [(stage, fault) for stage in STAGES for fault in (429, 500, "cut")]
-FAULTS += [(stage, "lost") for stage in ("create", "upload", "commit", "tag")] + [("commit", "late")]
-
-
-@pytest.mark.parametrize(("stage", "fault"), FAULTS)
-@pytest.mark.parametrize("times", [1, 50])
-def test_faults(client, staged, stage, fault, times):
-    """A fault that passes, or one that stays: published, or as it was; and the repeated push succeeds."""
-    client.fail(stage, fault, times)
-    try:
-        publish(staged, target(tag="v1"), "first")
-        published = True
-    except PublishError as error:
-        published = False
-        assert "\n" not in str(error) and TOKEN not in str(error)
-    files = client.files("models", NAME) if client.repos else {}
-    # What is published stays published where only the tag was refused.
-    assert files == (content(staged) if published or stage == "tag" or (stage, fault) == ("commit", "lost") else {})
-    assert published or times > 1 or stage in ("validate",)
-    client.faults.clear()
-    publish(staged, target(tag="v1"), "first")
-    assert client.files("models", NAME) == client.files("models", NAME, "v1") == content(staged)
-    assert client.commits("models", NAME) == ["initial commit", "first"]
-
-
-def test_a_commit_that_came_in_between_is_not_overwritten(client, staged, monkeypatch, tmp_path):
-    publish(staged, target(), "first")
-    folder = Path(shutil.copytree(staged, tmp_path / "next"))
-    (folder / "new.txt").write_text("new")
-    repo, original = client.repos["models", NAME], client.preupload
-
-    def somebody_commits(request):
-        if repo.refs["main"].title == "first":
-            repo.add("theirs", repo.refs["main"].files | {"theirs.txt": b""}, "main")
-        return original(request)
-
-    monkeypatch.setattr(client, "preupload", somebody_commits)
-    with pytest.raises(PublishError, match="Somebody else committed to lab/tiny in the meantime"):
-        publish(folder, target(), "second")
-    assert client.commits("models", NAME) == ["initial commit", "first", "theirs"]
-
-
-# -------------------------------------------------------------------------------------------------------------- errors
-
-
-@pytest.mark.parametrize(
-    ("changes", "token", "message"),
-    [
-        ({}, None, "There is no token of the Hugging Face Hub. Log in with `hf auth login`"),
-        ({}, "hf_unknownUNKNOWN", "does not know this token"),
-        ({}, READ_TOKEN, "The token of me can only read"),
-        ({"repo_id": "stranger/tiny"}, TOKEN, "may not write to stranger/tiny"),
-        ({"repo_id": "nobody/tiny"}, TOKEN, "no user or organisation nobody"),
-        ({"repo_id": "lab/other"}, TOKEN, "lab/other is taken: it has files but no configuration_paraclap.py"),
-        ({"repo_id": "lab/gated"}, TOKEN, "lab/gated is gated"),
-        ({"repo_id": "lab/other", "private": True}, TOKEN, "lab/other is public already"),
-    ],
-)
-def test_refusals_are_one_clear_line(client, staged, monkeypatch, changes, token, message):
-    client.commit_other = publish_other(client)
-    monkeypatch.setenv("HF_TOKEN", token) if token else monkeypatch.delenv("HF_TOKEN")
-    before = {key: client.commits(*key) for key in client.repos}
-    with pytest.raises(PublishError) as raised:
-        publish(staged, target(**changes), "first")
-    assert message in str(raised.value) and "\n" not in str(raised.value)
-    assert "hf_" not in str(raised.value)
-    assert {key: client.commits(*key) for key in client.repos} == before
-
-
-def publish_other(hub):
-    """Two repos that are there already: somebody's other model, and a gated one."""
-    api = huggingface_hub.HfApi(token=TOKEN)
-    for name in ("lab/other", "lab/gated"):
-        api.create_repo(name)
-        repo = hub.repos["models", name]
-        repo.add("other", {"pytorch_model.bin": b"weights"}, "main")
-    repo.gated = True
-
-
 @pytest.mark.parametrize("name", ["tiny", "lab/ti ny", "a/b/c", "lab/--x"])
 def test_names_are_checked_first(name, tmp_path, capsys):
     assert push_to_hub.main(["model", str(tmp_path), "--repo_id", name]) == 2
     assert capsys.readouterr().err.startswith(("error: --repo_id is", f"error: {name!r} is no name for a repo"))
-
-
-def test_no_connection(staged, monkeypatch, client):
-    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
-    with pytest.raises(PublishError, match="The connection to http://127.0.0.1:9 failed .* repeat the command"):
-        publish(staged, target(), "first")
 
 
 @pytest.mark.parametrize("options", [[], ["--debug"]])
@@ -263,18 +136,15 @@ def test_the_token_is_never_printed(client, tiny_release, tmp_path, monkeypatch,
     """Even where the Hub itself repeats it in its answer."""
     monkeypatch.setenv("HF_TOKEN", token)
     monkeypatch.setattr(push_to_hub, "stage_model", lambda *a: (a[1] / "config.json").write_text("{}"))
-    monkeypatch.setattr(client, "preupload", lambda request: (b"hf_", {})["x" + request.headers["Authorization"]])
-    client.create = lambda request: (_ for _ in ()).throw(loopback_error(request))
+
+    def repeats_the_token(request):
+        raise HubError(400, f"bad header {request.headers['Authorization']}")
+
+    monkeypatch.setattr(client, "create", repeats_the_token)
     arguments = ["model", str(tiny_release), "--repo_id", NAME, "--staging_dir", str(tmp_path / "s"), *options]
     assert push_to_hub.main(arguments) == 2
     printed = "".join(capfd.readouterr())
     assert "error: " in printed and token not in printed
-
-
-def loopback_error(request):
-    from loopback_http import HubError
-
-    return HubError(400, f"bad header {request.headers['Authorization']}")
 
 
 # ------------------------------------------------------------------------------------------------- what is not staged
@@ -298,11 +168,6 @@ def test_a_folder_that_needs_the_package_is_refused(tiny_release, staged, tmp_pa
 
 
 def test_other_scores_are_refused(tiny_config, tiny_processor, staged, tmp_path):
-    import torch
-
-    from modeling_paraclap import ParaClapModel
-    from modeling_paraclap.release_paraclap import save_release
-
     torch.manual_seed(1)
     other = save_release(ParaClapModel(tiny_config()).eval(), tiny_processor, tmp_path / "other")
     with pytest.raises(PublishError, match="The staged folder's pipeline scores .* Nothing was published"):
