@@ -79,8 +79,9 @@ def check(arguments: list[str], cwd: str, what: str) -> None:
         PublishError: If it fails, with its last line.
     """
     environment = {key: value for key, value in os.environ.items() if "TOKEN" not in key}
-    environment |= {"HF_HUB_OFFLINE": "1", "PYTHONDONTWRITEBYTECODE": "1", "HF_HOME": str(Path(tempfile.gettempdir()))}
-    done = subprocess.run([sys.executable, *arguments], cwd=cwd, env=environment, capture_output=True, text=True)
+    with tempfile.TemporaryDirectory() as home:
+        environment |= {"HF_HUB_OFFLINE": "1", "PYTHONDONTWRITEBYTECODE": "1", "HF_HOME": home}
+        done = subprocess.run([sys.executable, *arguments], cwd=cwd, env=environment, capture_output=True, text=True)
     if done.returncode:
         raise PublishError(f"The staged {what} does not work: {done.stderr.strip().splitlines()[-1]}")
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -57,6 +58,11 @@ def content(folder):
     return {file.relative_to(folder).as_posix(): file.read_bytes() for file in publishing.hub.files_of(folder)}
 
 
+def code_of_card(file):
+    """The card's Python, all blocks in their order."""
+    return "\n".join(re.findall(r"```python\n(.*?)```", file.read_text(encoding="utf-8"), re.DOTALL))
+
+
 def run(arguments, hub, token=TOKEN, cwd=ROOT, **environment):
     """Runs a command in a fresh process whose huggingface_hub speaks with the loopback Hub through HF_ENDPOINT."""
     environment = {k: v for k, v in os.environ.items() if k != "HF_TOKEN"} | hub.environment(token) | environment
@@ -76,7 +82,7 @@ def test_round_trip(hub, tiny_release, tmp_path):
     assert hub.commits("models", NAME) == ["initial commit", "Publish tiny"]
 
     rng = np.random.default_rng(0)
-    soundfile.write(tmp_path / "speech.wav", 0.1 * rng.standard_normal(16000), 16000)
+    soundfile.write(tmp_path / "speech.wav", 0.1 * rng.standard_normal(48000), 16000)
     script = (
         "import json, sys\n"
         "from transformers import AutoModel, AutoProcessor, pipeline\n"
@@ -85,13 +91,14 @@ def test_round_trip(hub, tiny_release, tmp_path):
         "print(json.dumps(classifier('speech.wav', candidate_labels='angry, happy, sad')))\n"
         "AutoModel.from_pretrained('lab/tiny', **options), AutoProcessor.from_pretrained('lab/tiny', **options)\n"
         "assert 'modeling_paraclap' not in sys.modules\n"
-    )
+    ) + code_of_card(tmp_path / "first" / "README.md")
     loaded = run(["-P", "-c", script], hub, token=None, cwd=tmp_path, **home)
     assert loaded.returncode == 0, loaded.stderr
+    assert "tensor([" in loaded.stdout  # the card's last line
     expected = pipeline("zero-shot-audio-classification", model=str(tiny_release), device="cpu")(
         str(tmp_path / "speech.wav"), candidate_labels="angry, happy, sad"
     )
-    found = json.loads(loaded.stdout.splitlines()[-1])
+    found = json.loads(loaded.stdout.splitlines()[0])
     assert [entry["label"] for entry in found] == [entry["label"] for entry in expected]
     assert [e["score"] for e in found] == pytest.approx([e["score"] for e in expected], abs=1e-6)
 
