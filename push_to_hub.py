@@ -85,6 +85,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(redact(traceback.format_exc()), file=sys.stderr)
         print(f"error: {redact(' '.join(str(error).split()))}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("error: interrupted; repeat the command to go on", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -28,7 +28,7 @@ PATIENCE = (0.5, 1.5, 4.0)
 # Seconds that the Hub may take to begin its answer; huggingface_hub itself would wait for ever.
 TIMEOUT_S = 300
 KEPT = ".gitattributes"  # the Hub's own, made with the repo
-TOKEN = re.compile(r"hf_[A-Za-z0-9_-]{6,}")
+TOKEN = re.compile(r"\b(?:hf|api_org)_(?:oauth_|jwt_)?[A-Za-z0-9.-]{16,}")
 
 
 class PublishError(Exception):

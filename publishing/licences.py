@@ -80,9 +80,7 @@ def licence_of_model(sources: Mapping[str, str], given: str | None = None) -> st
     """
     if given:
         if given not in KNOWN:
-            raise LicenceError(
-                f"--license is {given!r}, which the Hub does not know; one of {', '.join(sorted(KNOWN))}."
-            )
+            raise LicenceError(f"--license is {given!r}; the Hub knows {', '.join(sorted(KNOWN))}.")
         return given
     strange = {name: licence for name, licence in sources.items() if licence.lower() not in CONDITIONS}
     if strange:

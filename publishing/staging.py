@@ -12,6 +12,7 @@ from pathlib import Path
 
 import soundfile
 from huggingface_hub import ModelCard
+from safetensors import SafetensorError
 from transformers import pipeline
 
 from modeling_paraclap import ParaClapModel, ParaClapProcessor
@@ -85,7 +86,7 @@ def stage_model(
     try:
         model = ParaClapModel.from_pretrained(source, dtype="auto").eval()
         processor = ParaClapProcessor.from_pretrained(source)
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise PublishError(f"{source} does not load: {' '.join(str(error).split())[:300]}") from error
     save_release(model, processor, folder)
     write_preprocessor_config(folder)
@@ -135,7 +136,7 @@ def without_folders(record):
     if isinstance(record, list):
         return [without_folders(value) for value in record]
     if isinstance(record, str):
-        return re.sub(r"(?<![\w:/.])[~/](?:[^\s/\"']+/)+(?=[^\s/\"'])", "", record)
+        return re.sub(r"(?<![\w:/.])~?/(?:[^\s/\"']+/)+(?=[^\s/\"'])", "", record)
     return record
 
 

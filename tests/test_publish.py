@@ -142,7 +142,7 @@ def test_a_commit_that_came_in_between_is_not_overwritten(client, folder, monkey
     ("changes", "token", "message"),
     [
         ({}, None, "There is no token of the Hugging Face Hub. Log in with `hf auth login`"),
-        ({}, "hf_unknownUNKNOWN", "does not know this token"),
+        ({}, "hf_unknownUNKNOWNunknown", "does not know this token"),
         ({}, READ_TOKEN, "The token of me can only read"),
         ({"repo_id": "stranger/tiny"}, TOKEN, "may not write to stranger/tiny"),
         ({"repo_id": "nobody/tiny"}, TOKEN, "no user or organisation nobody"),

@@ -15,14 +15,16 @@ import soundfile
 import torch
 from loopback_http import HubError
 from loopback_hub import LoopbackHub, User
+from owners_layouts import make_emodb
 from transformers import pipeline
 
 import publishing.hub
 import publishing.staging
 import push_to_hub
+from default_checkpoint import hash_file
 from modeling_paraclap import ParaClapModel
 from modeling_paraclap.release_paraclap import save_release
-from publishing.hub import PublishError
+from publishing.hub import PublishError, Target, publish
 from publishing.staging import stage_model
 
 TOKEN, READ_TOKEN = "hf_writeWRITEwriteWRITE", "hf_readREADreadREADread"
@@ -110,6 +112,20 @@ def test_round_trip(hub, tiny_release, tmp_path):
     assert TOKEN not in done.stdout + done.stderr + again.stdout + again.stderr + files.decode(errors="replace")
 
 
+def test_a_model_on_the_hub_is_evaluated_by_its_name(hub, client, staged, tmp_path):
+    (tmp_path / "corpus").mkdir()
+    make_emodb(tmp_path / "corpus")
+    publish(staged, Target(NAME, "model", "config.json"), "first")
+    home = {"HF_HOME": str(tmp_path / "hf")}
+    corpora = ["--corpora", f"emodb={tmp_path / 'corpus'}", "--n_resamples", "0"]
+    done = run(["evaluate_zero_shot.py", "--model", NAME, *corpora, "--output_dir", str(tmp_path / "out")], hub, **home)
+    assert done.returncode == 0, done.stderr
+    results = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert results["protocol"]["model"] == NAME
+    assert results["protocol"]["weights_sha256"] == hash_file(staged / "model.safetensors")
+    assert results["tasks"]["emodb"]["n"] == 2
+
+
 def test_the_staged_folder_is_flat_and_complete(staged):
     names = set(content(staged))
     assert {"model.safetensors", "config.json", "processor_config.json", "preprocessor_config.json"} <= names
@@ -138,7 +154,7 @@ def test_names_are_checked_first(name, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("options", [[], ["--debug"]])
-@pytest.mark.parametrize("token", [TOKEN, READ_TOKEN, "hf_unknownUNKNOWN"])
+@pytest.mark.parametrize("token", [TOKEN, READ_TOKEN, "hf_unknownUNKNOWNunknown"])
 def test_the_token_is_never_printed(client, tiny_release, tmp_path, monkeypatch, capfd, token, options):
     """Even where the Hub itself repeats it in its answer."""
     monkeypatch.setenv("HF_TOKEN", token)
