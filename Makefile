@@ -6,10 +6,10 @@ CORPORA ?= $(PARACLAP_CORPORA)
 CORPUS := build/corpus
 RUN_DIR := build/run
 
-.PHONY: help demo test quality style corpus checkpoint results clean
+.PHONY: help demo app test test-e2e quality style corpus checkpoint results clean
 
 help:  ## show this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(VENV)/installed: setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -19,8 +19,21 @@ $(VENV)/installed: setup.cfg pyproject.toml
 demo: $(VENV)/installed  ## classify speech with the default checkpoint; AUDIO=file.wav LABELS="angry,happy,sad" takes yours
 	$(RUN) demo.py $(if $(AUDIO),--audio "$(AUDIO)") $(if $(LABELS),--labels "$(LABELS)")
 
+app: $(VENV)/installed  ## the demo's page on this machine, with the default checkpoint; MODEL=folder or ORG/NAME takes yours
+	$(RUN) -m pip install --quiet --editable '.[app]'
+	$(if $(MODEL),,$(RUN) default_checkpoint.py assemble checkpoints/paraclap-small build/paraclap-small)
+	$(RUN) space/app.py --model $(or $(MODEL),build/paraclap-small)
+
 test: $(VENV)/installed  ## run the tests; PARACLAP_CORPORA=DIR adds those that need real corpora
 	$(RUN) -m pytest
+
+test-e2e: $(VENV)/installed  ## test the demo's page in Chromium, whose Debian packages it installs where it may
+	@command -v chromedriver >/dev/null && command -v chromium >/dev/null || { \
+		[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium chromium-driver; } || { \
+		echo "test-e2e needs chromium and chromedriver: sudo apt-get install chromium chromium-driver" >&2; exit 1; }
+	$(RUN) -m pip install --quiet --editable '.[e2e]'
+	$(RUN) -m pytest -m e2e tests/test_e2e.py
 
 quality: $(VENV)/installed  ## check lint, format, import order and docstrings
 	$(RUN) -m ruff check .

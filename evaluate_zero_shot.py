@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
+from transformers.utils import cached_file
 
 from dataset_scripts.corpora import CORPORA, CorpusError, parse_corpora
 from dataset_scripts.report import format_table
@@ -31,11 +32,16 @@ from modeling_paraclap.checkpoint_paraclap import hash_file
 from modeling_paraclap.zero_shot_paraclap import parse_templates
 
 
+def file_of(model: str, name: str) -> Path:
+    """Where a file of a release folder is, or of a model on the Hub, which is fetched; the path may not exist."""
+    return Path(cached_file(model, name, _raise_exceptions_for_missing_entries=False) or Path(model) / name)
+
+
 def protocol(args: argparse.Namespace) -> dict:
     """How the figures came about: everything needed to get them again."""
     root = Path(__file__).resolve().parent
     git = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=root, capture_output=True, text=True)
-    weights = Path(args.model) / "model.safetensors"
+    weights = file_of(args.model, "model.safetensors")
     return {
         "model": args.model,
         "weights_sha256": hash_file(weights) if weights.is_file() else None,
@@ -143,7 +149,7 @@ def run(args: argparse.Namespace) -> tuple[list[dict], pd.DataFrame]:
     """Evaluates all tasks and writes results.json and rejected.csv; the results and the files left out."""
     corpora = parse_corpora(args.corpora)
     tasks = select_tasks(list(corpora), args.tasks)
-    bins = load_bins(tasks, args.bins or Path(args.model) / "bins.json")
+    bins = load_bins(tasks, args.bins or file_of(args.model, "bins.json"))
     model = ParaClapModel.from_pretrained(args.model, dtype=torch.float32).eval().to(args.device)
     processor = ParaClapProcessor.from_pretrained(args.model)
     args.output_dir.mkdir(parents=True, exist_ok=True)

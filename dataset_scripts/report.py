@@ -113,11 +113,11 @@ def dataset_card(
     return CARD.read_text(encoding="utf-8").format(
         front_matter=yaml.safe_dump(front_matter, sort_keys=False, allow_unicode=True),
         titles=", ".join(CORPORA[name].title for name in names),
-        corpora=_markdown(corpora),
+        corpora=markdown_table(corpora),
         summary=format_table(summarise(frame)),
         rejected=len(rejected),
         bin_corpora=", ".join(bins.corpora) or "the training split",
-        bins=_markdown(edges),
+        bins=markdown_table(edges),
         command=" ".join(f"{name}=DIR" for name in names),
         templates=sum(map(len, index.values())),
         restriction=RESTRICTION.format(titles=", ".join(restricted)) if restricted else "",
@@ -139,7 +139,8 @@ def _examples(frame: pd.DataFrame, index: TemplateIndex) -> str:
     )
 
 
-def _markdown(rows: list[dict]) -> str:
+def markdown_table(rows: list[dict]) -> str:
+    """Lay out rows, one dict each with the same keys, as a Markdown table."""
     header = list(rows[0])
     lines = [header, ["---"] * len(header), *([str(row[name]) for name in header] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

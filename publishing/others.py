@@ -1,0 +1,91 @@
+"""Stages the metric and the demo."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from huggingface_hub import RepoCard
+
+from .hub import PublishError
+from .staging import ROOT
+
+METRIC = ROOT / "metrics" / "unweighted_average_recall"
+SPACE = ROOT / "space"
+MODEL_FILE = "model_id.txt"  # in the Space: which model it shows
+CHECK_METRIC = """
+import sys, evaluate
+result = evaluate.load(sys.argv[1]).compute(references=["a", "a", "a", "b"], predictions=["a", "a", "b", "b"])
+assert abs(result["unweighted_average_recall"] - 5 / 6) < 1e-9, result
+"""
+CHECK_SPACE = "import app; app.build_app('{model}')"
+
+
+def stage_metric(source: Path, folder: Path, repo_id: str) -> None:
+    """Writes a metric's folder for the Hub, where metrics are Spaces, and checks that `evaluate` loads it.
+
+    `evaluate.load("org/name")` fetches `name.py`, so the module takes the repo's name.
+
+    Raises:
+        PublishError: If the source is no metric, the name cannot be a module's, or it does not load.
+    """
+    name = repo_id.split("/")[-1]
+    module = source / f"{source.name}.py"
+    if not module.is_file():
+        raise PublishError(f"{source} is no metric: it has no {module.name}.")
+    if not name.isidentifier():
+        raise PublishError(f"evaluate loads {name}.py from {repo_id}, and {name!r} cannot be a module's name.")
+    shutil.copyfile(module, folder / f"{name}.py")
+    card = (source / "README.md").read_text(encoding="utf-8")
+    (folder / "README.md").write_text(card.replace(f"metrics/{source.name}", repo_id), encoding="utf-8")
+    (folder / "requirements.txt").write_text("evaluate\nnumpy\n", encoding="utf-8")
+    # evaluate takes the folder's name for the module's
+    with tempfile.TemporaryDirectory() as home:
+        shutil.copytree(folder, Path(home) / name)
+        check(["-c", CHECK_METRIC, str(Path(home) / name)], home, "metric")
+
+
+def stage_space(folder: Path, repo_id: str, model: str) -> None:
+    """Writes the demo's folder for the Hub and checks that it builds its page.
+
+    Args:
+        folder: Empty folder to write.
+        repo_id: ORG/NAME, its title.
+        model: The model on the Hub that it shows.
+
+    Raises:
+        PublishError: If the model's name is none, or the page cannot be built.
+    """
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", model):
+        raise PublishError(f"--model is {model!r}; expected ORG/NAME, a model on the Hub.")
+    for file in sorted(SPACE.iterdir()):
+        if file.is_file():
+            shutil.copyfile(file, folder / file.name)
+    (folder / MODEL_FILE).write_text(model + "\n", encoding="utf-8")
+    card = RepoCard.load(folder / "README.md")
+    card.data.models = [model]
+    card.save(folder / "README.md")
+    check(["-c", CHECK_SPACE.format(model=model)], str(folder.resolve()), "demo")
+    shutil.rmtree(folder / "__pycache__", ignore_errors=True)
+
+
+def check(arguments: list[str], cwd: str, what: str) -> None:
+    """Runs a check in a fresh process.
+
+    Raises:
+        PublishError: If it fails, with its last line.
+    """
+    environment = {key: value for key, value in os.environ.items() if "TOKEN" not in key}
+    with tempfile.TemporaryDirectory() as home:
+        environment |= {"HF_HUB_OFFLINE": "1", "PYTHONDONTWRITEBYTECODE": "1", "HF_HOME": home}
+        done = subprocess.run([sys.executable, *arguments], cwd=cwd, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise PublishError(f"The staged {what} does not work: {done.stderr.strip().splitlines()[-1]}")
+
+
+def sdk_of(folder: Path) -> str:
+    """The kind of Space that a folder's card asks for."""
+    return RepoCard.load(folder / "README.md").data.to_dict().get("sdk", "static")

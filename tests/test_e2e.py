@@ -1,0 +1,158 @@
+"""The demo's page in a real browser: upload, type, ask, look. `make test-e2e` runs it and keeps the screenshots."""
+
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from synthetic_speech import SAMPLING_RATE, VOICES, synthesise
+
+pytestmark = pytest.mark.e2e
+ROOT = Path(__file__).parents[1]
+SCREENSHOTS = ROOT / "build" / "e2e"
+PORT = 7869
+PATIENCE_S = 180
+
+
+@pytest.fixture(scope="module")
+def page(tiny_release, tmp_path_factory):
+    """The address of the app, served by a process of its own with a small model."""
+    log = tmp_path_factory.mktemp("app") / "log.txt"
+    environment = os.environ | {"HF_HUB_OFFLINE": "1", "GRADIO_ANALYTICS_ENABLED": "False"}
+    command = [sys.executable, str(ROOT / "space" / "app.py"), "--model", str(tiny_release), "--port", str(PORT)]
+    with open(log, "w") as output:
+        server = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT, cwd=log.parent)
+        try:
+            yield wait_for(f"http://127.0.0.1:{PORT}/", server, log)
+        finally:
+            server.terminate()
+            server.wait(30)
+
+
+def wait_for(address, server, log):
+    for _ in range(PATIENCE_S):
+        try:
+            urllib.request.urlopen(address, timeout=5).read()
+            return address
+        except OSError:
+            assert server.poll() is None, log.read_text()
+            time.sleep(1)
+    raise TimeoutError(log.read_text())
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = "/usr/bin/chromium"
+    for argument in ("headless=new", "no-sandbox", "disable-gpu", "disable-dev-shm-usage"):
+        options.add_argument(f"--{argument}")
+    driver = webdriver.Chrome(options, webdriver.ChromeService("/usr/bin/chromedriver"))
+    driver.set_page_load_timeout(PATIENCE_S)
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory):
+    """A short recording, a long one, and a text that only claims to be one."""
+    folder = tmp_path_factory.mktemp("recordings")
+    for name, seconds in (("short", 2), ("long", 9)):
+        soundfile.write(folder / f"{name}.wav", synthesise(VOICES[1], seconds), SAMPLING_RATE)
+    (folder / "text.wav").write_text("this is no audio")
+    return folder
+
+
+def open_page(browser, page, width, height):
+    """Opens the page at exactly this size, which a window cannot have below some 500 pixels."""
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600},
+    )
+    browser.get(page)
+    find(browser, "#ask")
+
+
+def find(browser, selector, condition=lambda element: element.is_displayed()):
+    """The first element of a selector that is there and meets a condition."""
+    from selenium.common.exceptions import StaleElementReferenceException
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    def found(driver):
+        return next((e for e in driver.find_elements(By.CSS_SELECTOR, selector) if condition(e)), None)
+
+    wait = WebDriverWait(browser, PATIENCE_S, 0.3, ignored_exceptions=[StaleElementReferenceException])
+    return wait.until(found, f"no {selector} that is as wanted")
+
+
+def type_labels(browser, text):
+    box = find(browser, "#labels textarea, #labels input")
+    box.clear()
+    box.send_keys(text)
+
+
+def upload(browser, selector, *files):
+    box = find(browser, f"{selector} input[type=file]", lambda element: True)
+    box.send_keys("\n".join(map(str, files)))
+
+
+def screenshot(browser, name):
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    assert browser.save_screenshot(str(SCREENSHOTS / f"{name}.png"))
+
+
+@pytest.mark.parametrize(("device", "width", "height"), [("desktop", 1280, 1000), ("phone", 390, 1400)])
+def test_upload_type_ask_and_see_the_bars(browser, page, recordings, device, width, height):
+    open_page(browser, page, width, height)
+    upload(browser, "#audio", recordings / "long.wav")
+    find(browser, "#audio audio, #audio .waveform-container, #audio #waveform", lambda element: True)
+    type_labels(browser, "speaks slowly, shouts, whispers")
+    find(browser, "#ask").click()
+    bars = find(browser, "#bars", lambda e: all(label in e.text for label in ("speaks slowly", "shouts", "whispers")))
+    shares = [int(word.rstrip("%")) for word in bars.text.split() if word.endswith("%")]
+    assert len(shares) >= 3 and 98 <= sum(shares[-3:]) <= 102
+    assert "fits best" in find(browser, "#answer", lambda e: "fits best" in e.text).text
+    find(browser, "#timeline canvas, #timeline svg")
+    time.sleep(1)  # the bars grow
+    screenshot(browser, device)
+    across = browser.execute_script("return [document.documentElement.scrollWidth, window.innerWidth]")
+    assert across[0] <= across[1], "the page is wider than the screen"
+    for selector in ("#ask", "#bars", "#labels", "#preset"):
+        box = find(browser, selector).rect
+        assert box["x"] >= 0 and box["x"] + box["width"] <= width + 1
+
+
+def test_a_preset_fills_in_its_queries(browser, page):
+    open_page(browser, page, 1280, 1000)
+    find(browser, "#preset label", lambda e: e.text.strip() == "gender").click()
+    find(browser, "#labels textarea, #labels input", lambda e: "a female is speaking" in e.get_attribute("value"))
+
+
+def test_errors_are_shown(browser, page, recordings):
+    open_page(browser, page, 1280, 1000)
+    find(browser, "#ask").click()
+    find(browser, ".toast-body, .toast-wrap", lambda e: "Record or upload speech first" in e.text)
+    screenshot(browser, "error")
+
+
+def test_a_batch_becomes_a_table_to_download(browser, page, recordings):
+    open_page(browser, page, 1280, 1000)
+    find(browser, "button[role=tab]", lambda e: e.text.strip() == "Several files").click()
+    type_labels(browser, "angry, calm")
+    upload(browser, "#files", *(recordings / f"{name}.wav" for name in ("short", "long", "text")))
+    find(browser, "#files", lambda e: "text.wav" in e.text)
+    find(browser, "#ask_all").click()
+    table = find(browser, "#table", lambda e: "is no audio that can be read" in e.text)
+    assert "short.wav" in table.text and "long.wav" in table.text
+    screenshot(browser, "batch")
+    address = find(browser, "a#download, #download a, a[download]", lambda e: e.get_attribute("href"))
+    content = urllib.request.urlopen(address.get_attribute("href"), timeout=30).read().decode()
+    lines = content.splitlines()
+    assert lines[0] == "file,best,angry,calm,problem" and len(lines) == 4
