@@ -94,7 +94,7 @@ def test_scores_are_the_model_s_sorted_as_the_stock_class_does(pipe, expected):
     assert [set(entry) for entry in result] == [{"score", "label"}] * 3
     assert [entry["score"] for entry in result] == sorted((entry["score"] for entry in result), reverse=True)
     assert abs(sum(entry["score"] for entry in result) - 1) < 1e-6
-    assert np.ptp(by_label(result)) > 0.1
+    assert np.ptp(by_label(result)) > 0.01  # not the uniform scores of labels that never reach the text
     assert_same(result, expected)
 
 
