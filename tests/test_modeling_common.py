@@ -301,7 +301,7 @@ def test_two_processes_train_in_step_without_unused_parameters(saved, tmp_path):
     env = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     done = subprocess.run(
-        [*command, str(tmp_path / "train.py"), str(saved)], env=env, capture_output=True, text=True, timeout=120
+        [*command, str(tmp_path / "train.py"), str(saved)], env=env, capture_output=True, text=True, timeout=400
     )
     assert done.returncode == 0, done.stderr
     assert "rank 0 done" in done.stdout and "rank 1 done" in done.stdout
