@@ -222,23 +222,7 @@ def test_hidden_states_and_attentions_through_the_feature_methods(tiny_model):
     assert isinstance(tiny_model.get_text_features(inputs["input_ids"], return_dict=False), tuple)
 
 
-# --------------------------------------------------------------------------------- compilation, devices, processes
-
-
-@torch.no_grad()
-def test_both_towers_compile_without_a_break_in_the_graph(saved, tiny_model):
-    compiled = ParaClapModel.from_pretrained(saved)
-    for tower in (compiled.audio_model, compiled.text_model):
-        tower.compile(dynamic=True, fullgraph=True, backend="aot_eager")
-    for n, samples in ((1, 8000), (2, 9123), (3, 12001)):
-        inputs = batch(max(n, 2), samples)
-        inputs = {key: value[:n] for key, value in inputs.items()}
-        expected, found = tiny_model(**inputs), compiled(**inputs)
-        torch.testing.assert_close(found.logits_per_audio, expected.logits_per_audio, atol=1e-5, rtol=1e-5)
-        bare = compiled.get_audio_features(inputs["input_values"]).pooler_output
-        expected = tiny_model.get_audio_features(inputs["input_values"]).pooler_output
-        torch.testing.assert_close(bare, expected, atol=1e-5, rtol=1e-5)
-    assert list(compiled.state_dict()) == list(tiny_model.state_dict())  # saves under the same names
+# ---------------------------------------------------------------------------------------------- devices and processes
 
 
 @torch.no_grad()
@@ -301,7 +285,7 @@ def test_two_processes_train_in_step_without_unused_parameters(saved, tmp_path):
     env = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     done = subprocess.run(
-        [*command, str(tmp_path / "train.py"), str(saved)], env=env, capture_output=True, text=True, timeout=120
+        [*command, str(tmp_path / "train.py"), str(saved)], env=env, capture_output=True, text=True, timeout=400
     )
     assert done.returncode == 0, done.stderr
     assert "rank 0 done" in done.stdout and "rank 1 done" in done.stdout

@@ -396,6 +396,21 @@ def test_audio_that_cannot_be_used_says_why(pipe, audio, error, message, window_
         pipe(audio, candidate_labels=LABELS, window_length_s=window_length_s)
 
 
+def test_one_unusable_audio_in_a_list_is_named_and_the_others_can_go_on(pipe, tmp_path):
+    (tmp_path / "good.wav").write_bytes(file_bytes(speech()))
+    (tmp_path / "bad.wav").write_bytes(file_bytes(speech())[:5000])
+    paths = [tmp_path / "good.wav", tmp_path / "bad.wav", tmp_path / "good.wav"]
+    with pytest.raises(AudioError, match=r"bad\.wav' is truncated"):
+        pipe(paths, candidate_labels=LABELS, batch_size=2)
+    results = []
+    for path in paths:
+        try:
+            results.append(pipe(path, candidate_labels=LABELS))
+        except AudioError:
+            results.append(None)
+    assert results[1] is None and results[0] == results[2]
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [

@@ -69,6 +69,7 @@ def test_the_cache_is_bounded_and_forgets_the_least_recently_used(tiny_model, ti
     assert [text for _, text in cache._cache] == ["c", "a", "d"]
     many = cache.of_labels(tiny_model, tokenizer, [[str(i)] for i in range(10)])
     assert many.shape == (10, 24) and len(cache) == 10
+    assert cache.of_labels(tiny_model, tokenizer, [[str(i)] for i in range(10)]) is many
     torch.testing.assert_close(many.norm(dim=1), torch.ones(10))
     cache.of_labels(tiny_model, tokenizer, [["a"]])
     assert len(cache) == 3

@@ -1,1 +1,0 @@
-"""Measurements of speed and memory, each a command: `python -m benchmarks.NAME`."""
