@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import soundfile
 import torch
+from owners_layouts import make_iemocap
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, recall_score
 from transformers import pipeline
 
@@ -228,6 +229,17 @@ def test_templates_are_averaged(tiny_release, ravdess, tmp_path):
     task = json.loads((tmp_path / "results.json").read_text())["tasks"]["ravdess"]
     assert task["templates"] == ["this is {}", "{} speech"]
     assert task["prompts"]["sad"] == ["this is sad", "sad speech"]
+
+
+def test_iemocap_has_the_mean_over_its_sessions_and_the_prompts_of_the_paper(tiny_release, tmp_path):
+    root = make_iemocap(tmp_path / "iemocap")
+    arguments = ["--model", str(tiny_release), "--corpora", f"iemocap={root}", "--output_dir", str(tmp_path / "EVAL")]
+    assert main([*arguments, "--paper_prompts"]) == 0
+    task = json.loads((tmp_path / "EVAL" / "results.json").read_text())["tasks"]["iemocap"]
+    assert task["n"] == 10 and task["support_per_class"]["happy"] == 4, "excited counts as happy"
+    assert task["prompts"]["sad"] == ["this person is feeling sadness."]
+    assert set(task["uar_per_group"]) == {"01", "02"}
+    assert task["uar_mean_of_groups"] == pytest.approx(np.mean(list(task["uar_per_group"].values())))
 
 
 def test_all_tasks_of_real_librispeech_embed_each_utterance_once(corpora, tiny_release, tmp_path, monkeypatch, capsys):
