@@ -35,8 +35,9 @@ from transformers import get_scheduler
 from modeling_paraclap.release_paraclap import save_release
 from training.arguments import parse_arguments
 from training.checkpoint import load_checkpoint, replace_folder, save_checkpoint
-from training.data import SAMPLING_RATE, Collator, EpochSampler, QueryCorpus, load_bins, load_split
+from training.data import SAMPLING_RATE, Collator, EpochSampler, QueryCorpus, load_bins, load_split, vocabulary_of
 from training.encoders import build_model, build_processor
+from training.step import ContrastiveStep
 from training.validation import Validation
 
 MAX_LOGIT_SCALE = math.log(100)
@@ -67,6 +68,7 @@ def main(argv=None):
     scheduler = get_scheduler(args.lr_scheduler_type, optimizer, int(args.warmup_ratio * steps), steps)
     accelerator.register_for_checkpointing(scheduler)
 
+    step = ContrastiveStep(accelerator, model, args.global_negatives, args.micro_batch_size)
     state = {"step": 0, "epoch": 0, "batch": 0, "best_uar": -1.0, "best_epoch": None}
     if args.resume:
         state = load_checkpoint(accelerator, run / "checkpoints") or state
@@ -75,7 +77,7 @@ def main(argv=None):
         accelerator.print(f"Nothing to do: the run is complete at step {state['step']}.")
     bar = tqdm(total=steps, initial=state["step"], desc="training", disable=not accelerator.is_main_process)
     while state["step"] < steps:
-        train_epoch(accelerator, model, loader, sampler, optimizer, scheduler, args, run, state, bar, steps)
+        train_epoch(accelerator, step, loader, sampler, optimizer, scheduler, args, run, state, bar, steps)
         results = validation(accelerator.unwrap_model(model), progress=accelerator.is_main_process)
         finish_epoch(accelerator, model, processor, args, run, state, results)
     bar.close()
@@ -144,7 +146,8 @@ def build_loader(args, processor):
         sys.exit(f"The training split has {len(corpus)} utterances, less than one batch of {args.batch_size}.")
     sampler = EpochSampler(len(corpus), args.seed)
     pad_to = None if args.pad_to_longest else int(args.crop_s * SAMPLING_RATE)
-    collator = Collator(processor, pad_to, args.loss_type != "contrastive", args.query_bank)
+    vocabulary = None if args.loss_type == "contrastive" else vocabulary_of(corpus.labels)
+    collator = Collator(processor, pad_to, vocabulary, args.query_bank)
     # A short last batch would have fewer negatives, and across processes repeated samples, which are false ones.
     loader = DataLoader(
         corpus,
@@ -182,18 +185,17 @@ def build_optimizer(model, args):
     )
 
 
-def train_epoch(accelerator, model, loader, sampler, optimizer, scheduler, args, run, state, bar, steps):
+def train_epoch(accelerator, step, loader, sampler, optimizer, scheduler, args, run, state, bar, steps):
     """The rest of the epoch that `state` stands in; changes `state` as it goes."""
+    model, towers = step.model, step.towers
     model.train()
-    towers = accelerator.unwrap_model(model)
     for frozen, tower in ((args.freeze_audio, towers.audio_model), (args.freeze_text, towers.text_model)):
         if frozen:
             tower.eval()  # no dropout in a tower that does not learn
     sampler.epoch = state["epoch"]
     batches = accelerator.skip_first_batches(loader, state["batch"]) if state["batch"] else loader
     for batch in batches:
-        loss = model(**batch, return_loss=True).loss
-        accelerator.backward(loss)
+        loss = step(batch)
         if args.max_grad_norm:
             accelerator.clip_grad_norm_(model.parameters(), args.max_grad_norm)
         optimizer.step()

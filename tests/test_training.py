@@ -25,6 +25,7 @@ from training.augment import augment
 from training.checkpoint import complete_checkpoints
 from training.data import Collator, EpochSampler, QueryCorpus, load_bins, load_split
 from training.encoders import build_model, initialise_filter_bank
+from training.step import positives_of
 
 ROOT = Path(__file__).parents[1]
 SPEAKERS = {"03": 1.0, "08": 1.8, "12": 1.1, "14": 1.7}
@@ -198,8 +199,12 @@ def test_a_batch_knows_which_captions_hold_for_which_utterance(tiny_processor):
         {"waveform": np.zeros(500, np.float32), "caption": "is short and is loud", "queries": ["is loud", "is short"]},
         {"waveform": np.zeros(700, np.float32), "caption": "is long", "queries": ["is long", "is loud"]},
     ]
-    batch = Collator(tiny_processor, pad_to=1000, with_positives=True)(examples)
-    assert batch["positives"].tolist() == [[True, True, False], [True, True, False], [True, False, True]]
+    batch = Collator(tiny_processor, pad_to=1000, vocabulary=["is long", "is loud", "is short"])(examples)
+    assert positives_of(batch["said"], batch["holds"]).tolist() == [
+        [True, True, False],
+        [True, True, False],
+        [True, False, True],
+    ]
     assert batch["input_values"].shape == (3, 1000) and batch["padding_mask"].sum(1).tolist() == [800, 500, 700]
 
 
@@ -208,7 +213,8 @@ def test_a_query_bank_compares_with_everything_said(tiny_config, tiny_processor)
         {"waveform": np.ones(800, np.float32), "caption": "is loud", "queries": ["is loud", "is short"]},
         {"waveform": np.ones(800, np.float32), "caption": "is long", "queries": ["is long", "is loud"]},
     ]
-    batch = Collator(tiny_processor, with_positives=True, query_bank=True)(examples)
+    batch = Collator(tiny_processor, vocabulary=["is long", "is loud", "is short"], query_bank=True)(examples)
+    batch["positives"] = positives_of(batch.pop("said"), batch.pop("holds"))
     # the two captions, then is long, is loud, is short
     assert batch["positives"].tolist() == [[True, False, False, True, True], [True, True, True, True, False]]
     for loss_type in ("sigmoid", "multi_positive"):

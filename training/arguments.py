@@ -7,6 +7,8 @@ import yaml
 from dataset_scripts.queries import VARIANTS
 from modeling_paraclap.configuration_paraclap import LOSS_TYPES, TEXT_POOLINGS
 
+SWITCHES = (argparse._StoreTrueAction, argparse.BooleanOptionalAction)
+
 
 def build_parser():
     """The parser, with the paper's recipe (section 3.3) as defaults."""
@@ -60,6 +62,19 @@ def build_parser():
     recipe.add_argument("--logit_bias_init_value", type=float, default=-10.0, help="initial bias of the sigmoid loss")
     recipe.add_argument("--num_train_epochs", type=int, default=50, help="epochs")
     recipe.add_argument("--batch_size", type=int, default=64, help="utterances in a batch of each process")
+    recipe.add_argument(
+        "--global_negatives",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="compare with the batches of all processes, so that n processes train as one with a batch n times as large",
+    )
+    recipe.add_argument(
+        "--micro_batch_size",
+        type=int,
+        default=0,
+        help="utterances that go through the encoders at once, for large batches in little memory and the same "
+        "gradients; 0 for the whole batch",
+    )
     recipe.add_argument("--encoder_learning_rate", type=float, default=1e-5, help="learning rate of both encoders")
     recipe.add_argument("--head_learning_rate", type=float, default=1e-3, help="of projections and logit scale")
     recipe.add_argument("--weight_decay", type=float, default=0.0, help="AdamW's, not on biases and norms; 0 is Adam")
@@ -97,7 +112,7 @@ def parse_arguments(argv=None):
             parser.error(f"{config} has unknown arguments: {', '.join(unknown)}")
         for name, value in given.items():
             action = actions[name]
-            if isinstance(action, argparse._StoreTrueAction) != isinstance(value, bool):
+            if isinstance(action, SWITCHES) != isinstance(value, bool):
                 parser.error(f"{config}: {name} is {value!r}; see --help for what it takes")
             # As a string, so that argparse applies the argument's type to it as it does on the command line.
             parser.set_defaults(**{name: value if isinstance(value, bool) or value is None else str(value)})

@@ -9,7 +9,7 @@ from datasets import Audio, load_dataset
 from torch.utils.data import Dataset, Sampler
 
 from dataset_scripts.binning import Bins
-from dataset_scripts.queries import generate_queries, sample_queries
+from dataset_scripts.queries import EMOTION_NOUNS, TEMPLATES, generate_queries, sample_queries
 from modeling_paraclap.audio_paraclap import load_audio
 
 from .augment import augment
@@ -167,17 +167,18 @@ class Collator:
     Args:
         processor: A `ParaClapProcessor`.
         pad_to: Samples that each batch is padded to; None for the longest of the batch.
-        with_positives: Whether to add `positives` (n, texts): entry (i, j) is true where text j holds for utterance i,
-            that is where each of its queries is among those of utterance i. The losses with several positives use it.
+        vocabulary: All queries that occur ([`vocabulary_of`]), for the losses with several positives: adds `said`
+            (texts, queries), the queries that each text says, and `holds` (n, queries), those that hold for each
+            utterance. None for neither.
         query_bank: Whether to put every single query of the batch's utterances behind the n captions, so that each
             utterance is compared with all that is said of any other, not with one caption of each.
     """
 
-    def __init__(self, processor, pad_to=None, with_positives=False, query_bank=False):
-        if query_bank and not with_positives:
+    def __init__(self, processor, pad_to=None, vocabulary=None, query_bank=False):
+        if query_bank and vocabulary is None:
             raise ValueError("A query bank needs a loss with several positives: multi_positive or sigmoid.")
-        self.processor, self.pad_to = processor, pad_to
-        self.with_positives, self.query_bank = with_positives, query_bank
+        self.processor, self.pad_to, self.query_bank = processor, pad_to, query_bank
+        self.columns = None if vocabulary is None else {query: column for column, query in enumerate(vocabulary)}
 
     def __call__(self, examples):
         """A list of n examples of [`QueryCorpus`] to a dict of tensors."""
@@ -202,11 +203,31 @@ class Collator:
             missing = (0, self.pad_to - batch["input_values"].shape[1])
             for name in ("input_values", "padding_mask"):
                 batch[name] = torch.nn.functional.pad(batch[name], missing)
-        if self.with_positives:
-            said = [set(text.split(" and ")) for text in texts]
-            known = [set(example["queries"]) for example in examples]
-            batch["positives"] = torch.tensor([[queries <= holds for queries in said] for holds in known])
+        if self.columns is not None:
+            batch["said"] = self._which([text.split(" and ") for text in texts])
+            batch["holds"] = self._which([example["queries"] for example in examples])
         return dict(batch)
+
+    def _which(self, queries):
+        table = torch.zeros(len(queries), len(self.columns), dtype=torch.uint8)
+        for row, of_one in enumerate(queries):
+            table[row, [self.columns[query] for query in of_one]] = 1
+        return table
+
+
+def vocabulary_of(labels):
+    """Every query that can be said of a split, the ones that augmentation can make true included; sorted.
+
+    Args:
+        labels: Table with the columns emotion, gender and queries.
+    """
+    queries = {query for of_one in labels["queries"] for query in of_one}
+    emotions = [{"emotion": name, "emotion_noun": EMOTION_NOUNS[name]} for name in labels["emotion"].dropna().unique()]
+    genders = [{"gender": name} for name in labels["gender"].dropna().unique()]
+    for template in TEMPLATES:
+        labelled = emotions if "{emotion" in template.text else genders if "{gender}" in template.text else [{}]
+        queries.update(template.text.format(**label) for label in labelled)
+    return sorted(queries)
 
 
 def load_bins(corpus_dir):
