@@ -26,6 +26,7 @@ from training.checkpoint import complete_checkpoints
 from training.data import Collator, EpochSampler, QueryCorpus, load_bins, load_split
 from training.encoders import build_model, initialise_filter_bank
 from training.step import positives_of
+from training.stop import TERMINATED
 
 ROOT = Path(__file__).parents[1]
 SPEAKERS = {"03": 1.0, "08": 1.8, "12": 1.1, "14": 1.7}
@@ -107,6 +108,9 @@ def test_a_run_leaves_a_release_and_its_records(undisturbed):
     lines = (undisturbed / "history.csv").read_text(encoding="utf-8").splitlines()
     assert lines[0].startswith("epoch,step,uar_emotion_emodb") and len(lines) == 4
     assert list((undisturbed / "logs").rglob("events.out.tfevents*"))
+    assert (undisturbed / "curves.png").stat().st_size > 10_000
+    steps = (undisturbed / "steps.csv").read_text(encoding="utf-8").splitlines()
+    assert steps[0] == "step,loss,logit_scale" and len(steps) == 1 + 9  # every second of 18
     model = ParaClapModel.from_pretrained(best)
     trained, start = model.state_dict(), final_weights(undisturbed)
     assert trained.keys() == start.keys()
@@ -148,10 +152,45 @@ def test_only_the_newest_checkpoints_are_kept(undisturbed):
     assert names == ["step-00000016", "step-00000018"]
 
 
-def test_a_loss_that_is_not_finite_stops_the_run():
-    state = {"step": 7, "best_uar": 0.0}
-    with pytest.raises(SystemExit, match="loss is nan at step 7.*--max_grad_norm 1"):
-        train_accelerate.log_step(None, None, torch.tensor(float("nan")), None, state, None)
+def test_sigterm_saves_and_a_resumed_run_with_workers_ends_the_same(corpus_dir, text_encoder, undisturbed, tmp_path):
+    run = tmp_path / "terminated"
+    words = [*arguments(corpus_dir, text_encoder, run), "--checkpoint_every", "0", "--num_workers", "2"]
+    process = subprocess.Popen(command(words), cwd=ROOT, env=environment(), stdout=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 240
+    while not (run / "steps.csv").exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.002)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == TERMINATED and "Stopped by SIGTERM at step" in output
+    left = complete_checkpoints(run / "checkpoints")
+    assert len(left) == 1 and f"{left[0]} is complete: go on with --resume" in output
+    assert json.loads((left[0] / "state.json").read_text())["batch"] > 0, "not in the middle of an epoch"
+    subprocess.run(command([*words, "--resume"]), cwd=ROOT, env=environment(), check=True)
+    expected, found = final_weights(undisturbed), final_weights(run)
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+    assert (run / "steps.csv").read_text() == (undisturbed / "steps.csv").read_text()
+
+
+def test_workers_give_the_same_batches_as_none(corpus_dir, text_encoder, tmp_path):
+    batches = []
+    for workers in ("0", "2"):
+        words = [*arguments(corpus_dir, text_encoder, tmp_path, "--num_workers", workers), "--loss_type", "sigmoid"]
+        args = parse_arguments(words + ["--query_bank"])
+        loader, sampler = train_accelerate.build_loader(args, train_accelerate.build(args)[1])
+        sampler.epoch = 1
+        batches.append(list(loader))
+    assert len(batches[0]) == len(batches[1]) == 6
+    for one, two in zip(*batches, strict=True):
+        assert one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_a_frozen_front_end_gets_no_gradient(corpus_dir, text_encoder, tmp_path):
+    args = parse_arguments(arguments(corpus_dir, text_encoder, tmp_path, "--freeze_feature_encoder"))
+    model, _ = train_accelerate.build(args)
+    frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
+    assert frozen and all(name.startswith("audio_model.feature_extractor.") for name in frozen)
+    hidden = model.train().audio_model.feature_extractor(torch.randn(1, 4000))
+    assert not hidden.requires_grad
 
 
 def test_what_is_drawn_depends_on_epoch_and_utterance_alone(corpus_dir):

@@ -1,12 +1,14 @@
 """Arguments of `train_accelerate.py`; each can also stand in the YAML file that `--config` names."""
 
 import argparse
+import importlib.util
 
 import yaml
 
 from dataset_scripts.queries import VARIANTS
 from modeling_paraclap.configuration_paraclap import LOSS_TYPES, TEXT_POOLINGS
 
+TRACKERS = ("tensorboard", "wandb", "trackio", "none")
 SWITCHES = (argparse._StoreTrueAction, argparse.BooleanOptionalAction)
 
 
@@ -38,6 +40,9 @@ def build_parser():
     model.add_argument("--do_normalize", action="store_true", help="normalise each waveform to unit variance")
     model.add_argument("--spec_augment", action="store_true", help="SpecAugment, with the audio encoder's settings")
     model.add_argument("--freeze_audio", action="store_true", help="do not train the audio encoder")
+    model.add_argument(
+        "--freeze_feature_encoder", action="store_true", help="do not train the audio encoder's convolutions"
+    )
     model.add_argument("--freeze_text", action="store_true", help="do not train the text encoder")
 
     queries = parser.add_argument_group("utterances and queries")
@@ -66,7 +71,7 @@ def build_parser():
         "--global_negatives",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="compare with the batches of all processes, so that n processes train as one with a batch n times as large",
+        help="compare with the batches of all processes: n of them train as one with a batch n times as large",
     )
     recipe.add_argument(
         "--micro_batch_size",
@@ -85,6 +90,12 @@ def build_parser():
 
     run = parser.add_argument_group("run")
     run.add_argument("--mixed_precision", choices=("no", "bf16", "fp16"), help="accelerate's setting if not given")
+    run.add_argument(
+        "--tf32", action=argparse.BooleanOptionalAction, default=True, help="TensorFloat-32 products where float32 is"
+    )
+    run.add_argument("--compile", action="store_true", help="compile the encoders; crops of one length need no second")
+    run.add_argument("--profile", type=int, default=0, help="steps to profile into profile.json; 0 for none")
+    run.add_argument("--report_to", choices=TRACKERS, default="tensorboard", help="where curves go as they grow")
     run.add_argument("--num_workers", type=int, default=0, help="processes that decode audio")
     run.add_argument(
         "--checkpoint_every", type=int, default=200, help="steps between checkpoints; 0: epochs' ends only"
@@ -125,4 +136,8 @@ def parse_arguments(argv=None):
     for name in ("num_train_epochs", "batch_size", "max_queries", "crop_s", "keep_checkpoints", "log_every"):
         if getattr(args, name) <= 0:
             parser.error(f"--{name} is {getattr(args, name)}; it must be above 0")
+    if args.compile and args.pad_to_longest:
+        parser.error("--compile needs batches of one length: leave out --pad_to_longest")
+    if args.report_to != "none" and importlib.util.find_spec(args.report_to) is None:
+        parser.error(f"--report_to {args.report_to} needs that package: pip install {args.report_to}")
     return args

@@ -10,7 +10,7 @@ from torch.utils.data import Dataset, Sampler
 
 from dataset_scripts.binning import Bins
 from dataset_scripts.queries import EMOTION_NOUNS, TEMPLATES, generate_queries, sample_queries
-from modeling_paraclap.audio_paraclap import load_audio
+from modeling_paraclap.audio_paraclap import load_audio, load_crop
 
 from .augment import augment
 
@@ -109,7 +109,9 @@ class QueryCorpus(Dataset):
         index = int(self.indices[item])
         rng = np.random.default_rng([self.seed, epoch, index])
         row = self.labels.iloc[index]
-        waveform = self._waveform(index)
+        # Augmentation needs the whole utterance, whose functionals it changes; without it only the crop is decoded.
+        whole = self.augmentation or self.decoded is not None
+        waveform = self._waveform(index) if whole else load_crop(self.audio[index], self.crop, rng, SAMPLING_RATE)
         queries, attributes = list(row["queries"]), list(row["query_attributes"])
         if self.augmentation:
             changed = {name: row[name] if np.isfinite(row[name]) else None for name in AUGMENTED}

@@ -44,9 +44,8 @@ class ContrastiveStep:
         return loss.detach()
 
     def _in_two_passes(self, inputs, labels, count):
-        chunks = [
-            dict(zip(inputs, parts, strict=True)) for parts in zip(*(v.tensor_split(count) for v in inputs.values()))
-        ]
+        parts = {name: value.tensor_split(count) for name, value in inputs.items()}
+        chunks = [{name: parts[name][index] for name in parts} for index in range(count)]
         states, audio, text = [], [], []
         with torch.no_grad():
             for chunk in chunks:
