@@ -52,7 +52,7 @@ def main(argv=None):
     termination = Termination(every=args.log_every)
     try:
         train(args, termination)
-    except (OSError, RuntimeError, FloatingPointError, SafetensorError) as error:
+    except (OSError, RuntimeError, EOFError, FloatingPointError, SafetensorError) as error:
         reason = explain(error)
         if reason is None:
             raise

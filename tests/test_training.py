@@ -330,6 +330,9 @@ def test_a_corpus_that_is_not_there(tmp_path):
         ("batch_size: many", "invalid int value: 'many'"),
         ("variant: rand7", "variant is 'rand7'; choose from rand5"),
         ("batch_size: 0", "--batch_size is 0; it must be above 0"),
+        ("micro_batch_size: -4", "--micro_batch_size is -4; it must not be below 0"),
+        ("global_negatives: 2", "global_negatives is 2"),
+        ("{compile: true, pad_to_longest: true}", "--compile needs batches of one length"),
         ("seed: 1", "--corpus_dir is needed"),
     ],
 )

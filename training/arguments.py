@@ -136,6 +136,9 @@ def parse_arguments(argv=None):
     for name in ("num_train_epochs", "batch_size", "max_queries", "crop_s", "keep_checkpoints", "log_every"):
         if getattr(args, name) <= 0:
             parser.error(f"--{name} is {getattr(args, name)}; it must be above 0")
+    for name in ("micro_batch_size", "num_workers", "profile", "checkpoint_every"):
+        if getattr(args, name) < 0:
+            parser.error(f"--{name} is {getattr(args, name)}; it must not be below 0")
     if args.compile and args.pad_to_longest:
         parser.error("--compile needs batches of one length: leave out --pad_to_longest")
     if args.report_to != "none" and importlib.util.find_spec(args.report_to) is None:

@@ -71,9 +71,11 @@ def explain(error):
         return f"The run's folder cannot be written: {message.splitlines()[0]}. Free some space."
     if isinstance(error, torch.OutOfMemoryError):
         return "The device is out of memory. A smaller --micro_batch_size needs less and gives the same gradients."
-    if isinstance(error, RuntimeError) and "DataLoader worker" in message:
+    # A worker that dies while it hands over a batch shows as a broken connection.
+    if "DataLoader worker" in message or isinstance(error, (ConnectionError, EOFError)):
+        reason = (message or repr(error)).splitlines()[0]
         return (
-            f"A process that decodes audio died: {message.splitlines()[0]} The usual reason is too little memory: "
+            f"A process that decodes audio died: {reason} The usual reason is too little memory: "
             "lower --num_workers, or leave out --keep_decoded, of which each worker has its own."
         )
     return None
