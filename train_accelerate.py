@@ -15,19 +15,16 @@ checkpoints/ and best/, the release folder of the epoch with the best validation
 --resume.
 """
 
-import csv
 import json
 import math
-import platform
 import shutil
-import subprocess
 import sys
-from importlib.metadata import version
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
+from safetensors import SafetensorError
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 from transformers import get_scheduler
@@ -35,28 +32,51 @@ from transformers import get_scheduler
 from modeling_paraclap.modeling_paraclap import TOWERS
 from modeling_paraclap.release_paraclap import save_release
 from training.arguments import parse_arguments
-from training.checkpoint import load_checkpoint, replace_folder, save_checkpoint
-from training.data import SAMPLING_RATE, Collator, EpochSampler, QueryCorpus, load_bins, load_split
+from training.checkpoint import complete_checkpoints, load_checkpoint, replace_folder, restore_folder, save_checkpoint
+from training.data import SAMPLING_RATE, Collator, EpochSampler, QueryCorpus, load_bins, load_split, vocabulary_of
 from training.encoders import build_model, build_processor
+from training.optimizer import build_optimizer
+from training.profile import profiled
+from training.progress import Progress
+from training.records import draw_curves, write_config, write_row
+from training.step import ContrastiveStep
+from training.stop import TERMINATED, Termination, check_finite, explain, leave_sigterm_to_the_trainer
 from training.validation import Validation
 
 MAX_LOGIT_SCALE = math.log(100)
 AUGMENTATIONS = ("speed", "gain", "equaliser", "noise")
-PACKAGES = ("torch", "torchaudio", "transformers", "accelerate", "datasets", "numpy")
 
 
 def main(argv=None):
-    """Runs the training that the arguments describe."""
+    """Runs the training that the arguments describe; what ends it early and is nobody's bug ends with a message."""
     args = parse_arguments(argv)
+    termination = Termination(every=args.log_every)
+    try:
+        train(args, termination)
+    except (OSError, RuntimeError, EOFError, FloatingPointError, SafetensorError) as error:
+        reason = explain(error)
+        if reason is None:
+            raise
+        sys.exit(f"{reason} {where_to_go_on(Path(args.output_dir))}")
+    finally:
+        termination.close()
+
+
+def train(args, termination):
+    """From the first step, or the newest checkpoint's, to the last."""
     run = Path(args.output_dir)
     accelerator = Accelerator(
-        mixed_precision=args.mixed_precision, log_with="tensorboard", project_dir=str(run / "logs")
+        mixed_precision=args.mixed_precision,
+        log_with=None if args.report_to == "none" else args.report_to,
+        project_dir=str(run / "logs"),
     )
     if accelerator.is_main_process:
         start_run(run, args)
     accelerator.wait_for_everyone()
-    accelerator.init_trackers("")
+    accelerator.init_trackers("" if args.report_to == "tensorboard" else "paraclap")
     set_seed(args.seed, device_specific=True)
+    if torch.cuda.is_available():
+        torch.set_float32_matmul_precision("high" if args.tf32 else "highest")
 
     model, processor = build(args)
     loader, sampler = build_loader(args, processor)
@@ -68,19 +88,38 @@ def main(argv=None):
     scheduler = get_scheduler(args.lr_scheduler_type, optimizer, int(args.warmup_ratio * steps), steps)
     accelerator.register_for_checkpointing(scheduler)
 
+    step = ContrastiveStep(accelerator, model, args.global_negatives, args.micro_batch_size)
     state = {"step": 0, "epoch": 0, "batch": 0, "best_uar": -1.0, "best_epoch": None}
     if args.resume:
         state = load_checkpoint(accelerator, run / "checkpoints") or state
         accelerator.print(f"Resumed at step {state['step']} (epoch {state['epoch']}, batch {state['batch']}).")
     if state["step"] >= steps:
         accelerator.print(f"Nothing to do: the run is complete at step {state['step']}.")
-    bar = tqdm(total=steps, initial=state["step"], desc="training", disable=not accelerator.is_main_process)
-    while state["step"] < steps:
-        train_epoch(accelerator, model, loader, sampler, optimizer, scheduler, args, run, state, bar, steps)
-        results = validation(accelerator.unwrap_model(model), progress=accelerator.is_main_process)
-        finish_epoch(accelerator, model, processor, args, run, state, results)
-    bar.close()
+    progress = Progress(accelerator, step.towers, run, state, steps, args.batch_size * accelerator.num_processes)
+    with profiled(args.profile, run) as after_step:
+        while state["step"] < steps:
+            train_epoch(
+                accelerator,
+                step,
+                loader,
+                sampler,
+                optimizer,
+                scheduler,
+                args,
+                run,
+                state,
+                steps,
+                progress,
+                termination,
+                after_step,
+            )
+            results = validation(step.towers, progress=accelerator.is_main_process)
+            finish_epoch(accelerator, step.towers, processor, args, run, state, results)
+            stop_if_asked(termination, accelerator, run, state)
+    progress.bar.close()
     accelerator.end_training()
+    if accelerator.is_main_process:
+        draw_curves(run)
     accelerator.print(
         f"Best epoch {state['best_epoch']}: validation UAR {state['best_uar']:.3f}. Release: {run / 'best'}"
     )
@@ -91,16 +130,25 @@ def start_run(run, args):
     if not args.resume and (run / "config.json").exists():
         sys.exit(f"{run} holds a run already: give --resume to go on with it, or another --output_dir.")
     run.mkdir(parents=True, exist_ok=True)
-    git = subprocess.run(["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True)
-    content = {
-        "arguments": {name: value for name, value in vars(args).items() if name not in ("resume", "config")},
-        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
-        "git_revision": git.stdout.strip() or None,
-        "versions": {"python": platform.python_version()} | {package: version(package) for package in PACKAGES},
-    }
-    (run / "config.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    for name, value in sorted(content["arguments"].items()):
-        print(f"  {name:26} {value}")
+    restore_folder(run / "best")
+    write_config(run, args)
+
+
+def where_to_go_on(run):
+    """A sentence about what is left of an interrupted run."""
+    newest = complete_checkpoints(run / "checkpoints")[-1:]
+    return f"{newest[0]} is complete: go on with --resume." if newest else "There is no checkpoint yet."
+
+
+def stop_if_asked(termination, accelerator, run, state, save=None):
+    """Ends the program after a SIGTERM, once `save` has been called; None where all is saved, at an epoch's end."""
+    if not termination.agreed(accelerator, state["step"] if save else 0):
+        return
+    if save:
+        save()
+    accelerator.end_training()
+    accelerator.print(f"Stopped by SIGTERM at step {state['step']}. {where_to_go_on(run)}")
+    sys.exit(TERMINATED)
 
 
 def build(args):
@@ -120,6 +168,14 @@ def build(args):
         logit_bias_init_value=args.logit_bias_init_value,
     )
     model.freeze_towers(*(name for name in TOWERS if getattr(args, f"freeze_{name}")))
+    if args.freeze_feature_encoder:
+        if not hasattr(model.audio_model, "feature_extractor"):
+            sys.exit(f"--freeze_feature_encoder: a {type(model.audio_model).__name__} has no convolutional front end.")
+        # The encoder's own way: it keeps no graph of the convolutions either.
+        model.audio_model.feature_extractor._freeze_parameters()
+    if args.compile:
+        model.audio_model.compile()
+        model.text_model.compile(dynamic=True)
     tokenizer = args.tokenizer_name_or_path or args.text_model_name_or_path
     if not tokenizer:
         sys.exit("A text encoder from scratch needs --tokenizer_name_or_path.")
@@ -144,7 +200,8 @@ def build_loader(args, processor):
         sys.exit(f"The training split has {len(corpus)} utterances, less than one batch of {args.batch_size}.")
     sampler = EpochSampler(len(corpus), args.seed)
     pad_to = None if args.pad_to_longest else int(args.crop_s * SAMPLING_RATE)
-    collator = Collator(processor, pad_to, args.loss_type != "contrastive", args.query_bank)
+    vocabulary = None if args.loss_type == "contrastive" else vocabulary_of(corpus.labels)
+    collator = Collator(processor, pad_to, vocabulary, args.query_bank)
     # A short last batch would have fewer negatives, and across processes repeated samples, which are false ones.
     loader = DataLoader(
         corpus,
@@ -154,6 +211,7 @@ def build_loader(args, processor):
         num_workers=args.num_workers,
         drop_last=True,
         pin_memory=torch.cuda.is_available(),
+        worker_init_fn=leave_sigterm_to_the_trainer,
         persistent_workers=args.num_workers > 0,
         # Without one of its own, each new iterator draws from torch's, and a resumed epoch would see other dropout.
         generator=torch.Generator().manual_seed(args.seed),
@@ -161,36 +219,22 @@ def build_loader(args, processor):
     return loader, sampler
 
 
-def build_optimizer(model, args):
-    """Adam with one learning rate for the encoders and one for projections and logit scale (section 3.3)."""
-    groups = {}
-    for name, parameter in model.named_parameters():
-        if not parameter.requires_grad:
-            continue
-        encoder = name.startswith(("audio_model.", "text_model."))
-        decays = args.weight_decay > 0 and parameter.ndim > 1
-        groups.setdefault((encoder, decays), []).append(parameter)
-    return torch.optim.AdamW(
-        [
-            {
-                "params": parameters,
-                "lr": args.encoder_learning_rate if encoder else args.head_learning_rate,
-                "weight_decay": args.weight_decay if decays else 0.0,
-            }
-            for (encoder, decays), parameters in sorted(groups.items(), key=lambda item: item[0])
-        ]
-    )
-
-
-def train_epoch(accelerator, model, loader, sampler, optimizer, scheduler, args, run, state, bar, steps):
+def train_epoch(
+    accelerator, step, loader, sampler, optimizer, scheduler, args, run, state, steps, progress, termination, after_step
+):
     """The rest of the epoch that `state` stands in; changes `state` as it goes."""
+    model, towers = step.model, step.towers
     model.train()
-    towers = accelerator.unwrap_model(model)
     sampler.epoch = state["epoch"]
     batches = accelerator.skip_first_batches(loader, state["batch"]) if state["batch"] else loader
+    loss = None
+
+    def save():
+        check_finite(loss, towers, state)
+        save_checkpoint(accelerator, run / "checkpoints", state, args.keep_checkpoints)
+
     for batch in batches:
-        loss = model(**batch, return_loss=True).loss
-        accelerator.backward(loss)
+        loss = step(batch)
         if args.max_grad_norm:
             accelerator.clip_grad_norm_(model.parameters(), args.max_grad_norm)
         optimizer.step()
@@ -200,39 +244,30 @@ def train_epoch(accelerator, model, loader, sampler, optimizer, scheduler, args,
             towers.logit_scale.clamp_(max=MAX_LOGIT_SCALE)
         state["step"] += 1
         state["batch"] += 1
-        bar.update()
+        after_step()
+        progress.bar.update()
         if state["step"] % args.log_every == 0:
-            log_step(accelerator, towers, loss, scheduler, state, bar)
+            progress.log(loss, scheduler)
         if state["step"] >= steps:
             break
-        if args.checkpoint_every and state["step"] % args.checkpoint_every == 0 and state["batch"] < len(loader):
-            save_checkpoint(accelerator, run / "checkpoints", state, args.keep_checkpoints)
+        if state["batch"] < len(loader):
+            if args.checkpoint_every and state["step"] % args.checkpoint_every == 0:
+                save()
+            stop_if_asked(termination, accelerator, run, state, save)
+    check_finite(loss, towers, state)
     state["epoch"] += 1
     state["batch"] = 0
 
 
-def log_step(accelerator, model, loss, scheduler, state, bar):
-    """Loss, logit scale and learning rates to TensorBoard, the loss to the bar; a loss that is NaN ends the run."""
-    value = loss.item()
-    if not math.isfinite(value):
-        sys.exit(
-            f"The loss is {value} at step {state['step']}. The newest checkpoint is kept: lower the learning rate, "
-            "or clip the gradients (--max_grad_norm 1), and go on with --resume."
-        )
-    bar.set_postfix(loss=f"{value:.3f}", uar=f"{max(state['best_uar'], 0):.3f}", refresh=False)
-    rates = {f"learning_rate/{i}": rate for i, rate in enumerate(scheduler.get_last_lr())}
-    accelerator.log({"loss": value, "logit_scale": model.logit_scale.item(), **rates}, step=state["step"])
-
-
-def finish_epoch(accelerator, model, processor, args, run, state, results):
+def finish_epoch(accelerator, towers, processor, args, run, state, results):
     """Prints and logs the validation, keeps the best epoch as a release folder, and writes a checkpoint."""
     accelerator.log({f"validation/{name}": value for name, value in results.items()}, step=state["step"])
     if accelerator.is_main_process:
         figures = "  ".join(f"{name} {value:.3f}" for name, value in results.items())
         tqdm.write(f"epoch {state['epoch']:3}  {figures}")
         if results["uar"] > state["best_uar"]:
-            save_best(accelerator.unwrap_model(model), processor, args, run, state["epoch"], results)
-        write_history(run / "history.csv", {"epoch": state["epoch"], "step": state["step"], **results})
+            save_best(towers, processor, args, run, state["epoch"], results)
+        write_row(run / "history.csv", {"epoch": state["epoch"], "step": state["step"], **results})
     if results["uar"] > state["best_uar"]:
         state["best_uar"], state["best_epoch"] = results["uar"], state["epoch"]
     save_checkpoint(accelerator, run / "checkpoints", state, args.keep_checkpoints)
@@ -248,18 +283,6 @@ def save_best(model, processor, args, run, epoch, results):
     record |= {"epoch": epoch, "validation": results}
     (temporary / "training.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     replace_folder(temporary, run / "best")
-
-
-def write_history(file, row):
-    """Writes one epoch's row; a resumed run overwrites the epochs that it repeats."""
-    rows = []
-    if file.exists():
-        with open(file, encoding="utf-8", newline="") as handle:
-            rows = [old for old in csv.DictReader(handle) if int(old["epoch"]) < row["epoch"]]
-    with open(file, "w", encoding="utf-8", newline="") as handle:
-        writer = csv.DictWriter(handle, fieldnames=list(row))
-        writer.writeheader()
-        writer.writerows([*rows, row])
 
 
 if __name__ == "__main__":

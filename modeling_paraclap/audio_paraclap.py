@@ -88,6 +88,65 @@ def stream_audio(source: Any, sampling_rate: int = 16000) -> Iterator[np.ndarray
         yield from resample_blocks((to_mono(block) for block in blocks), sound.samplerate, sampling_rate)
 
 
+def load_crop(source: Any, samples: int, rng: np.random.Generator, sampling_rate: int = 16000) -> np.ndarray:
+    """Decode a random part of a file, and of a file that says how long it is nothing else.
+
+    The part is the one that `load_audio` and a cut at `rng.integers(length - samples + 1)` give. Formats that can only
+    be read from their start (ogg, mp3) are decoded up to the part's end.
+
+    Args:
+        source (`str`, `os.PathLike`, `bytes` or binary file object): What to decode.
+        samples (`int`): Length of the part at the new rate; a shorter file is returned as it is and draws nothing.
+        rng (`np.random.Generator`): Draws where the part starts.
+        sampling_rate (`int`): The rate of the result in Hz.
+
+    Returns:
+        float32 array of shape (samples,): the mean of the channels.
+
+    Raises:
+        AudioError: As `read_audio`, for the part that is read.
+    """
+    name = name_of(source)
+    with _open_sound(source) as (sound, blocks):
+        rate, frames = sound.samplerate, sound.frames
+        divisor = math.gcd(rate, sampling_rate)
+        step, new_step = rate // divisor, sampling_rate // divisor
+        length = -(-frames * new_step // step)
+        if frames >= UNKNOWN_FRAMES or sound.format == "MP3" or length <= samples:
+            waveform = np.concatenate(list(resample_blocks((to_mono(b) for b in blocks), rate, sampling_rate)))
+            if len(waveform) <= samples:
+                return waveform
+            start = int(rng.integers(len(waveform) - samples + 1))
+            return waveform[start : start + samples]
+        start = int(rng.integers(length - samples + 1))
+        # Cut where a sample of both rates coincides, with as much on either side as the filter reaches.
+        margin = 0 if rate == sampling_rate else _reach(step, new_step)
+        first = max(0, start // new_step * step - margin)
+        last = min(frames, (-(-(start + samples) // new_step)) * step + margin)
+        waveform = to_mono(_read_part(sound, first, last, name))
+        part_start = start - first // step * new_step
+        return resample(waveform, rate, sampling_rate)[part_start : part_start + samples]
+
+
+def _read_part(sound: Any, first: int, last: int, name: str) -> np.ndarray:
+    """Samples first to last, of shape (samples, channels)."""
+    import soundfile
+
+    try:
+        if sound.format != "OGG":  # there libsndfile lands near the place, not on it
+            soundfile.SoundFile.seek(sound, first)
+            part = sound.read(last - first, dtype="float32", always_2d=True)
+        else:
+            part = sound.read(last, dtype="float32", always_2d=True)[first:]
+    except soundfile.LibsndfileError as error:
+        raise AudioError(f"{name} is truncated or damaged: {error}. Copy or download it again.") from error
+    if len(part) < last - first:
+        raise _truncated(name, f"{sound.frames} samples", f"{first + len(part)}")
+    if not np.isfinite(part).all():
+        raise AudioError(f"{name} holds samples that are NaN or infinite. Export it again from its source.")
+    return part
+
+
 def to_mono(waveform: np.ndarray) -> np.ndarray:
     """Average the channels of a waveform of shape (samples,) or (samples, channels); float32 (samples,)."""
     if waveform.ndim == 2:
@@ -143,8 +202,7 @@ def resample_blocks(blocks: Iterable[np.ndarray], orig: int, target: int) -> Ite
         return
     divisor = math.gcd(orig, target)
     step, new_step = orig // divisor, target // divisor
-    reach = 6 * step / (0.99 * min(step, new_step))  # torchaudio's defaults: six zero crossings, rolloff 0.99
-    margin = step * (math.ceil(reach / step) + 1)
+    margin = _reach(step, new_step)
     pending = np.zeros(0, dtype=np.float32)
     context = 0  # leading samples of `pending` whose result has been yielded already
     for block in blocks:
@@ -156,6 +214,12 @@ def resample_blocks(blocks: Iterable[np.ndarray], orig: int, target: int) -> Ite
         kept_from = max(0, ready - margin)
         pending, context = pending[kept_from:], ready - kept_from
     yield resample(pending, orig, target)[context // step * new_step :]
+
+
+def _reach(step: int, new_step: int) -> int:
+    """Samples that the resampling filter sees to either side, as a multiple of `step`, of a rate step / new_step."""
+    reach = 6 * step / (0.99 * min(step, new_step))  # torchaudio's defaults: six zero crossings, rolloff 0.99
+    return step * (math.ceil(reach / step) + 1)
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ from torchaudio.functional import resample as torchaudio_resample
 from modeling_paraclap.audio_paraclap import (
     AudioError,
     load_audio,
+    load_crop,
     read_audio,
     resample,
     resample_blocks,
@@ -276,3 +277,51 @@ def test_real_speech_of_each_corpus_loads(corpora):
         files = (f for f in sorted((corpora / folder).rglob("*")) if f.suffix in {".wav", ".flac", ".ogg", ".opus"})
         waveform = load_audio(next(files))
         assert 0.3 < len(waveform) / 16000 < 40 and 0.001 < np.abs(waveform).max() <= 1.01
+
+
+@pytest.mark.parametrize(
+    ("form", "subtype", "rate", "channels"),
+    [
+        ("WAV", "PCM_16", 16000, 1),
+        ("WAV", "PCM_24", 44100, 2),
+        ("WAV", "IMA_ADPCM", 16000, 1),
+        ("FLAC", None, 22050, 2),
+        ("AIFF", "PCM_16", 8000, 1),
+        ("OGG", "VORBIS", 44100, 1),
+        ("OGG", "OPUS", 48000, 1),
+        ("MP3", None, 44100, 1),
+    ],
+)
+def test_a_crop_is_that_of_the_whole(form, subtype, rate, channels):
+    sound = 0.3 * np.sin(np.random.default_rng(0).standard_normal((3 * rate, channels)).cumsum(0) / 10)
+    file = io.BytesIO()
+    soundfile.write(file, sound, rate, format=form, subtype=subtype)
+    whole = load_audio(file)
+    for seed in range(6):
+        samples = 8000 + 37 * seed
+        start = np.random.default_rng(seed).integers(len(whole) - samples + 1)
+        crop = load_crop(file, samples, np.random.default_rng(seed))
+        np.testing.assert_allclose(crop, whole[start : start + samples], atol=1e-6)
+    assert np.array_equal(load_crop(file, len(whole), np.random.default_rng(0)), whole)
+
+
+def test_a_crop_reads_only_its_part(tmp_path):
+    """Of ten minutes of WAV, half a second takes half a second's bytes and the header."""
+    soundfile.write(tmp_path / "long.wav", np.zeros(600 * 16000), 16000)
+
+    class Counting(io.FileIO):
+        read_bytes = 0
+
+        def read(self, size=-1):
+            content = super().read(size)
+            self.read_bytes += len(content)
+            return content
+
+        def readinto(self, buffer):
+            count = super().readinto(buffer)
+            self.read_bytes += count
+            return count
+
+    with Counting(tmp_path / "long.wav") as file:
+        assert len(load_crop(file, 8000, np.random.default_rng(0))) == 8000
+        assert file.read_bytes < 100_000

@@ -26,6 +26,8 @@ from training.augment import augment
 from training.checkpoint import complete_checkpoints
 from training.data import Collator, EpochSampler, QueryCorpus, load_bins, load_split
 from training.encoders import build_model, initialise_filter_bank
+from training.step import positives_of, unknown_of
+from training.stop import TERMINATED
 
 ROOT = Path(__file__).parents[1]
 SPEAKERS = {"03": 1.0, "08": 1.8, "12": 1.1, "14": 1.7}
@@ -107,6 +109,9 @@ def test_a_run_leaves_a_release_and_its_records(undisturbed):
     lines = (undisturbed / "history.csv").read_text(encoding="utf-8").splitlines()
     assert lines[0].startswith("epoch,step,uar_emotion_emodb") and len(lines) == 4
     assert list((undisturbed / "logs").rglob("events.out.tfevents*"))
+    assert (undisturbed / "curves.png").stat().st_size > 10_000
+    steps = (undisturbed / "steps.csv").read_text(encoding="utf-8").splitlines()
+    assert steps[0] == "step,loss,logit_scale" and len(steps) == 1 + 9  # every second of 18
     model = ParaClapModel.from_pretrained(best)
     trained, start = model.state_dict(), final_weights(undisturbed)
     assert trained.keys() == start.keys()
@@ -148,10 +153,45 @@ def test_only_the_newest_checkpoints_are_kept(undisturbed):
     assert names == ["step-00000016", "step-00000018"]
 
 
-def test_a_loss_that_is_not_finite_stops_the_run():
-    state = {"step": 7, "best_uar": 0.0}
-    with pytest.raises(SystemExit, match="loss is nan at step 7.*--max_grad_norm 1"):
-        train_accelerate.log_step(None, None, torch.tensor(float("nan")), None, state, None)
+def test_sigterm_saves_and_a_resumed_run_with_workers_ends_the_same(corpus_dir, text_encoder, undisturbed, tmp_path):
+    run = tmp_path / "terminated"
+    words = [*arguments(corpus_dir, text_encoder, run), "--checkpoint_every", "0", "--num_workers", "2"]
+    process = subprocess.Popen(command(words), cwd=ROOT, env=environment(), stdout=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 240
+    while not (run / "steps.csv").exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.002)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == TERMINATED and "Stopped by SIGTERM at step" in output
+    left = complete_checkpoints(run / "checkpoints")
+    assert len(left) == 1 and f"{left[0]} is complete: go on with --resume" in output
+    assert json.loads((left[0] / "state.json").read_text())["batch"] > 0, "not in the middle of an epoch"
+    subprocess.run(command([*words, "--resume"]), cwd=ROOT, env=environment(), check=True)
+    expected, found = final_weights(undisturbed), final_weights(run)
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+    assert (run / "steps.csv").read_text() == (undisturbed / "steps.csv").read_text()
+
+
+def test_workers_give_the_same_batches_as_none(corpus_dir, text_encoder, tmp_path):
+    batches = []
+    for workers in ("0", "2"):
+        words = [*arguments(corpus_dir, text_encoder, tmp_path, "--num_workers", workers), "--loss_type", "sigmoid"]
+        args = parse_arguments(words + ["--query_bank"])
+        loader, sampler = train_accelerate.build_loader(args, train_accelerate.build(args)[1])
+        sampler.epoch = 1
+        batches.append(list(loader))
+    assert len(batches[0]) == len(batches[1]) == 6
+    for one, two in zip(*batches, strict=True):
+        assert one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_a_frozen_front_end_gets_no_gradient(corpus_dir, text_encoder, tmp_path):
+    args = parse_arguments(arguments(corpus_dir, text_encoder, tmp_path, "--freeze_feature_encoder"))
+    model, _ = train_accelerate.build(args)
+    frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
+    assert frozen and all(name.startswith("audio_model.feature_extractor.") for name in frozen)
+    hidden = model.train().audio_model.feature_extractor(torch.randn(1, 4000))
+    assert not hidden.requires_grad
 
 
 def test_what_is_drawn_depends_on_epoch_and_utterance_alone(corpus_dir):
@@ -193,10 +233,12 @@ def test_emotion_probability_puts_an_emotion_first(corpus_dir):
     assert {len(caption) for caption in captions} == {1, 2, 3}
 
 
+VOCABULARY = {"is long": "duration", "is loud": "intensity", "is short": "duration"}
+EMOTION_QUERIES = {"speaker is angry": "emotion", "speaker is calm": "emotion"}
+
+
 def example(caption, samples, queries, **unknown):
-    attributes = {"loud": "intensity", "short": "duration", "long": "duration", "angry": "emotion", "calm": "emotion"}
     known = {"unknown_attributes": set(), "unknown_queries": set()} | unknown
-    queries = {query: attributes[query.split()[-1]] for query in queries}
     return {"waveform": np.ones(samples, np.float32), "caption": caption, "queries": queries, **known}
 
 
@@ -206,15 +248,16 @@ def test_what_nobody_knows_is_not_taken_for_false(tiny_processor):
         example("is loud", 800, ["is loud"], unknown_attributes={"emotion"}),
         example("speaker is calm", 800, ["speaker is calm"], unknown_queries={"speaker is angry"}),
     ]
-    batch = Collator(tiny_processor, with_positives=True)(examples)
-    assert batch["positives"].tolist() == [[True, True, False], [False, True, False], [False, False, True]]
-    assert batch["unknown"].tolist() == [[False, False, False], [True, False, True], [True, False, False]]
+    batch = Collator(tiny_processor, vocabulary=VOCABULARY | EMOTION_QUERIES)(examples)
+    positives, unknown = positives_of(batch["said"], batch["holds"]), unknown_of(batch["said"], batch["unknown"])
+    assert positives.tolist() == [[True, True, False], [False, True, False], [False, False, True]]
+    assert unknown.tolist() == [[False, False, False], [True, False, True], [True, False, False]]
     logits = torch.randn(3, 3)
-    moved = logits.masked_fill(batch["unknown"], 5.0)
+    moved = logits.masked_fill(unknown, 5.0)
     for loss in (sigmoid_loss, multi_positive_loss):
-        expected = loss(logits, batch["positives"], batch["unknown"])
-        assert torch.isclose(expected, loss(moved, batch["positives"], batch["unknown"]))
-        assert not torch.isclose(expected, loss(logits, batch["positives"]))
+        expected = loss(logits, positives, unknown)
+        assert torch.isclose(expected, loss(moved, positives, unknown))
+        assert not torch.isclose(expected, loss(logits, positives))
 
 
 def test_unknown_are_missing_labels_and_emotions_of_other_corpora(corpus_dir):
@@ -237,8 +280,12 @@ def test_a_batch_knows_which_captions_hold_for_which_utterance(tiny_processor):
         example("is short and is loud", 500, ["is loud", "is short"]),
         example("is long", 700, ["is long", "is loud"]),
     ]
-    batch = Collator(tiny_processor, pad_to=1000, with_positives=True)(examples)
-    assert batch["positives"].tolist() == [[True, True, False], [True, True, False], [True, False, True]]
+    batch = Collator(tiny_processor, pad_to=1000, vocabulary=VOCABULARY)(examples)
+    assert positives_of(batch["said"], batch["holds"]).tolist() == [
+        [True, True, False],
+        [True, True, False],
+        [True, False, True],
+    ]
     assert batch["input_values"].shape == (3, 1000) and batch["padding_mask"].sum(1).tolist() == [800, 500, 700]
 
 
@@ -247,7 +294,9 @@ def test_a_query_bank_compares_with_everything_said(tiny_config, tiny_processor)
         example("is loud", 800, ["is loud", "is short"]),
         example("is long", 800, ["is long", "is loud"]),
     ]
-    batch = Collator(tiny_processor, with_positives=True, query_bank=True)(examples)
+    batch = Collator(tiny_processor, vocabulary=VOCABULARY, query_bank=True)(examples)
+    said = batch.pop("said")
+    batch |= {"positives": positives_of(said, batch.pop("holds")), "unknown": unknown_of(said, batch["unknown"])}
     # the two captions, then is long, is loud, is short
     assert batch["positives"].tolist() == [[True, False, False, True, True], [True, True, True, True, False]]
     for loss_type in ("sigmoid", "multi_positive"):
@@ -323,6 +372,9 @@ def test_a_corpus_that_is_not_there(tmp_path):
         ("batch_size: many", "invalid int value: 'many'"),
         ("variant: rand7", "variant is 'rand7'; choose from rand5"),
         ("batch_size: 0", "--batch_size is 0; it must be above 0"),
+        ("micro_batch_size: -4", "--micro_batch_size is -4; it must not be below 0"),
+        ("global_negatives: 2", "global_negatives is 2"),
+        ("{compile: true, pad_to_longest: true}", "--compile needs batches of one length"),
         ("seed: 1", "--corpus_dir is needed"),
     ],
 )

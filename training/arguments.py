@@ -1,11 +1,15 @@
 """Arguments of `train_accelerate.py`; each can also stand in the YAML file that `--config` names."""
 
 import argparse
+import importlib.util
 
 import yaml
 
 from dataset_scripts.queries import VARIANTS
 from modeling_paraclap.configuration_paraclap import LOSS_TYPES, TEXT_POOLINGS
+
+TRACKERS = ("tensorboard", "wandb", "trackio", "none")
+SWITCHES = (argparse._StoreTrueAction, argparse.BooleanOptionalAction)
 
 
 def build_parser():
@@ -36,6 +40,9 @@ def build_parser():
     model.add_argument("--do_normalize", action="store_true", help="normalise each waveform to unit variance")
     model.add_argument("--spec_augment", action="store_true", help="SpecAugment, with the audio encoder's settings")
     model.add_argument("--freeze_audio", action="store_true", help="do not train the audio encoder")
+    model.add_argument(
+        "--freeze_feature_encoder", action="store_true", help="do not train the audio encoder's convolutions"
+    )
     model.add_argument("--freeze_text", action="store_true", help="do not train the text encoder")
 
     queries = parser.add_argument_group("utterances and queries")
@@ -60,6 +67,19 @@ def build_parser():
     recipe.add_argument("--logit_bias_init_value", type=float, default=-10.0, help="initial bias of the sigmoid loss")
     recipe.add_argument("--num_train_epochs", type=int, default=50, help="epochs")
     recipe.add_argument("--batch_size", type=int, default=64, help="utterances in a batch of each process")
+    recipe.add_argument(
+        "--global_negatives",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="compare with the batches of all processes: n of them train as one with a batch n times as large",
+    )
+    recipe.add_argument(
+        "--micro_batch_size",
+        type=int,
+        default=0,
+        help="utterances that go through the encoders at once, for large batches in little memory and the same "
+        "gradients; 0 for the whole batch",
+    )
     recipe.add_argument("--encoder_learning_rate", type=float, default=1e-5, help="learning rate of both encoders")
     recipe.add_argument("--head_learning_rate", type=float, default=1e-3, help="of projections and logit scale")
     recipe.add_argument("--weight_decay", type=float, default=0.0, help="AdamW's, not on biases and norms; 0 is Adam")
@@ -70,6 +90,12 @@ def build_parser():
 
     run = parser.add_argument_group("run")
     run.add_argument("--mixed_precision", choices=("no", "bf16", "fp16"), help="accelerate's setting if not given")
+    run.add_argument(
+        "--tf32", action=argparse.BooleanOptionalAction, default=True, help="TensorFloat-32 products where float32 is"
+    )
+    run.add_argument("--compile", action="store_true", help="compile the encoders; crops of one length need no second")
+    run.add_argument("--profile", type=int, default=0, help="steps to profile into profile.json; 0 for none")
+    run.add_argument("--report_to", choices=TRACKERS, default="tensorboard", help="where curves go as they grow")
     run.add_argument("--num_workers", type=int, default=0, help="processes that decode audio")
     run.add_argument(
         "--checkpoint_every", type=int, default=200, help="steps between checkpoints; 0: epochs' ends only"
@@ -97,7 +123,7 @@ def parse_arguments(argv=None):
             parser.error(f"{config} has unknown arguments: {', '.join(unknown)}")
         for name, value in given.items():
             action = actions[name]
-            if isinstance(action, argparse._StoreTrueAction) != isinstance(value, bool):
+            if isinstance(action, SWITCHES) != isinstance(value, bool):
                 parser.error(f"{config}: {name} is {value!r}; see --help for what it takes")
             # As a string, so that argparse applies the argument's type to it as it does on the command line.
             parser.set_defaults(**{name: value if isinstance(value, bool) or value is None else str(value)})
@@ -110,4 +136,11 @@ def parse_arguments(argv=None):
     for name in ("num_train_epochs", "batch_size", "max_queries", "crop_s", "keep_checkpoints", "log_every"):
         if getattr(args, name) <= 0:
             parser.error(f"--{name} is {getattr(args, name)}; it must be above 0")
+    for name in ("micro_batch_size", "num_workers", "profile", "checkpoint_every"):
+        if getattr(args, name) < 0:
+            parser.error(f"--{name} is {getattr(args, name)}; it must not be below 0")
+    if args.compile and args.pad_to_longest:
+        parser.error("--compile needs batches of one length: leave out --pad_to_longest")
+    if args.report_to != "none" and importlib.util.find_spec(args.report_to) is None:
+        parser.error(f"--report_to {args.report_to} needs that package: pip install {args.report_to}")
     return args

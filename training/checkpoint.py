@@ -21,7 +21,8 @@ def save_checkpoint(accelerator, folder, state, keep=2):
     final = folder / f"step-{state['step']:08d}"
     temporary = folder / f"{final.name}.partial"
     if accelerator.is_main_process:
-        shutil.rmtree(temporary, ignore_errors=True)
+        for killed in folder.glob("*.partial"):
+            shutil.rmtree(killed)
         temporary.mkdir(parents=True)
     accelerator.wait_for_everyone()
     accelerator.save_state(str(temporary))
@@ -36,19 +37,29 @@ def save_checkpoint(accelerator, folder, state, keep=2):
 
 def replace_folder(temporary, final):
     """Makes the temporary folder the final one after its files have reached the disk."""
-    for file in sorted(Path(temporary).rglob("*")):
-        if file.is_file():
-            with open(file, "rb") as handle:
-                os.fsync(handle.fileno())
+    temporary = Path(temporary)
+    for path in (*sorted(temporary.rglob("*")), temporary):
+        _sync(path)
     old = final.with_name(f"{final.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     if final.exists():
         final.rename(old)
-    Path(temporary).rename(final)
+    temporary.rename(final)
     shutil.rmtree(old, ignore_errors=True)
-    directory = os.open(final.parent, os.O_RDONLY)
-    os.fsync(directory)
-    os.close(directory)
+    _sync(final.parent)
+
+
+def restore_folder(final):
+    """Undoes a [`replace_folder`] that was killed after the old folder had gone and before the new one had come."""
+    old = final.with_name(f"{final.name}.old")
+    if old.exists() and not final.exists():
+        old.rename(final)
+
+
+def _sync(path):
+    descriptor = os.open(path, os.O_RDONLY)
+    os.fsync(descriptor)
+    os.close(descriptor)
 
 
 def complete_checkpoints(folder):

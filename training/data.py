@@ -9,8 +9,8 @@ from datasets import Audio, load_dataset
 from torch.utils.data import Dataset, Sampler
 
 from dataset_scripts.binning import ATTRIBUTES, Bins
-from dataset_scripts.queries import generate_queries, sample_queries
-from modeling_paraclap.audio_paraclap import load_audio
+from dataset_scripts.queries import EMOTION_NOUNS, TEMPLATES, generate_queries, sample_queries
+from modeling_paraclap.audio_paraclap import load_audio, load_crop
 
 from .augment import augment
 
@@ -113,15 +113,16 @@ class QueryCorpus(Dataset):
         """`(epoch, i)` to a dict of what is heard and what is said of it.
 
         Returns:
-            `waveform` (samples,); `caption`; `queries`, each query that holds -> its attribute; and what nobody knows
-            of the utterance: `unknown_attributes`, and `unknown_queries`, those of emotions that its corpus does not
-            tell apart.
+            `waveform` (samples,); `caption`; `queries`, all that hold; and what nobody knows of the utterance:
+            `unknown_attributes`, and `unknown_queries`, those of emotions that its corpus does not tell apart.
         """
         epoch, item = key
         index = int(self.indices[item])
         rng = np.random.default_rng([self.seed, epoch, index])
         row = self.labels.iloc[index]
-        waveform = self._waveform(index)
+        # Augmentation needs the whole utterance, whose functionals it changes; without it only the crop is decoded.
+        whole = self.augmentation or self.decoded is not None
+        waveform = self._waveform(index) if whole else load_crop(self.audio[index], self.crop, rng, SAMPLING_RATE)
         queries, attributes = list(row["queries"]), list(row["query_attributes"])
         if self.augmentation:
             changed = {name: row[name] if np.isfinite(row[name]) else None for name in AUGMENTED}
@@ -137,7 +138,7 @@ class QueryCorpus(Dataset):
         return {
             "waveform": waveform,
             "caption": caption,
-            "queries": dict(zip(queries, attributes, strict=True)),
+            "queries": queries,
             "unknown_attributes": {name for name, column in SOURCES.items() if not isinstance(row[column], str)},
             "unknown_queries": set().union(*(self.emotion_queries[emotion] for emotion in unknown_emotions)),
         }
@@ -186,18 +187,20 @@ class Collator:
     Args:
         processor: A `ParaClapProcessor`.
         pad_to: Samples that each batch is padded to; None for the longest of the batch.
-        with_positives: Whether to add `positives` (n, texts): entry (i, j) is true where text j holds for utterance i,
-            that is where each of its queries is among those of utterance i; and `unknown`, true where nobody knows
-            whether it holds: no label is not the label "no". The losses with several positives use both.
+        vocabulary: Every query that occurs -> its attribute ([`vocabulary_of`]), for the losses with several positives:
+            adds `said` (texts, queries), the queries that each text says; `holds` (n, queries), those that hold for
+            each utterance; and `unknown` (n, queries), those of which nobody knows whether they do: no label is not the
+            label "no". None for none of them.
         query_bank: Whether to put every single query of the batch's utterances behind the n captions, so that each
             utterance is compared with all that is said of any other, not with one caption of each.
     """
 
-    def __init__(self, processor, pad_to=None, with_positives=False, query_bank=False):
-        if query_bank and not with_positives:
+    def __init__(self, processor, pad_to=None, vocabulary=None, query_bank=False):
+        if query_bank and vocabulary is None:
             raise ValueError("A query bank needs a loss with several positives: multi_positive or sigmoid.")
-        self.processor, self.pad_to = processor, pad_to
-        self.with_positives, self.query_bank = with_positives, query_bank
+        self.processor, self.pad_to, self.query_bank = processor, pad_to, query_bank
+        self.vocabulary = vocabulary
+        self.columns = {query: column for column, query in enumerate(vocabulary or ())}
 
     def __call__(self, examples):
         """A list of n examples of [`QueryCorpus`] to a dict of tensors."""
@@ -222,25 +225,42 @@ class Collator:
             missing = (0, self.pad_to - batch["input_values"].shape[1])
             for name in ("input_values", "padding_mask"):
                 batch[name] = torch.nn.functional.pad(batch[name], missing)
-        if self.with_positives:
-            batch |= _truth(texts, examples)
+        if self.vocabulary is not None:
+            batch["said"] = self._which([text.split(" and ") for text in texts])
+            batch["holds"] = self._which([example["queries"] for example in examples])
+            batch["unknown"] = self._which([self._unknown(example) for example in examples])
         return dict(batch)
 
-
-def _truth(texts, examples):
-    """Which text holds for which utterance, and of which nobody knows; both (utterances, texts) booleans."""
-    attributes = {query: attribute for example in examples for query, attribute in example["queries"].items()}
-    said = [set(text.split(" and ")) for text in texts]
-    about = [{part for query in queries for part in attributes[query].split("+")} for queries in said]
-    positives = [[queries <= example["queries"].keys() for queries in said] for example in examples]
-    unknown = [
-        [
-            bool(about_text & example["unknown_attributes"] or queries & example["unknown_queries"])
-            for queries, about_text in zip(said, about, strict=True)
+    def _unknown(self, example):
+        """The queries of which nobody knows whether they hold for this utterance."""
+        return [
+            query
+            for query, attribute in self.vocabulary.items()
+            if query in example["unknown_queries"] or not example["unknown_attributes"].isdisjoint(attribute.split("+"))
         ]
-        for example in examples
-    ]
-    return {"positives": torch.tensor(positives), "unknown": torch.tensor(unknown)}
+
+    def _which(self, queries):
+        table = torch.zeros(len(queries), len(self.columns), dtype=torch.uint8)
+        for row, of_one in enumerate(queries):
+            table[row, [self.columns[query] for query in of_one]] = 1
+        return table
+
+
+def vocabulary_of(labels):
+    """Every query that can be said of a split, the ones that augmentation can make true included -> its attribute.
+
+    Args:
+        labels: Table with the columns emotion, gender, queries and query_attributes.
+    """
+    queries = {}
+    for of_one, attributes in zip(labels["queries"], labels["query_attributes"], strict=True):
+        queries.update(zip(of_one, attributes, strict=True))
+    emotions = [{"emotion": name, "emotion_noun": EMOTION_NOUNS[name]} for name in labels["emotion"].dropna().unique()]
+    genders = [{"gender": name} for name in labels["gender"].dropna().unique()]
+    for template in TEMPLATES:
+        labelled = emotions if "{emotion" in template.text else genders if "{gender}" in template.text else [{}]
+        queries.update((template.text.format(**label), template.attribute) for label in labelled)
+    return dict(sorted(queries.items()))
 
 
 def load_bins(corpus_dir):

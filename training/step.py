@@ -1,0 +1,170 @@
+"""Forward and backward of one batch: negatives from all processes, and large batches in little memory.
+
+A contrastive loss compares every utterance with every text of the batch, so a batch that is spread over processes or
+over time is not the sum of its parts. Both are mended at the embeddings, which are small: they are gathered, the loss
+is that of the whole batch, and its gradient goes back into each part.
+"""
+
+import contextlib
+
+import numpy as np
+import torch
+import torch.distributed as dist
+
+LABELS = ("said", "holds", "unknown")
+
+
+class ContrastiveStep:
+    """Adds the gradient of a batch's loss to the parameters; n processes end with the gradient of one large batch.
+
+    Args:
+        accelerator: The run's.
+        model: A `ParaClapModel` as `accelerator.prepare` returned it.
+        global_negatives: Whether the batches of all processes are one batch; else each is compared within itself.
+        micro_batch_size: Utterances that go through the towers at once; 0 for all. Fewer take less memory and a second
+            forward pass (cached two-pass accumulation, https://arxiv.org/abs/2101.06983); the gradient stays the same.
+    """
+
+    def __init__(self, accelerator, model, global_negatives=True, micro_batch_size=0):
+        self.accelerator, self.model = accelerator, model
+        self.towers = accelerator.unwrap_model(model)
+        self.gathers = global_negatives and accelerator.num_processes > 1
+        self.micro_batch_size = micro_batch_size
+
+    def __call__(self, batch):
+        """Backward of one batch of [`Collator`]; returns the loss as a tensor without gradient."""
+        labels = {name: batch[name] for name in LABELS if name in batch}
+        inputs = {name: value for name, value in batch.items() if name not in LABELS}
+        utterances = len(inputs["input_values"])
+        if self.micro_batch_size and self.micro_batch_size < utterances:
+            return self._in_two_passes(inputs, labels, -(-utterances // self.micro_batch_size))
+        outputs = self.model(**inputs)
+        loss = self.loss(outputs.audio_embeds, outputs.text_embeds, **labels)
+        self.accelerator.backward(loss)
+        return loss.detach()
+
+    def _in_two_passes(self, inputs, labels, count):
+        parts = {name: value.tensor_split(count) for name, value in inputs.items()}
+        chunks = [{name: parts[name][index] for name in parts} for index in range(count)]
+        states, audio, text = [], [], []
+        with torch.no_grad():
+            for chunk in chunks:
+                states.append(random_state(self.accelerator.device))
+                outputs = self.model(**chunk)
+                audio.append(outputs.audio_embeds)
+                text.append(outputs.text_embeds)
+        embeds = [torch.cat(audio).requires_grad_(), torch.cat(text).requires_grad_()]
+        loss = self.loss(*embeds, **labels)
+        scalars = [self.towers.logit_scale, self.towers.logit_bias]
+        scalars = [parameter for parameter in scalars if parameter is not None and parameter.requires_grad]
+        audio_gradient, text_gradient, *gradients = torch.autograd.grad(loss, [*embeds, *scalars])
+        gradients_of = zip(audio_gradient.tensor_split(count), text_gradient.tensor_split(count), strict=True)
+        for index, (chunk, (audio_part, text_part)) in enumerate(zip(chunks, gradients_of, strict=True)):
+            set_random_state(states[index], self.accelerator.device)
+            last = index + 1 == count
+            with contextlib.nullcontext() if last else self.accelerator.no_sync(self.model):
+                outputs = self.model(**chunk)
+                # A scalar whose gradient is the loss's, for these parameters.
+                proxy = (outputs.audio_embeds * audio_part).sum() + (outputs.text_embeds * text_part).sum()
+                if last:
+                    proxy = proxy + sum(p * gradient for p, gradient in zip(scalars, gradients, strict=True))
+                self.accelerator.backward(proxy)
+        return loss.detach()
+
+    def loss(self, audio_embeds, text_embeds, said=None, holds=None, unknown=None):
+        """The loss of the whole batch, on each process.
+
+        Args:
+            audio_embeds: (n, dim) of this process.
+            text_embeds: (n + bank, dim) of this process: a caption for each utterance, then the query bank.
+            said: (n + bank, queries), which queries each text says; None for the contrastive loss.
+            holds: (n, queries), which queries hold for each utterance.
+            unknown: (n, queries), of which queries nobody knows whether they hold.
+        """
+        if self.gathers:
+            text_embeds, said = gather_texts(text_embeds, said, len(audio_embeds))
+            audio_embeds = gather(audio_embeds)
+            holds, unknown = (None if labels is None else gather(labels) for labels in (holds, unknown))
+        logits = self.towers.similarity(audio_embeds, text_embeds)
+        if said is None:
+            return self.towers.loss(logits)
+        return self.towers.loss(logits, positives=positives_of(said, holds), unknown=unknown_of(said, unknown))
+
+
+def positives_of(said, holds):
+    """(utterances, texts) booleans: a text holds for an utterance if all that it says does.
+
+    Args:
+        said: (texts, queries) booleans.
+        holds: (utterances, queries) booleans.
+    """
+    return ((~holds.bool()).float() @ said.float().t()) == 0
+
+
+def unknown_of(said, unknown):
+    """(utterances, texts) booleans: nobody knows of a text if nobody knows of one thing that it says.
+
+    Args:
+        said: (texts, queries) booleans.
+        unknown: (utterances, queries) booleans.
+    """
+    return (unknown.float() @ said.float().t()) > 0
+
+
+def gather_texts(text_embeds, said, captions):
+    """The texts of all processes: every caption, and each query of their banks once, as one large batch has them.
+
+    Finding the first process that holds a query waits for the device; without a bank nothing does.
+    """
+    everywhere = gather(text_embeds[:captions])
+    if said is None:
+        return everywhere, None
+    said_everywhere = gather(said[:captions])
+    if len(said) == captions:
+        return everywhere, said_everywhere
+    bank = said[captions:].int().argmax(1)  # one query each
+    queries = said.shape[1]
+    slots = text_embeds.new_zeros(queries, text_embeds.shape[1]).index_copy(0, bank, text_embeds[captions:])
+    present = gather(torch.zeros_like(said[:1]).index_fill(1, bank, 1)).int()  # (processes, queries)
+    process, query = torch.nonzero((present == 1) & (present.cumsum(0) == 1), as_tuple=True)
+    bank_embeds = gather(slots)[process * queries + query]
+    bank_said = torch.nn.functional.one_hot(query, queries).to(said_everywhere)
+    return torch.cat([everywhere, bank_embeds]), torch.cat([said_everywhere, bank_said])
+
+
+def gather(tensor):
+    """(n, ...) of each process to (processes * n, ...) on each, with gradients."""
+    return _Gather.apply(tensor)
+
+
+class _Gather(torch.autograd.Function):
+    """Every process computes the same loss of what is gathered, so no gradient needs to travel back.
+
+    The gradient is multiplied by the number of processes because DDP averages over them.
+    """
+
+    @staticmethod
+    def forward(ctx, tensor):
+        ctx.rows = len(tensor)
+        parts = [torch.empty_like(tensor) for _ in range(dist.get_world_size())]
+        dist.all_gather(parts, tensor.contiguous())
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        start = dist.get_rank() * ctx.rows
+        return gradient[start : start + ctx.rows] * dist.get_world_size()
+
+
+def random_state(device):
+    """What dropout and SpecAugment draw from: torch's generators and numpy's."""
+    cuda = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+    return torch.get_rng_state(), cuda, np.random.get_state()
+
+
+def set_random_state(state, device):
+    """Sets what [`random_state`] returned."""
+    torch.set_rng_state(state[0])
+    if state[1] is not None:
+        torch.cuda.set_rng_state(state[1], device)
+    np.random.set_state(state[2])

@@ -1,0 +1,81 @@
+"""The ways in which a run ends early: a signal, a full disk, a dead worker, a loss that is no number."""
+
+import errno
+import signal
+
+import torch
+
+TERMINATED = 128 + signal.SIGTERM  # exit status: a job script must not take an interrupted run for a finished one
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# safetensors and torch.save report a failed write by other exceptions than OSError.
+DISK_MESSAGES = ("no space left", "file too large", "quota exceeded", "file write failed", "unexpected pos")
+
+
+class Termination:
+    """Notes a SIGTERM, by which Slurm and others announce the end of a job, instead of dying by it.
+
+    Args:
+        every: Steps between two times that several processes agree on it; agreeing waits for the device.
+    """
+
+    def __init__(self, every=1):
+        self.every, self.asked = every, False
+        self.previous = signal.signal(signal.SIGTERM, self._note)
+
+    def _note(self, number, frame):
+        self.asked = True
+
+    def agreed(self, accelerator, step=0):
+        """Whether all processes are to stop after this step, since one of them was asked to."""
+        if accelerator.num_processes == 1:
+            return self.asked
+        if step % self.every:
+            return False
+        return accelerator.reduce(torch.tensor(float(self.asked), device=accelerator.device)).item() > 0
+
+    def close(self):
+        """Puts the former handler back."""
+        signal.signal(signal.SIGTERM, self.previous)
+
+
+def leave_sigterm_to_the_trainer(worker):
+    """`worker_init_fn`: Slurm signals workers too, and the trainer needs them until it has saved."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def check_finite(loss, model, state):
+    """Raises FloatingPointError for a loss or weights that are NaN or infinite, so that they are never saved.
+
+    Args:
+        loss: Tensor with the loss of the last step, or None.
+        model: The model after that step; None leaves the weights unchecked.
+        state: Dict with `step`.
+    """
+    wrong = None
+    if loss is not None and not torch.isfinite(loss):
+        wrong = f"The loss is {loss.item()}"
+    elif model is not None and not torch.stack([p.detach().isfinite().all() for p in model.parameters()]).all():
+        wrong = "A weight is NaN or infinite"
+    if wrong:
+        raise FloatingPointError(
+            f"{wrong} at step {state['step']}. Lower the learning rate, or clip the gradients (--max_grad_norm 1)."
+        )
+
+
+def explain(error):
+    """A sentence for the user about an error that ends a run and is not the program's own; None for any other."""
+    message = str(error)
+    if isinstance(error, FloatingPointError):
+        return message
+    if getattr(error, "errno", None) in DISK_ERRORS or any(part in message.lower() for part in DISK_MESSAGES):
+        return f"The run's folder cannot be written: {message.splitlines()[0]}. Free some space."
+    if isinstance(error, torch.OutOfMemoryError):
+        return "The device is out of memory. A smaller --micro_batch_size needs less and gives the same gradients."
+    # A worker that dies while it hands over a batch shows as a broken connection.
+    if "DataLoader worker" in message or isinstance(error, (ConnectionError, EOFError)):
+        reason = (message or repr(error)).splitlines()[0]
+        return (
+            f"A process that decodes audio died: {reason} The usual reason is too little memory: "
+            "lower --num_workers, or leave out --keep_decoded, of which each worker has its own."
+        )
+    return None
