@@ -13,7 +13,7 @@ from huggingface_hub import DatasetCard
 from dataset_scripts.corpora import CORPORA
 
 from .hub import PublishError
-from .licences import KNOWN, may_pass_on
+from .licences import KNOWN
 from .staging import ROOT, check_no_token, without_folders
 
 ALWAYS = ("file", "corpus", "split")  # of a corpus that may not be passed on; besides its bins
@@ -50,7 +50,7 @@ def stage_dataset(source: Path, folder: Path, repo_id: str, include_audio: bool 
     unknown = [name for name in names if name not in CORPORA]
     if unknown:
         raise PublishError(f"{source} has the corpus {unknown[0]!r}; known are {', '.join(CORPORA)}.")
-    restricted = [name for name in names if not may_pass_on(CORPORA[name].licence)]
+    restricted = [name for name in names if not CORPORA[name].may_be_passed_on]
     if include_audio and restricted and not private:
         raise PublishError(
             f"The licence of {CORPORA[restricted[0]].title} forbids to publish it: --include_audio needs --private "

@@ -1,4 +1,4 @@
-"""Which licence a model may have, and which corpora may be passed on.
+"""Which licence a model may have.
 
 The rule: a model stands under the union of the conditions of everything it was made of, its base models and its
 training corpora: attribution (by), no commercial use (nc), the same licence for what is made of it (sa). So what has
@@ -58,14 +58,6 @@ BASE_MODELS = {
 
 class LicenceError(ValueError):
     """Sources whose licences do not go together, or are not known."""
-
-
-def may_pass_on(licence: str) -> bool:
-    """Whether audio and labels under this licence (an SPDX identifier) may be published by others than their owner.
-
-    Those that forbid derived works do not count: a corpus with queries is one.
-    """
-    return licence.lower() in {*CONDITIONS, "odbl-1.0"}
 
 
 def licence_of_model(sources: Mapping[str, str], given: str | None = None) -> str:

@@ -76,8 +76,8 @@ class Corpus:
 
     @property
     def may_be_passed_on(self) -> bool:
-        """True if the licence lets others have the audio and the labels."""
-        return self.licence_id != "other"
+        """True if the licence lets others have the audio and the labels with queries added, a derived work (no ND)."""
+        return self.licence_id != "other" and "-nd" not in self.licence_id
 
     @property
     def emotions(self) -> Mapping[str, int]:
