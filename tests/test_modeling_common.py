@@ -288,4 +288,4 @@ def test_two_processes_train_in_step_without_unused_parameters(saved, tmp_path):
         [*command, str(tmp_path / "train.py"), str(saved)], env=env, capture_output=True, text=True, timeout=400
     )
     assert done.returncode == 0, done.stderr
-    assert "rank 0 done" in done.stdout and "rank 1 done" in done.stdout
+    assert done.stdout.count("done") == 2  # the two may write into one another's line
