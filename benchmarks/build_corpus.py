@@ -1,6 +1,6 @@
 """How fast the query corpus is built: functionals against `process_file` in a loop, queries against a row-by-row loop.
 
-    python benchmarks/build_corpus.py --audio DIR --num_proc 2
+    python -m benchmarks.build_corpus --audio DIR --num_proc 2
 
 Functionals: the same files, in turn and repeated: (a) one process that calls ``opensmile.Smile.process_file`` for each,
 (b) ours in one process, (c) ours in `num_proc` worker processes, start of the workers not counted (they are started
