@@ -1,0 +1,235 @@
+r"""Measures every way to run the zero-shot pipeline against the authors' way, on the CPU.
+
+    python -m benchmarks.inference                                   # paper-size and small, 12 clips, 5 rounds
+    python -m benchmarks.inference --size small --small_model build/paraclap-small --audio RAVDESS/Actor_01
+    python -m benchmarks.inference --size tiny --clips 2 --rounds 1   # does it run at all
+
+Each variant (benchmarks/variants.py) lives in a process of its own, so that its peak memory is its own, and only one of
+them works at a time. Every clip of every round goes to each variant in turn, so that a change of the machine's speed
+meets them all. A figure is the median over rounds of the CPU time of all clips over their seconds of audio; with one
+thread, the default, that is time per core. Needs `pip install "paraclap[demo,onnx]"`.
+
+Sizes: `paper` has the authors' shapes and random weights (their speed does not depend on the values), `small` is
+--small_model or random weights of configs/paraclap-small.yaml's shapes.
+"""
+
+import argparse
+import json
+import multiprocessing
+import platform
+import shutil
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import AutoTokenizer, BertConfig, Wav2Vec2Config
+
+from benchmarks.variants import VARIANTS, serve
+from default_checkpoint import text_encoder_folder
+from modeling_paraclap import ParaClapConfig, ParaClapFeatureExtractor, ParaClapModel, ParaClapProcessor
+from modeling_paraclap.audio_paraclap import load_audio
+from modeling_paraclap.export_onnx import export_onnx
+from modeling_paraclap.release_paraclap import save_release
+from synthetic_speech import SAMPLING_RATE, VOICES, synthesise
+
+ROOT = Path(__file__).resolve().parent.parent
+LABELS = ["angry", "happy", "sad", "neutral"]
+BASELINE, OURS = "(a) the authors' way", "(c) ours, fp32"
+SHORTEST_S, LONGEST_S = 1.5, 12.0
+AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3"}
+
+
+def build_config(size: str) -> ParaClapConfig:
+    """Configuration of a model with random weights."""
+    if size == "paper":
+        return ParaClapConfig()
+    if size == "small":
+        audio = Wav2Vec2Config(**json.loads((ROOT / "configs" / "audio-small.json").read_text()))
+        text = BertConfig.from_pretrained(text_encoder_folder())
+        return ParaClapConfig(audio_config=audio, text_config=text, projection_dim=256, text_pooling="mean")
+    tiny = dict(hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32)
+    audio = Wav2Vec2Config(
+        conv_dim=[16] * 7, feat_extract_norm="layer", do_stable_layer_norm=True, num_conv_pos_embeddings=8, **tiny
+    )
+    return ParaClapConfig(audio_config=audio, text_config=BertConfig(**tiny), projection_dim=16)
+
+
+def prepare_release(size: str, small_model: Path | None, folder: Path) -> ParaClapModel:
+    """Writes the release that all variants load, with its ONNX files in `onnx/`."""
+    if size == "small" and small_model:
+        shutil.copytree(small_model, folder)
+        model = ParaClapModel.from_pretrained(folder)
+    else:
+        torch.manual_seed(0)
+        model = ParaClapModel(build_config(size)).eval()
+        tokenizer = AutoTokenizer.from_pretrained(text_encoder_folder())  # BERT's vocabulary
+        save_release(model, ParaClapProcessor(ParaClapFeatureExtractor(), tokenizer), folder)
+    export_onnx(model, folder / "onnx", int8=True)
+    return model
+
+
+def prepare_clips(audio: Path | None, number: int, folder: Path) -> list[Path]:
+    """Paths of clips: evenly drawn from a folder, or synthetic speech of 1.5 to 12 s."""
+    if audio:
+        found = sorted(path for path in audio.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
+        if len(found) < number:
+            raise SystemExit(f"{audio} has {len(found)} clips of {', '.join(sorted(AUDIO_SUFFIXES))}, not {number}.")
+        return [found[i * len(found) // number] for i in range(number)]
+    folder.mkdir()
+    paths = []
+    for i, seconds in enumerate(np.geomspace(SHORTEST_S, LONGEST_S, number)):
+        paths.append(folder / f"{i:03}.wav")
+        soundfile.write(paths[-1], synthesise(VOICES[i % len(VOICES)], seconds, seed=i), SAMPLING_RATE)
+    return paths
+
+
+def measure(
+    folder: Path, clips: list[Path], labels: dict[str, list[str]], rounds: int, threads: int
+) -> dict[str, dict]:
+    """Runs all variants, interleaved.
+
+    Args:
+        folder (`Path`): The release.
+        clips (list of `Path`): What each variant scores in every round.
+        labels (dict of `str` to list of `str`): The name of each row -> its labels; the name up to ";" is the variant.
+        rounds (`int`): How often.
+        threads (`int`): Of each variant.
+
+    Returns:
+        Row -> scores (clips, labels), CPU and wall-clock seconds of each round, peak memory in MB, seconds to be ready.
+    """
+    context = multiprocessing.get_context("spawn")
+    by_length = sorted(clips, key=lambda path: path.stat().st_size)
+    warm_up = [by_length[-1], by_length[0], by_length[len(by_length) // 2]]
+    rows, connections, processes = {}, {}, []
+    for row, own in labels.items():
+        connections[row], child = context.Pipe()
+        process = context.Process(target=serve, args=(child, row.split(";")[0], folder, own, threads, warm_up))
+        process.start()
+        processes.append(process)
+        child.close()  # so that a process that dies is an end of file here
+        _, ready = connections[row].recv()
+        rows[row] = {"ready_s": ready, "cpu_s": [0.0] * rounds, "wall_s": [0.0] * rounds, "scores": []}
+    for i in range(rounds):
+        for clip in clips:
+            for row, connection in connections.items():
+                connection.send(clip)
+                _, scores, cpu, wall = connection.recv()
+                rows[row]["cpu_s"][i] += cpu
+                rows[row]["wall_s"][i] += wall
+                if i == 0:
+                    rows[row]["scores"].append(scores)
+    for row, connection in connections.items():
+        connection.send(None)
+        _, rows[row]["peak_mb"] = connection.recv()
+        rows[row]["scores"] = np.stack(rows[row]["scores"])
+    for process in processes:
+        process.join()
+    return rows
+
+
+def matrix_product_rate(dtype: torch.dtype, seconds: float) -> float:
+    """The machine's best rate, in operations a second on one thread, for products as large as an encoder's."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    a, b = torch.randn(512, 1024, dtype=dtype), torch.randn(1024, 4096, dtype=dtype)
+    best, end = float("inf"), time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        start = time.process_time()
+        a @ b
+        best = min(best, time.process_time() - start)
+    torch.set_num_threads(threads)
+    return 2 * 512 * 1024 * 4096 / best
+
+
+@torch.no_grad()
+def operations_per_second(model: ParaClapModel, seconds: float = 4.0) -> float:
+    """Floating-point operations of the audio tower for a second of audio; a multiplication and an addition are two."""
+    counter = FlopCounterMode(display=False)
+    with counter:
+        model.get_audio_features(torch.zeros(1, int(seconds * SAMPLING_RATE)))
+    return counter.get_total_flops() / seconds
+
+
+def summarise(rows: dict[str, dict], seconds: float) -> list[dict]:
+    """One line of figures a row; `seconds` is the length of all clips."""
+    baseline = statistics.median(rows[BASELINE]["cpu_s"])
+    lines = []
+    for name, row in rows.items():
+        cpu = statistics.median(row["cpu_s"])
+        same = row["scores"].shape == rows[BASELINE]["scores"].shape
+        lines.append(
+            {
+                "variant": name,
+                "cpu_s_per_audio_s": cpu / seconds,
+                "wall_s_per_audio_s": statistics.median(row["wall_s"]) / seconds,
+                "speed": baseline / cpu,
+                "spread": max(row["cpu_s"]) / min(row["cpu_s"]),
+                "score_difference": float(np.abs(row["scores"] - rows[BASELINE]["scores"]).max()) if same else None,
+                "peak_mb": row["peak_mb"],
+                "ready_s": row["ready_s"],
+            }
+        )
+    return lines
+
+
+def print_table(lines: list[dict], floors: dict[str, float]) -> None:
+    """Prints the figures as a Markdown table."""
+    print(
+        "| variant | CPU s per s of audio | speed | slowest/fastest round | score difference | peak memory | ready in |"
+    )
+    print("|---|---|---|---|---|---|---|")
+    for line in lines:
+        difference = "" if line["score_difference"] is None else f"{line['score_difference']:.1e}"
+        print(
+            f"| {line['variant']} | {line['cpu_s_per_audio_s']:.4f} | {line['speed']:.2f}× | {line['spread']:.2f} | "
+            f"{difference} | {line['peak_mb']:.0f} MB | {line['ready_s']:.0f} s |"
+        )
+    for name, floor in floors.items():
+        print(f"| floor: its operations at the rate of {name} products | {floor:.4f} | | | | | |")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", nargs="+", choices=("paper", "small", "tiny"), default=["paper", "small"])
+    parser.add_argument("--small_model", type=Path, help="release folder to take for `small`")
+    parser.add_argument("--audio", type=Path, help="folder of clips; synthetic speech without it")
+    parser.add_argument("--clips", type=int, default=12, help="how many (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="how often (default: %(default)s)")
+    parser.add_argument("--threads", type=int, default=1, help="of each variant (default: %(default)s)")
+    parser.add_argument(
+        "--skip", nargs="*", default=[], help="words; variants that have one in their name are left out"
+    )
+    parser.add_argument("--output", type=Path, help="JSON file for the figures")
+    args = parser.parse_args(arguments)
+    results = {"machine": platform.processor() or platform.machine(), "torch": torch.__version__, "sizes": {}}
+    for size in args.size:
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = Path(temporary) / "release"
+            model = prepare_release(size, args.small_model, folder)
+            clips = prepare_clips(args.audio, args.clips, Path(temporary) / "clips")
+            operations = operations_per_second(model)
+            del model
+            labels = {name: LABELS for name in VARIANTS if not any(word in name for word in args.skip)}
+            labels[f"{OURS}; 100 labels"] = LABELS + [f"feeling {i}" for i in range(96)]
+            rows = measure(folder, clips, labels, args.rounds, args.threads)
+            seconds = sum(len(load_audio(clip)) for clip in clips) / SAMPLING_RATE
+        rates = {"fp32": matrix_product_rate(torch.float32, 2.0), "bf16": matrix_product_rate(torch.bfloat16, 2.0)}
+        lines = summarise(rows, seconds)
+        print(f"\n{size}: {len(clips)} clips, {seconds:.0f} s, {args.rounds} rounds, {args.threads} threads;", end=" ")
+        print(f"{operations / 1e9:.2f} GFLOP per second of audio;", end=" ")
+        print(", ".join(f"{name} products at {rate / 1e9:.0f} GFLOP/s" for name, rate in rates.items()) + "\n")
+        print_table(lines, {name: operations / rate for name, rate in rates.items()})
+        results["sizes"][size] = {"operations_per_s": operations, "matrix_products_per_s": rates, "rows": lines}
+    if args.output:
+        args.output.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

