@@ -2,7 +2,8 @@
 
 from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, AutoProcessor
 
-from .configuration_paraclap import ParaClapConfig
+from .audio_tower_paraclap import ParaClapAudioModel
+from .configuration_paraclap import ParaClapAudioConfig, ParaClapConfig
 from .feature_extraction_paraclap import ParaClapFeatureExtractor
 from .modeling_paraclap import ParaClapModel, ParaClapOutput, ParaClapPreTrainedModel
 from .pipeline_paraclap import ParaClapZeroShotAudioClassificationPipeline, register_pipeline
@@ -15,6 +16,8 @@ AutoProcessor.register(ParaClapConfig, ParaClapProcessor)
 register_pipeline()
 
 __all__ = [
+    "ParaClapAudioConfig",
+    "ParaClapAudioModel",
     "ParaClapConfig",
     "ParaClapFeatureExtractor",
     "ParaClapModel",

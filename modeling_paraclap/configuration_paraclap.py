@@ -1,9 +1,92 @@
 """Configuration of ParaCLAP."""
 
-from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig
+from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig, Wav2Vec2Config
 
 LOSS_TYPES = ("contrastive", "multi_positive", "sigmoid")
 TEXT_POOLINGS = ("cls", "mean")
+AUDIO_POOLINGS = ("mean", "statistics")
+
+
+class ParaClapAudioConfig(Wav2Vec2Config):
+    """Configuration of a [`ParaClapAudioModel`], the audio tower for little data.
+
+    Args:
+        hidden_size: Size of the transformer encoder.
+        num_hidden_layers: Its layers.
+        num_attention_heads: Attention heads of each.
+        intermediate_size: Size of their feed-forward layers.
+        conv_dim: Channels of the convolutions over the spectrum.
+        conv_kernel: Their widths in frames, odd.
+        conv_stride: Their strides in frames.
+        num_mel_bins: Mel bands from 50 Hz to 8 kHz.
+        num_pitch_bins: Lags of the autocorrelation, from that of `lowest_pitch_hz` down.
+        bins_per_octave: Of those lags.
+        lowest_pitch_hz: Pitch of the longest.
+        window_samples: Window of the spectrum in samples at 16 kHz, no longer than 1024.
+        hop_samples: Samples from a frame to the next.
+        dynamic_range_db: What lies further below the utterance's loudest band is as good as silence.
+        speech_range_db: Frames further below the loudest hardly count in the mean spectrum that is taken out.
+        longest_duration_s: Longer utterances are all one duration; the length of the training's crops.
+        **kwargs: Arguments of `Wav2Vec2Config`: dropouts, positional convolution, SpecAugment.
+
+    Raises:
+        ValueError: If the convolutions' lists differ in length, a kernel is even, or the window is too long.
+    """
+
+    model_type = "paraclap_audio"
+
+    def __init__(
+        self,
+        hidden_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=384,
+        conv_dim=(128, 128, 128),
+        conv_kernel=(5, 5, 3),
+        conv_stride=(2, 2, 2),
+        num_mel_bins=80,
+        num_pitch_bins=48,
+        bins_per_octave=16,
+        lowest_pitch_hz=60.0,
+        window_samples=512,
+        hop_samples=160,
+        dynamic_range_db=70.0,
+        speech_range_db=20.0,
+        longest_duration_s=5.0,
+        num_conv_pos_embeddings=16,
+        do_stable_layer_norm=True,
+        feat_extract_norm="layer",
+        **kwargs,
+    ):
+        if any(kernel % 2 == 0 for kernel in conv_kernel):
+            raise ValueError(f"conv_kernel is {list(conv_kernel)}; odd widths keep a frame at its place.")
+        if not 0 < hop_samples <= window_samples <= 1024:
+            raise ValueError(
+                f"window_samples is {window_samples}, hop_samples {hop_samples}: a window has at most 1024 samples, "
+                "and a hop no more than a window."
+            )
+        self.num_mel_bins = num_mel_bins
+        self.num_pitch_bins = num_pitch_bins
+        self.bins_per_octave = bins_per_octave
+        self.lowest_pitch_hz = lowest_pitch_hz
+        self.window_samples = window_samples
+        self.hop_samples = hop_samples
+        self.dynamic_range_db = dynamic_range_db
+        self.speech_range_db = speech_range_db
+        self.longest_duration_s = longest_duration_s
+        super().__init__(
+            hidden_size=hidden_size,
+            num_hidden_layers=num_hidden_layers,
+            num_attention_heads=num_attention_heads,
+            intermediate_size=intermediate_size,
+            conv_dim=list(conv_dim),
+            conv_kernel=list(conv_kernel),
+            conv_stride=list(conv_stride),
+            num_conv_pos_embeddings=num_conv_pos_embeddings,
+            do_stable_layer_norm=do_stable_layer_norm,
+            feat_extract_norm=feat_extract_norm,
+            **kwargs,
+        )
 
 
 class ParaClapConfig(PreTrainedConfig):
@@ -14,7 +97,7 @@ class ParaClapConfig(PreTrainedConfig):
 
     Args:
         audio_config: Configuration (or dict with a `model_type`) of any raw-waveform encoder of transformers: wav2vec2,
-            hubert, wavlm, data2vec-audio, unispeech-sat, sew.
+            hubert, wavlm, data2vec-audio, unispeech-sat, sew; or a [`ParaClapAudioConfig`] (`paraclap_audio`).
         text_config: Configuration (or dict with a `model_type`) of any BERT-like encoder.
         projection_dim: Size of the shared embedding space.
         projection_dropout: Dropout inside both projections, in [0, 1).
@@ -23,6 +106,7 @@ class ParaClapConfig(PreTrainedConfig):
             nearly all pairs are negatives.
         text_pooling: `"cls"`, the state of the first token (the paper's), or `"mean"`, the mean over the valid tokens
             (what sentence encoders are trained with).
+        audio_pooling: `"mean"` of the frames (the paper's), or `"statistics"`, their mean and standard deviation.
         hypothesis_template: Default prompt of the zero-shot pipeline; `{}` takes the label.
         loss_type: `"contrastive"` (the paper's equation 2), `"multi_positive"` (captions of the same text are positives
             of each other) or `"sigmoid"` (SigLIP, https://arxiv.org/abs/2303.15343).
@@ -49,12 +133,15 @@ class ParaClapConfig(PreTrainedConfig):
         logit_scale_init_value=2.6592,
         logit_bias_init_value=-10.0,
         text_pooling="cls",
+        audio_pooling="mean",
         hypothesis_template="speaker is {}.",
         loss_type="contrastive",
         **kwargs,
     ):
         if text_pooling not in TEXT_POOLINGS:
             raise ValueError(f"text_pooling is {text_pooling!r}; choose one of {', '.join(TEXT_POOLINGS)}.")
+        if audio_pooling not in AUDIO_POOLINGS:
+            raise ValueError(f"audio_pooling is {audio_pooling!r}; choose one of {', '.join(AUDIO_POOLINGS)}.")
         if loss_type not in LOSS_TYPES:
             raise ValueError(f"loss_type is {loss_type!r}; choose one of {', '.join(LOSS_TYPES)}.")
         if "{}" not in hypothesis_template:
@@ -72,6 +159,7 @@ class ParaClapConfig(PreTrainedConfig):
         self.logit_scale_init_value = logit_scale_init_value
         self.logit_bias_init_value = logit_bias_init_value
         self.text_pooling = text_pooling
+        self.audio_pooling = audio_pooling
         self.hypothesis_template = hypothesis_template
         self.loss_type = loss_type
         super().__init__(**kwargs)
@@ -98,6 +186,9 @@ def _sub_config(config, name, default):
     if config is None:
         return default()
     if isinstance(config, dict):
+        # The project's own tower is no model type of transformers; its configuration and code lie beside this file.
+        if config.get("model_type") == ParaClapAudioConfig.model_type:
+            return ParaClapAudioConfig(**config)
         if config.get("model_type") not in CONFIG_MAPPING:
             raise ValueError(
                 f"{name} has model_type {config.get('model_type')!r}, which transformers does not know; "

@@ -11,10 +11,12 @@ from transformers import initialization as init
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 from transformers.utils import ModelOutput, can_return_tuple
 
-from .configuration_paraclap import ParaClapConfig
+from .audio_tower_paraclap import ParaClapAudioModel
+from .configuration_paraclap import ParaClapAudioConfig, ParaClapConfig
 
 MASK_EMBEDDING = "masked_spec_embed"
 TOWERS = ("audio", "text")
+VARIANCE_FLOOR = 1e-4  # an utterance of one frame has no deviation, and the root no gradient at zero
 
 
 def contrastive_loss(logits_per_audio):
@@ -112,6 +114,13 @@ def masked_mean(hidden_states, mask=None):
     return (hidden_states * mask).sum(1) / mask.sum(1).clamp(min=1)
 
 
+def masked_statistics(hidden_states, mask=None):
+    """Mean and standard deviation over time of (batch, time, dim), side by side: (batch, 2 dim)."""
+    mean = masked_mean(hidden_states, mask)
+    variance = masked_mean((hidden_states - mean[:, None]).square(), mask)
+    return torch.cat([mean, (variance + VARIANCE_FLOOR).sqrt()], dim=-1)
+
+
 def build_tower(config):
     """An encoder with random weights and without the parameters that ParaCLAP never uses.
 
@@ -119,7 +128,7 @@ def build_tower(config):
     in the sub-configuration and give one model two dtypes. A parameter without a gradient stops DDP, so BERT's pooler
     and the mask embedding of a wav2vec2-like encoder without SpecAugment are left out.
     """
-    tower_class = MODEL_MAPPING[type(config)]
+    tower_class = ParaClapAudioModel if isinstance(config, ParaClapAudioConfig) else MODEL_MAPPING[type(config)]
     if isinstance(tower_class, tuple):
         tower_class = tower_class[0]
     has_pooler = "add_pooling_layer" in inspect.signature(tower_class.__init__).parameters
@@ -177,7 +186,8 @@ class ParaClapModel(ParaClapPreTrainedModel):
         self.audio_model = build_tower(config.audio_config)
         self.text_model = build_tower(config.text_config)
         size, dropout = config.projection_dim, config.projection_dropout
-        self.audio_projection = ParaClapProjection(config.audio_config.hidden_size, size, dropout)
+        audio_size = config.audio_config.hidden_size * (2 if config.audio_pooling == "statistics" else 1)
+        self.audio_projection = ParaClapProjection(audio_size, size, dropout)
         self.text_projection = ParaClapProjection(config.text_config.hidden_size, size, dropout)
         self.logit_scale = nn.Parameter(torch.tensor(float(config.logit_scale_init_value)))
         # Only the sigmoid loss trains a bias.
@@ -279,9 +289,10 @@ class ParaClapModel(ParaClapPreTrainedModel):
             lengths = self.audio_model._get_feat_extract_output_lengths(padding_mask.sum(-1))
             frames = torch.arange(outputs.last_hidden_state.shape[1], device=lengths.device)
             mask = frames[None] < lengths[:, None]
+        pool = masked_statistics if self.config.audio_pooling == "statistics" else masked_mean
         return BaseModelOutputWithPooling(
             last_hidden_state=outputs.last_hidden_state,
-            pooler_output=self.audio_projection(masked_mean(outputs.last_hidden_state, mask)),
+            pooler_output=self.audio_projection(pool(outputs.last_hidden_state, mask)),
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
         )

@@ -290,6 +290,8 @@ class ParaClapZeroShotAudioClassificationPipeline(ZeroShotAudioClassificationPip
     def _least_samples(self) -> int:
         """Samples that the audio encoder needs for its first frame: its receptive field."""
         config = self.model.config.audio_config
+        if config.model_type == "paraclap_audio":
+            return config.window_samples
         samples = getattr(config, "squeeze_factor", 1)  # SEW averages so many frames to one
         for kernel, stride in zip(reversed(config.conv_kernel), reversed(config.conv_stride), strict=True):
             samples = (samples - 1) * stride + kernel

@@ -1,0 +1,216 @@
+"""An audio tower for little data: what a recording's level and channel do to speech is taken out before it learns.
+
+A waveform encoder has to find a spectrum, pitch and the invariances to level, microphone and room in its training data;
+a few hours do not hold them. This tower is given them: log mel bands without the utterance's mean (a gain or a filter is
+a constant there), the normalised autocorrelation at the lags of speech (pitch, whatever the level), and two numbers
+that the normalisation takes away and some queries are about, level and duration. Behind them stands the transformer
+encoder of wav2vec 2.0.
+"""
+
+import math
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+from transformers import initialization as init
+from transformers.modeling_outputs import BaseModelOutput
+from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2Model, Wav2Vec2PreTrainedModel
+from transformers.utils.generic import merge_with_config_defaults
+from transformers.utils.output_capturing import capture_outputs
+
+from .configuration_paraclap import ParaClapAudioConfig
+
+SAMPLING_RATE = 16000
+FFT_SIZE = 1024
+SILENCE = 1e-10  # power of digital silence, so that its logarithm exists
+PITCH_BANDWIDTH_HZ = 4000.0  # above it, harmonics are too weak to say anything of pitch
+LEVEL_DB, LEVEL_SPREAD_DB = -25.0, 10.0  # of usual recordings, to bring the level near zero mean and unit variance
+TYPICAL_DURATION_S = 2.5
+
+
+def mel_filters(bands, lowest_hz=50.0, highest_hz=8000.0):
+    """(FFT_SIZE // 2 + 1, bands) triangles of unit height, their centres spaced evenly on the mel scale."""
+
+    def mel(hertz):
+        return 1127.0 * math.log(1 + hertz / 700.0)
+
+    edges = 700.0 * (torch.exp(torch.linspace(mel(lowest_hz), mel(highest_hz), bands + 2) / 1127.0) - 1)
+    hertz = torch.linspace(0, SAMPLING_RATE / 2, FFT_SIZE // 2 + 1)[:, None]
+    rising = (hertz - edges[:-2]) / (edges[1:-1] - edges[:-2])
+    falling = (edges[2:] - hertz) / (edges[2:] - edges[1:-1])
+    return torch.minimum(rising, falling).clamp(min=0)
+
+
+def lag_cosines(bins, lowest_hz, bins_per_octave):
+    """(FFT_SIZE // 2 + 1, bins) cosines that turn a spectrum into its autocorrelation at lags of pitch periods.
+
+    Args:
+        bins: How many lags; their pitches rise from `lowest_hz` by `bins_per_octave` an octave.
+        lowest_hz: Pitch of the longest lag.
+        bins_per_octave: Resolution.
+    """
+    pitches = lowest_hz * 2 ** (torch.arange(bins) / bins_per_octave)
+    hertz = torch.linspace(0, SAMPLING_RATE / 2, FFT_SIZE // 2 + 1)[:, None]
+    return torch.cos(2 * math.pi * hertz / pitches) * (hertz <= PITCH_BANDWIDTH_HZ)
+
+
+class ParaClapFrontEnd(nn.Module):
+    """Waveform to mel bands, pitch bins and cues; nothing in it learns."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.config = config
+        bins = FFT_SIZE // 2 + 1
+        self.register_buffer("mel", torch.zeros(bins, config.num_mel_bins))
+        self.register_buffer("lags", torch.zeros(bins, config.num_pitch_bins))
+
+    def fill(self):
+        """Computes the filters, which are saved with the weights and so need no computing after that."""
+        init.copy_(self.mel, mel_filters(self.config.num_mel_bins))
+        init.copy_(
+            self.lags, lag_cosines(self.config.num_pitch_bins, self.config.lowest_pitch_hz, self.config.bins_per_octave)
+        )
+
+    @torch.autocast("cpu", enabled=False)
+    @torch.autocast("cuda", enabled=False)
+    @torch.no_grad()
+    def forward(self, waveform, mask):
+        """In float32 whatever the model's dtype, as a logarithm of a power needs.
+
+        Args:
+            waveform: (batch, samples).
+            mask: (batch, samples), 1 for samples, 0 for padding.
+
+        Returns:
+            Features (batch, frames, num_mel_bins + num_pitch_bins), zero in the padding; the frames' mask
+            (batch, frames), boolean; and the cues (batch, 2), level and duration, each around zero.
+        """
+        mask = mask.float()
+        waveform = waveform.float() * mask
+        samples = mask.sum(1)
+        window, hop = self.config.window_samples, self.config.hop_samples
+        padded = F.pad(waveform, (window // 2, window // 2))
+        frames = padded.unfold(1, window, hop) * torch.hann_window(window, device=waveform.device)
+        spectrum = torch.fft.rfft(frames, FFT_SIZE)
+        power = spectrum.real.square() + spectrum.imag.square()
+        valid = torch.arange(frames.shape[1], device=mask.device)[None] < self.lengths(samples)[:, None]
+        valid_column = valid[..., None]
+
+        mel = (power @ self.mel.float() + SILENCE).log()
+        peak = mel.masked_fill(~valid_column, -math.inf).amax((1, 2), keepdim=True)
+        mel = torch.maximum(mel, peak - self.config.dynamic_range_db / 10 * math.log(10))
+        # The mean over the frames in which somebody speaks: silence before and after must not move it.
+        loudness = mel.logsumexp(2, keepdim=True)
+        loudest = loudness.masked_fill(~valid_column, -math.inf).amax(1, keepdim=True)
+        weight = torch.sigmoid(loudness - loudest + self.config.speech_range_db / 10 * math.log(10)) * valid_column
+        mel = (mel - (mel * weight).sum(1, keepdim=True) / weight.sum(1, keepdim=True)) / 3
+
+        flattened = power ** (1 / 3)  # so that formants weigh less
+        pitch = 2 * (flattened @ self.lags.float()) / (flattened.sum(2, keepdim=True) + SILENCE)
+
+        level = 10 * torch.log10(waveform.square().sum(1) / samples.clamp(min=1) + SILENCE)
+        octaves = torch.log2(samples.clamp(min=1) / SAMPLING_RATE / TYPICAL_DURATION_S)
+        longest = math.log2(self.config.longest_duration_s / TYPICAL_DURATION_S)
+        cues = torch.stack([(level - LEVEL_DB) / LEVEL_SPREAD_DB, octaves.clamp(max=longest)], 1)
+        return torch.cat([mel, pitch], 2) * valid_column, valid, cues
+
+    def lengths(self, samples):
+        """Number of frames of as many samples."""
+        return 1 + torch.div(samples, self.config.hop_samples, rounding_mode="floor").long()
+
+
+class ParaClapSubsampling(nn.Module):
+    """Strided convolutions over the frames, each normalised frame by frame, so that padding changes nothing."""
+
+    def __init__(self, config):
+        super().__init__()
+        channels = [config.num_mel_bins + config.num_pitch_bins, *config.conv_dim]
+        self.convolutions = nn.ModuleList(
+            nn.Conv1d(before, after, kernel, stride, padding=kernel // 2)
+            for before, after, kernel, stride in zip(
+                channels, config.conv_dim, config.conv_kernel, config.conv_stride, strict=False
+            )
+        )
+        self.layer_norms = nn.ModuleList(nn.LayerNorm(size, eps=config.layer_norm_eps) for size in config.conv_dim)
+
+    def forward(self, features, mask):
+        """(batch, frames, bins) and its mask to (batch, fewer frames, conv_dim[-1]) and its mask."""
+        features = features.to(self.convolutions[0].weight.dtype)
+        for convolution, layer_norm in zip(self.convolutions, self.layer_norms, strict=True):
+            features = convolution(features.transpose(1, 2)).transpose(1, 2)
+            mask = mask[:, :: convolution.stride[0]]
+            features = F.gelu(layer_norm(features)) * mask[..., None]
+        return features, mask
+
+
+class ParaClapFeatureEncoder(nn.Module):
+    """Front end and subsampling."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.front_end = ParaClapFrontEnd(config)
+        self.subsampling = ParaClapSubsampling(config)
+
+    def forward(self, waveform, mask):
+        """(batch, samples) and its mask to (batch, frames, channels), its mask, and the cues (batch, 2)."""
+        features, mask, cues = self.front_end(waveform, mask)
+        return *self.subsampling(features, mask), cues
+
+
+class ParaClapAudioModel(Wav2Vec2Model):
+    """wav2vec 2.0's encoder on a front end that knows speech.
+
+    Example:
+        >>> import torch
+        >>> from modeling_paraclap import ParaClapAudioConfig, ParaClapAudioModel
+        >>> tower = ParaClapAudioModel(ParaClapAudioConfig(num_hidden_layers=1)).eval()
+        >>> tower(torch.randn(1, 16000)).last_hidden_state.shape  # 12.5 frames a second
+        torch.Size([1, 13, 128])
+    """
+
+    config_class = ParaClapAudioConfig
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.feature_extractor = ParaClapFeatureEncoder(config)
+        self.cue_projection = nn.Linear(2, config.hidden_size)
+        self.post_init()
+
+    @torch.no_grad()
+    def _init_weights(self, module):
+        super()._init_weights(module)
+        if isinstance(module, ParaClapFrontEnd):
+            module.fill()
+
+    def freeze_feature_encoder(self):
+        """Stops the convolutions from learning."""
+        self.feature_extractor.requires_grad_(False)
+
+    def _get_feat_extract_output_lengths(self, input_lengths, add_adapter=None):
+        """Number of frames of as many samples; a frame stands for the samples around it, so one sample has one."""
+        frames = self.feature_extractor.front_end.lengths(torch.as_tensor(input_lengths))
+        for stride in self.config.conv_stride:
+            frames = torch.div(frames - 1, stride, rounding_mode="floor") + 1
+        return frames
+
+    @merge_with_config_defaults
+    @capture_outputs(tie_last_hidden_states=False)
+    def forward(self, input_values, attention_mask=None, **kwargs):
+        """Frames of each utterance.
+
+        Args:
+            input_values: (batch, samples), mono at 16 kHz.
+            attention_mask: (batch, samples), 1 for samples, 0 for padding; without it nothing is padding.
+            **kwargs: Handed to the encoder, for example `output_hidden_states=True`.
+
+        Returns:
+            `BaseModelOutput` whose `last_hidden_state` is (batch, frames, hidden_size).
+        """
+        if attention_mask is None:
+            attention_mask = torch.ones_like(input_values)
+        features, mask, cues = self.feature_extractor(input_values, attention_mask)
+        hidden_states, _ = self.feature_projection(features)
+        hidden_states = self._mask_hidden_states(hidden_states, attention_mask=mask)
+        hidden_states = self.encoder(hidden_states, attention_mask=mask, **kwargs).last_hidden_state
+        cues = self.cue_projection(cues.to(hidden_states.dtype))
+        return BaseModelOutput(last_hidden_state=hidden_states + cues[:, None])
