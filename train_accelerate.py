@@ -34,7 +34,16 @@ from modeling_paraclap.release_paraclap import save_release
 from training.arguments import parse_arguments
 from training.average import AveragedWeights
 from training.checkpoint import complete_checkpoints, load_checkpoint, replace_folder, restore_folder, save_checkpoint
-from training.data import SAMPLING_RATE, Collator, EpochSampler, QueryCorpus, load_bins, load_split, vocabulary_of
+from training.data import (
+    SAMPLING_RATE,
+    Collator,
+    EpochSampler,
+    QueryCorpus,
+    balance_weights,
+    load_bins,
+    load_split,
+    vocabulary_of,
+)
 from training.encoders import build_model, build_processor
 from training.optimizer import build_optimizer
 from training.profile import profiled
@@ -45,7 +54,7 @@ from training.stop import TERMINATED, Termination, check_finite, explain, leave_
 from training.validation import Validation
 
 MAX_LOGIT_SCALE = math.log(100)
-AUGMENTATIONS = ("speed", "gain", "equaliser", "noise")
+AUGMENTATIONS = ("speed", "gain", "equaliser", "noise", "reverb", "silence")
 
 
 def main(argv=None):
@@ -165,11 +174,11 @@ def build(args):
         audio_config=args.audio_config,
         text_model_name_or_path=args.text_model_name_or_path,
         text_config=args.text_config,
-        filter_bank=args.filter_bank,
         spec_augment=args.spec_augment,
         projection_dim=args.projection_dim,
         projection_dropout=args.projection_dropout,
         text_pooling=args.text_pooling,
+        audio_pooling=args.audio_pooling,
         hypothesis_template=args.hypothesis_template,
         loss_type=args.loss_type,
         logit_bias_init_value=args.logit_bias_init_value,
@@ -205,7 +214,8 @@ def build_loader(args, processor):
     )
     if len(corpus) < args.batch_size:
         sys.exit(f"The training split has {len(corpus)} utterances, less than one batch of {args.batch_size}.")
-    sampler = EpochSampler(len(corpus), args.seed)
+    weights = balance_weights(corpus.labels.iloc[corpus.indices], args.balance) if args.balance else None
+    sampler = EpochSampler(len(corpus), args.seed, weights)
     pad_to = None if args.pad_to_longest else int(args.crop_s * SAMPLING_RATE)
     vocabulary = None if args.loss_type == "contrastive" else vocabulary_of(corpus.labels)
     collator = Collator(processor, pad_to, vocabulary, args.query_bank)

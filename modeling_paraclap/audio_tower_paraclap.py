@@ -1,8 +1,8 @@
 """An audio tower for little data: what a recording's level and channel do to speech is taken out before it learns.
 
 A waveform encoder has to find a spectrum, pitch and the invariances to level, microphone and room in its training data;
-a few hours do not hold them. This tower is given them: log mel bands without the utterance's mean (a gain or a filter is
-a constant there), the normalised autocorrelation at the lags of speech (pitch, whatever the level), and two numbers
+a few hours do not hold them. This tower is given them: log mel bands without the utterance's mean (where a gain or a
+filter is a constant), the normalised autocorrelation at the lags of speech (pitch, whatever the level), and two numbers
 that the normalisation takes away and some queries are about, level and duration. Behind them stands the transformer
 encoder of wav2vec 2.0.
 """
@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 from transformers import initialization as init
 from transformers.modeling_outputs import BaseModelOutput
-from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2Model, Wav2Vec2PreTrainedModel
+from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2Model
 from transformers.utils.generic import merge_with_config_defaults
 from transformers.utils.output_capturing import capture_outputs
 

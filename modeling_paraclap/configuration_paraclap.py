@@ -56,6 +56,7 @@ class ParaClapAudioConfig(Wav2Vec2Config):
         num_conv_pos_embeddings=16,
         do_stable_layer_norm=True,
         feat_extract_norm="layer",
+        layerdrop=0.0,
         **kwargs,
     ):
         if any(kernel % 2 == 0 for kernel in conv_kernel):
@@ -85,6 +86,7 @@ class ParaClapAudioConfig(Wav2Vec2Config):
             num_conv_pos_embeddings=num_conv_pos_embeddings,
             do_stable_layer_norm=do_stable_layer_norm,
             feat_extract_norm=feat_extract_norm,
+            layerdrop=layerdrop,
             **kwargs,
         )
 

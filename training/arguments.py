@@ -6,7 +6,7 @@ import importlib.util
 import yaml
 
 from dataset_scripts.queries import VARIANTS
-from modeling_paraclap.configuration_paraclap import LOSS_TYPES, TEXT_POOLINGS
+from modeling_paraclap.configuration_paraclap import AUDIO_POOLINGS, LOSS_TYPES, TEXT_POOLINGS
 
 TRACKERS = ("tensorboard", "wandb", "trackio", "none")
 SWITCHES = (argparse._StoreTrueAction, argparse.BooleanOptionalAction)
@@ -29,11 +29,11 @@ def build_parser():
     model = parser.add_argument_group("model")
     model.add_argument("--audio_model_name_or_path", help="pretrained audio encoder (Hub id or folder)")
     model.add_argument("--audio_config", help="JSON configuration of an audio encoder from scratch")
-    model.add_argument("--filter_bank", action="store_true", help="start the audio encoder's first convolution as one")
     model.add_argument("--text_model_name_or_path", help="pretrained text encoder (Hub id or folder)")
     model.add_argument("--text_config", help="JSON configuration of a text encoder from scratch")
     model.add_argument("--tokenizer_name_or_path", help="tokenizer; that of the text encoder if not given")
     model.add_argument("--text_pooling", choices=TEXT_POOLINGS, default="cls", help="state of the text encoder to use")
+    model.add_argument("--audio_pooling", choices=AUDIO_POOLINGS, default="mean", help="of the audio encoder's frames")
     model.add_argument("--projection_dim", type=int, default=768, help="size of the shared space")
     model.add_argument("--projection_dropout", type=float, default=0.5, help="dropout in the projections")
     model.add_argument("--hypothesis_template", default="speaker is {}.", help="prompt that the release carries")
@@ -49,6 +49,7 @@ def build_parser():
     queries.add_argument("--variant", choices=VARIANTS, default="rand5", help="queries to train on (section 3.3)")
     queries.add_argument("--max_queries", type=int, default=5, help="largest number of queries joined in a caption")
     queries.add_argument("--emotion_probability", type=float, default=0.0, help="chance of an emotion query put first")
+    queries.add_argument("--balance", type=float, default=0.0, help="evens out corpora and emotions: 0 not, 1 wholly")
     queries.add_argument("--crop_s", type=float, default=5.0, help="seconds of the random crop or zero padding")
     queries.add_argument("--pad_to_longest", action="store_true", help="pad to the batch's longest, not to --crop_s")
     queries.add_argument("--keep_decoded", action="store_true", help="keep decoded audio in memory, 115 MB an hour")
@@ -57,7 +58,9 @@ def build_parser():
     augmentation.add_argument("--speed", type=float, default=0.0, help="largest change of speed in semitones")
     augmentation.add_argument("--gain", type=float, default=0.0, help="largest change of level in dB")
     augmentation.add_argument("--equaliser", type=float, default=0.0, help="random frequency response, deviation in dB")
-    augmentation.add_argument("--noise", type=float, default=0.0, help="probability of white noise at 10 to 40 dB SNR")
+    augmentation.add_argument("--noise", type=float, default=0.0, help="probability of noise at 5 to 45 dB SNR")
+    augmentation.add_argument("--reverb", type=float, default=0.0, help="probability of a room's reverberation")
+    augmentation.add_argument("--silence", type=float, default=0.0, help="probability of silence before and after")
 
     recipe = parser.add_argument_group("recipe")
     recipe.add_argument("--loss_type", choices=LOSS_TYPES, default="contrastive", help="loss")

@@ -9,10 +9,12 @@ import math
 import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
 
+SAMPLING_RATE = 16000
+LONGEST_SILENCE_S = 1.2
 LEVEL_FLOOR = 1e-10  # power of digital silence, so that its logarithm exists
 
 
-def augment(waveform, functionals, rng, *, speed=0.0, gain=0.0, equaliser=0.0, noise=0.0):
+def augment(waveform, functionals, rng, *, speed=0.0, gain=0.0, equaliser=0.0, noise=0.0, reverb=0.0, silence=0.0):
     """Changes one utterance and its functionals at random.
 
     Args:
@@ -23,7 +25,9 @@ def augment(waveform, functionals, rng, *, speed=0.0, gain=0.0, equaliser=0.0, n
         speed: Largest change of the playback speed in semitones, drawn uniformly from both sides.
         gain: Largest change of the level in dB, drawn uniformly from both sides.
         equaliser: Standard deviation in dB of a random smooth frequency response (six bands).
-        noise: Probability of white noise at 10 to 40 dB signal-to-noise ratio.
+        noise: Probability of coloured noise at 5 to 45 dB signal-to-noise ratio.
+        reverb: Probability of a room, its reverberation time drawn from 0.1 to 0.8 s.
+        silence: Probability of up to 1.2 s of near silence before and after, which dilutes the level.
 
     Returns:
         The new waveform (float32) and a copy of the functionals that fits it.
@@ -36,10 +40,21 @@ def augment(waveform, functionals, rng, *, speed=0.0, gain=0.0, equaliser=0.0, n
         _shift_functionals(functionals, shift)
     if equaliser:
         waveform = _equalise(waveform, rng.normal(0, equaliser, 6))
+    if reverb and rng.random() < reverb:
+        waveform = _in_a_room(waveform, rng)
+    if silence and rng.random() < silence:
+        before, after = rng.integers(int(LONGEST_SILENCE_S * SAMPLING_RATE), size=2)
+        if functionals.get("duration") is not None:
+            functionals["duration"] += (before + after) / SAMPLING_RATE
+        if functionals.get("intensity") is not None:
+            diluted = 10 * math.log10(len(waveform) / (before + len(waveform) + after))
+            functionals["intensity"] += diluted
+            level_before += diluted
+        waveform = np.pad(waveform, (before, after))
     if noise and rng.random() < noise:
-        amplitude = waveform.std() * 10 ** (-rng.uniform(10, 40) / 20)
-        waveform = waveform + amplitude * rng.standard_normal(len(waveform), dtype=np.float32)
-    # The equaliser is meant to change the colour, not the level: gain alone does that, by a known amount.
+        amplitude = waveform.std() * 10 ** (-rng.uniform(5, 45) / 20)
+        waveform = waveform + amplitude * _coloured_noise(len(waveform), rng)
+    # Equaliser, room and noise are meant to change the colour, not the level: gain alone does that, by a known amount.
     level = rng.uniform(-gain, gain) if gain else 0.0
     waveform = waveform * 10 ** ((level_before + level - _level(waveform)) / 20)
     if functionals.get("intensity") is not None:
@@ -75,3 +90,22 @@ def _equalise(waveform, band_gains):
     response = np.interp(np.linspace(0, 1, len(spectrum)), bands, band_gains)
     filtered = irfft(spectrum * (10 ** (response / 20)).astype(np.float32), next_fast_len(len(waveform), real=True))
     return filtered[: len(waveform)]
+
+
+def _in_a_room(waveform, rng):
+    """Adds the tail of a room: noise that dies away, from 0.1 to 0.8 s for 60 dB, 3 to 20 dB below the direct sound."""
+    seconds = rng.uniform(0.1, 0.8)
+    tail = rng.standard_normal(int(seconds * SAMPLING_RATE), dtype=np.float32)
+    tail *= np.exp(np.linspace(0, -math.log(1000), len(tail), dtype=np.float32))
+    tail *= 10 ** (-rng.uniform(3, 20) / 20) / np.linalg.norm(tail)
+    size = next_fast_len(len(waveform) + len(tail), real=True)
+    return waveform + irfft(rfft(waveform, size) * rfft(tail, size), size)[: len(waveform)]
+
+
+def _coloured_noise(samples, rng):
+    """Noise of unit deviation whose spectrum falls off by 0 (white) to 6 dB (brown) an octave."""
+    size = next_fast_len(samples, real=True)
+    spectrum = rfft(rng.standard_normal(size, dtype=np.float32))
+    spectrum[1:] *= np.arange(1, len(spectrum), dtype=np.float32) ** -rng.uniform(0, 1)
+    noise = irfft(spectrum, size)[:samples]
+    return noise / noise.std()

@@ -166,19 +166,46 @@ class QueryCorpus(Dataset):
 class EpochSampler(Sampler):
     """A new random order each epoch that depends on the seed and the epoch alone; yields `(epoch, i)`.
 
+    Args:
+        size: Number of utterances, and of draws in an epoch.
+        seed: Seed.
+        weights: (size,), probability of each to be drawn, with replacement; without it each comes once.
+
     `epoch` is set by the training loop. There is no `set_epoch`: accelerate would call it with its own count of epochs,
     which starts anew when a run is resumed.
     """
 
-    def __init__(self, size, seed):
-        self.size, self.seed, self.epoch = size, seed, 0
+    def __init__(self, size, seed, weights=None):
+        self.size, self.seed, self.weights, self.epoch = size, seed, weights, 0
 
     def __len__(self):
         return self.size
 
     def __iter__(self):
-        order = np.random.default_rng([self.seed, self.epoch]).permutation(self.size)
+        rng = np.random.default_rng([self.seed, self.epoch])
+        if self.weights is None:
+            order = rng.permutation(self.size)
+        else:
+            order = rng.choice(self.size, self.size, p=self.weights)
         return iter([(self.epoch, int(item)) for item in order])
+
+
+def balance_weights(labels, power):
+    """Probabilities that even out corpora and, within each, emotions.
+
+    A pair of corpus and emotion with n utterances gets the share of n ** (1 - power): 0 leaves it as it is, 1 gives
+    every pair the same share.
+
+    Args:
+        labels: Table with the columns corpus and emotion.
+        power: In [0, 1].
+
+    Returns:
+        (rows,) float64 that sum to 1.
+    """
+    pairs = labels["corpus"] + "/" + labels["emotion"].fillna("")
+    weights = pairs.map(pairs.value_counts()).to_numpy(float) ** -power
+    return weights / weights.sum()
 
 
 class Collator:
