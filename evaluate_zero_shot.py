@@ -101,6 +101,14 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         action="store_true",
         help="the prompts of the authors' evaluation, for the tasks of the paper",
     )
+    parser.add_argument(
+        "--calibrate",
+        action="store_true",
+        help="transductive: take out what the evaluated audio has in common, and even out how often each label comes",
+    )
+    parser.add_argument(
+        "--all_rows", action="store_true", help="all splits of each corpus: for a model that never trained on it"
+    )
     parser.add_argument("--bins", type=Path, help="bins.json of the model's query corpus; default: the model folder's")
     # audio
     parser.add_argument("--batch_size", type=int, default=8, help="utterances a forward pass")
@@ -148,7 +156,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(args: argparse.Namespace) -> tuple[list[dict], pd.DataFrame]:
     """Evaluates all tasks and writes results.json and rejected.csv; the results and the files left out."""
     corpora = parse_corpora(args.corpora)
-    tasks = select_tasks(list(corpora), args.tasks)
+    tasks = select_tasks(list(corpora), args.tasks, args.all_rows)
     bins = load_bins(tasks, args.bins or file_of(args.model, "bins.json"))
     model = ParaClapModel.from_pretrained(args.model, dtype=torch.float32).eval().to(args.device)
     processor = ParaClapProcessor.from_pretrained(args.model)

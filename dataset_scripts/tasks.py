@@ -82,6 +82,23 @@ TASKS: dict[str, Task] = {
             },
         ),
         Task(
+            name="ravdess-synonyms",
+            corpus="ravdess",
+            column="emotion",
+            # Words of the same meaning that no template of the query corpus has.
+            labels={
+                "neutral": "unemotional",
+                "calm": "relaxed",
+                "happy": "joyful",
+                "sad": "gloomy",
+                "angry": "furious",
+                "fearful": "frightened",
+                "disgusted": "repulsed",
+                "surprised": "astonished",
+            },
+            split=None,
+        ),
+        Task(
             name="iemocap",
             corpus="iemocap",
             column="emotion",

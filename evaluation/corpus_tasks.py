@@ -1,5 +1,6 @@
 """Runs the zero-shot tasks of a corpus: its utterances are embedded once, however many tasks there are."""
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from dataset_scripts.binning import Bins
 from dataset_scripts.corpora import CORPORA, scan_corpus
 from dataset_scripts.egemaps import extract_functionals
 from dataset_scripts.tasks import TASKS, Task
+from modeling_paraclap.calibration_paraclap import Calibration
 from modeling_paraclap.zero_shot_paraclap import TextEmbeddings, parse_labels, parse_templates, prompts_of
 
 from .embedding import embed_audio, predict
@@ -22,8 +24,8 @@ class TaskError(ValueError):
     """A task that cannot run with what was given."""
 
 
-def select_tasks(corpora: Sequence[str], names: Sequence[str] | None) -> list[Task]:
-    """The tasks to run: all of the corpora, or those named.
+def select_tasks(corpora: Sequence[str], names: Sequence[str] | None, all_rows: bool = False) -> list[Task]:
+    """The tasks to run: all of the corpora, or those named; with `all_rows`, on all splits.
 
     Raises:
         TaskError: If a task is unknown, its corpus was not given, or a corpus has no task.
@@ -41,7 +43,7 @@ def select_tasks(corpora: Sequence[str], names: Sequence[str] | None) -> list[Ta
     idle = [corpus for corpus in corpora if corpus not in {task.corpus for task in tasks}]
     if idle:
         raise TaskError(f"There is no task to run on the corpus {idle[0]!r}; tasks are {', '.join(TASKS)}.")
-    return tasks
+    return [dataclasses.replace(task, split=None) for task in tasks] if all_rows else tasks
 
 
 def load_bins(tasks: Sequence[Task], file: Path) -> Bins | None:
@@ -131,8 +133,9 @@ def run_task(task: Task, frame: pd.DataFrame, audio_embeds: torch.Tensor, model,
     templates = parse_templates(template)
     prompts = prompts_of(parse_labels(phrases), templates)
     text_embeds = TextEmbeddings().of_labels(model, processor.tokenizer, prompts)
+    calibration = Calibration(audio_embeds) if args.calibrate else None
     with torch.inference_mode():
-        scores = predict(audio_embeds, text_embeds.cpu(), model.logit_scale.cpu())
+        scores = predict(audio_embeds, text_embeds.cpu(), model.logit_scale.cpu(), calibration)
     references = task.references(frame)
     measured, predictions = evaluate_task(references, scores, task.labels, args.n_resamples, args.seed)
     table = pd.DataFrame({"file": frame["file"], "reference": references, "prediction": predictions})
@@ -143,8 +146,9 @@ def run_task(task: Task, frame: pd.DataFrame, audio_embeds: torch.Tensor, model,
     table.join(columns).to_csv(args.output_dir / f"{task.name}_predictions.csv", index=False, float_format="%.6f")
     prompt = " + ".join(f'"{template}"' for template in templates)
     interval = " [{:.3f}, {:.3f}]".format(*measured["intervals"]["uar"]) if measured["intervals"] else ""
+    kind = "zero-shot, calibrated" if args.calibrate else "zero-shot"
     title = (
-        f"{CORPORA[task.corpus].title}: {task.column}, zero-shot, {len(frame)} utterances"
+        f"{CORPORA[task.corpus].title}: {task.column}, {kind}, {len(frame)} utterances"
         f"{f' of the {task.split} split' if task.split else ''}\nprompt {prompt}\n"
         f"UAR {measured['uar']:.3f}{interval}, chance {task.chance:.3f}"
     )
@@ -154,6 +158,7 @@ def run_task(task: Task, frame: pd.DataFrame, audio_embeds: torch.Tensor, model,
         "corpus": task.corpus,
         "split": task.split or "all",
         "column": task.column,
+        "calibrated": args.calibrate,
         "templates": list(templates),
         "prompts": dict(zip(task.labels, prompts, strict=True)),
         "n": len(frame),

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from modeling_paraclap.audio_paraclap import AudioError, load_audio
+from modeling_paraclap.calibration_paraclap import Calibration
 
 WINDOW = 32  # batches that are decoded and sorted by length together: little padding, bounded memory
 
@@ -70,16 +71,25 @@ def check_length(model, waveform: np.ndarray, sampling_rate: int) -> None:
         raise AudioError(f"{len(waveform) / sampling_rate:.4f} s is too short for one frame of the audio encoder.")
 
 
-def predict(audio_embeds: torch.Tensor, text_embeds: torch.Tensor, logit_scale: torch.Tensor | float) -> torch.Tensor:
+def predict(
+    audio_embeds: torch.Tensor,
+    text_embeds: torch.Tensor,
+    logit_scale: torch.Tensor | float,
+    calibration: Calibration | None = None,
+) -> torch.Tensor:
     """Scores of labels that exclude one another, as the pipeline gives them.
 
     Args:
         audio_embeds: (utterances, dim), of any length.
         text_embeds: (labels, dim), of any length.
         logit_scale: Log of the inverse temperature: `model.logit_scale`.
+        calibration: Fitted on unlabelled audio; None for none.
 
     Returns:
         (utterances, labels) probabilities; the greatest of a row is the prediction.
     """
-    cosine = F.normalize(audio_embeds, dim=-1) @ F.normalize(text_embeds, dim=-1).T
-    return (torch.as_tensor(logit_scale).exp() * cosine).softmax(dim=-1)
+    audio_embeds, text_embeds = F.normalize(audio_embeds, dim=-1), F.normalize(text_embeds, dim=-1)
+    scale = torch.as_tensor(logit_scale).exp()
+    if calibration is not None:
+        return calibration(audio_embeds, text_embeds, float(scale)).softmax(dim=-1)
+    return (scale * audio_embeds @ text_embeds.T).softmax(dim=-1)

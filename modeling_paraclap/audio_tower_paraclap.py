@@ -23,7 +23,7 @@ from .configuration_paraclap import ParaClapAudioConfig
 SAMPLING_RATE = 16000
 FFT_SIZE = 1024
 SILENCE = 1e-10  # power of digital silence, so that its logarithm exists
-PITCH_BANDWIDTH_HZ = 4000.0  # above it, harmonics are too weak to say anything of pitch
+PITCH_LINES = FFT_SIZE // 4  # of the spectrum, up to 4 kHz: above, harmonics are too weak to say anything of pitch
 LEVEL_DB, LEVEL_SPREAD_DB = -25.0, 10.0  # of usual recordings, to bring the level near zero mean and unit variance
 TYPICAL_DURATION_S = 2.5
 
@@ -42,7 +42,7 @@ def mel_filters(bands, lowest_hz=50.0, highest_hz=8000.0):
 
 
 def lag_cosines(bins, lowest_hz, bins_per_octave):
-    """(FFT_SIZE // 2 + 1, bins) cosines that turn a spectrum into its autocorrelation at lags of pitch periods.
+    """(PITCH_LINES, bins) cosines that turn a spectrum up to 4 kHz into its autocorrelation at pitch periods.
 
     Args:
         bins: How many lags; their pitches rise from `lowest_hz` by `bins_per_octave` an octave.
@@ -50,8 +50,8 @@ def lag_cosines(bins, lowest_hz, bins_per_octave):
         bins_per_octave: Resolution.
     """
     pitches = lowest_hz * 2 ** (torch.arange(bins) / bins_per_octave)
-    hertz = torch.linspace(0, SAMPLING_RATE / 2, FFT_SIZE // 2 + 1)[:, None]
-    return torch.cos(2 * math.pi * hertz / pitches) * (hertz <= PITCH_BANDWIDTH_HZ)
+    hertz = torch.arange(PITCH_LINES)[:, None] * SAMPLING_RATE / FFT_SIZE
+    return torch.cos(2 * math.pi * hertz / pitches)
 
 
 class ParaClapFrontEnd(nn.Module):
@@ -60,9 +60,8 @@ class ParaClapFrontEnd(nn.Module):
     def __init__(self, config):
         super().__init__()
         self.config = config
-        bins = FFT_SIZE // 2 + 1
-        self.register_buffer("mel", torch.zeros(bins, config.num_mel_bins))
-        self.register_buffer("lags", torch.zeros(bins, config.num_pitch_bins))
+        self.register_buffer("mel", torch.zeros(FFT_SIZE // 2 + 1, config.num_mel_bins))
+        self.register_buffer("lags", torch.zeros(PITCH_LINES, config.num_pitch_bins))
 
     def fill(self):
         """Computes the filters, which are saved with the weights and so need no computing after that."""
@@ -105,7 +104,7 @@ class ParaClapFrontEnd(nn.Module):
         weight = torch.sigmoid(loudness - loudest + self.config.speech_range_db / 10 * math.log(10)) * valid_column
         mel = (mel - (mel * weight).sum(1, keepdim=True) / weight.sum(1, keepdim=True)) / 3
 
-        flattened = power ** (1 / 3)  # so that formants weigh less
+        flattened = power[..., : len(self.lags)].sqrt().sqrt()  # so that formants weigh less
         pitch = 2 * (flattened @ self.lags.float()) / (flattened.sum(2, keepdim=True) + SILENCE)
 
         level = 10 * torch.log10(waveform.square().sum(1) / samples.clamp(min=1) + SILENCE)

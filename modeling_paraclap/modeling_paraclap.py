@@ -298,27 +298,33 @@ class ParaClapModel(ParaClapPreTrainedModel):
         )
 
     @can_return_tuple
-    def get_text_features(self, input_ids=None, attention_mask=None, **kwargs):
+    def get_text_features(self, input_ids=None, attention_mask=None, text_states=None, **kwargs):
         """Projected embedding of each query.
 
         Args:
             input_ids: (batch, tokens).
             attention_mask: (batch, tokens), 1 for tokens, 0 for padding.
+            text_states: (batch, hidden size) of [`~ParaClapModel.pool_text`] from before, in the place of both.
             **kwargs: Handed to the text tower, for example `token_type_ids` or `output_attentions=True`.
 
         Returns:
             `BaseModelOutputWithPooling` whose `pooler_output` (batch, projection_dim) is not normalised.
         """
+        if text_states is not None:
+            return BaseModelOutputWithPooling(pooler_output=self.text_projection(text_states))
         kwargs = {key: value for key, value in kwargs.items() if value is not None}
         outputs = self.text_model(input_ids, attention_mask=attention_mask, return_dict=True, **kwargs)
         states = outputs.last_hidden_state
-        pooled = states[:, 0] if self.config.text_pooling == "cls" else masked_mean(states, attention_mask)
         return BaseModelOutputWithPooling(
             last_hidden_state=states,
-            pooler_output=self.text_projection(pooled),
+            pooler_output=self.text_projection(self.pool_text(states, attention_mask)),
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
         )
+
+    def pool_text(self, hidden_states, attention_mask=None):
+        """(batch, tokens, hidden size) to (batch, hidden size), as `config.text_pooling` says."""
+        return hidden_states[:, 0] if self.config.text_pooling == "cls" else masked_mean(hidden_states, attention_mask)
 
     def similarity(self, audio_embeds, text_embeds):
         """(n_audio, n_text) logits of embeddings of unit length: the cosine, times exp(logit scale)."""
@@ -337,6 +343,7 @@ class ParaClapModel(ParaClapPreTrainedModel):
         return_loss=None,
         positives=None,
         unknown=None,
+        text_states=None,
         output_attentions=None,
         output_hidden_states=None,
         **kwargs,
@@ -354,6 +361,7 @@ class ParaClapModel(ParaClapPreTrainedModel):
             positives: (n_audio, n_text) booleans for the losses with several positives: which text describes which
                 audio. Without it captions of the same text are positives of each other.
             unknown: (n_audio, n_text) booleans, with `positives`: pairs that the loss is to leave out.
+            text_states: (n_text, hidden size), what `pool_text` gave for these texts before, in the place of tokens.
             output_attentions: Whether both towers' outputs carry their attentions.
             output_hidden_states: Whether both towers' outputs carry their hidden states.
             **kwargs: Handed to both towers.
@@ -368,6 +376,7 @@ class ParaClapModel(ParaClapPreTrainedModel):
             attention_mask,
             token_type_ids=token_type_ids,
             position_ids=position_ids,
+            text_states=text_states,
             return_dict=True,
             **kwargs,
         )

@@ -14,6 +14,7 @@ from transformers.pipelines.zero_shot_audio_classification import ZeroShotAudioC
 from transformers.utils import logging
 
 from .audio_paraclap import AudioError, name_of
+from .calibration_paraclap import Calibration, calibration_of
 from .inputs_paraclap import load_input
 from .windows_paraclap import LongAudio, is_silent, windows_of
 from .zero_shot_paraclap import TextEmbeddings, parse_labels, parse_templates, prompts_of
@@ -28,6 +29,7 @@ ARGUMENTS = (
     "top_k",
     "function_to_apply",
     "return_embeddings",
+    "calibration",
     "window_length_s",
     "stride_length_s",
 )
@@ -71,6 +73,8 @@ class ParaClapZeroShotAudioClassificationPipeline(ZeroShotAudioClassificationPip
                 `"sigmoid"`: each label has a score of its own. Those are ranks rather than probabilities unless the
                 checkpoint was trained with the sigmoid loss.
             return_embeddings (`bool`): Whether to return the audio's embedding too.
+            calibration (`Calibration` or `str`, *optional*): Fitted on unlabelled recordings of the same kind, or its
+                file: takes out what they have in common, and evens out how often each label comes.
             window_length_s (`float`, *optional*): Score windows of this many seconds instead of the whole.
             stride_length_s (`float`, *optional*): From the start of a window to that of the next, in seconds; by
                 default `window_length_s`.
@@ -150,6 +154,9 @@ class ParaClapZeroShotAudioClassificationPipeline(ZeroShotAudioClassificationPip
             postprocess["function_to_apply"] = given["function_to_apply"]
         if "return_embeddings" in given:
             postprocess["return_embeddings"] = bool(given["return_embeddings"])
+        if "calibration" in kwargs:
+            calibration = kwargs["calibration"]
+            forward["calibration"] = None if calibration is None else calibration_of(calibration)
         for name in ("window_length_s", "stride_length_s"):
             if name in kwargs:
                 forward[name] = kwargs[name]
@@ -192,6 +199,7 @@ class ParaClapZeroShotAudioClassificationPipeline(ZeroShotAudioClassificationPip
         templates: tuple[str, ...] | None = None,
         window_length_s: float | None = None,
         stride_length_s: float | None = None,
+        calibration: Calibration | None = None,
         windows_per_batch: int = 1,
     ) -> dict[str, Any]:
         if self._is_foreign:
@@ -202,7 +210,7 @@ class ParaClapZeroShotAudioClassificationPipeline(ZeroShotAudioClassificationPip
         text_embeds = self.text_embeddings.of_labels(self.model, self.tokenizer, prompts_of(labels, templates))
         if "audio" not in inputs:
             embeds = self._embed(inputs["input_values"], inputs["padding_mask"])
-            return {"logits": self.model.similarity(embeds, text_embeds.to(embeds.device)), "embeds": embeds}
+            return {"logits": self._logits(embeds, text_embeds, calibration), "embeds": embeds}
         rate = self.feature_extractor.sampling_rate
         length, stride = self._window_samples(window_length_s, stride_length_s)
         windows = self._sounding_windows(inputs["audio"], length, stride)
@@ -214,8 +222,7 @@ class ParaClapZeroShotAudioClassificationPipeline(ZeroShotAudioClassificationPip
             embeds.append(self._embed(features["input_values"], features["padding_mask"]))
             times += [(start / rate, (start + len(waveform)) / rate) for start, waveform in batch]
         embeds = torch.cat(embeds)
-        logits = self.model.similarity(embeds, text_embeds.to(embeds.device))
-        return {"logits": logits, "embeds": embeds, "times": times}
+        return {"logits": self._logits(embeds, text_embeds, calibration), "embeds": embeds, "times": times}
 
     def postprocess(
         self,
@@ -245,6 +252,11 @@ class ParaClapZeroShotAudioClassificationPipeline(ZeroShotAudioClassificationPip
                 for window, embedding in zip(result["windows"], outputs["embeds"].numpy(), strict=True):
                     window["embedding"] = embedding
         return result
+
+    def _logits(self, embeds: torch.Tensor, text_embeds: torch.Tensor, calibration: Calibration | None) -> torch.Tensor:
+        if calibration is None:
+            return self.model.similarity(embeds, text_embeds.to(embeds.device))
+        return calibration(embeds, text_embeds, float(self.model.logit_scale.exp()))
 
     def _embed(self, input_values: torch.Tensor, padding_mask: torch.Tensor) -> torch.Tensor:
         """Unit-length audio embeddings (batch, projection_dim) in float32."""

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
+from .frozen_text import FrozenTextStates
+
 LABELS = ("said", "holds", "unknown")
 
 
@@ -30,11 +32,16 @@ class ContrastiveStep:
         self.towers = accelerator.unwrap_model(model)
         self.gathers = global_negatives and accelerator.num_processes > 1
         self.micro_batch_size = micro_batch_size
+        self.text_states = FrozenTextStates(self.towers) if "text" in self.towers.frozen_towers else None
 
     def __call__(self, batch):
         """Backward of one batch of [`Collator`]; returns the loss as a tensor without gradient."""
         labels = {name: batch[name] for name in LABELS if name in batch}
         inputs = {name: value for name, value in batch.items() if name not in LABELS}
+        if self.text_states:
+            with self.accelerator.autocast():
+                inputs["text_states"] = self.text_states(inputs.pop("input_ids"), inputs.pop("attention_mask"))
+            inputs.pop("token_type_ids", None)
         utterances = len(inputs["input_values"])
         if self.micro_batch_size and self.micro_batch_size < utterances:
             return self._in_two_passes(inputs, labels, -(-utterances // self.micro_batch_size))

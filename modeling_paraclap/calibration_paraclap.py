@@ -1,0 +1,93 @@
+"""Fits a classifier to recordings of one kind by their audio alone: no labels, but more than one recording.
+
+A room, a microphone, or the way a cast acts moves all embeddings of a corpus the same way, and then one label attracts
+them all. Both are seen without labels: the mean of the embeddings, and how often each label is predicted. The first is
+subtracted, the second evened out. That helps as far as the recordings hold the labels about equally often; where they
+do not, it makes a frequent label too rare. Results with it are transductive, and not comparable with those without.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch.nn import functional as F
+
+FEWEST = 20  # recordings: the mean of fewer says more of them than of their kind
+MOST_KEPT = 2000  # embeddings that are kept to balance labels with
+ROUNDS = 200
+
+
+class Calibration:
+    """What [`fit`] found, applied to any labels.
+
+    Args:
+        embeddings (`torch.Tensor`): (recordings, dim), unit-length audio embeddings.
+
+    Raises:
+        ValueError: If they are too few, or not a matrix of finite numbers.
+
+    Example:
+        >>> import torch
+        >>> from modeling_paraclap.calibration_paraclap import Calibration
+        >>> audio, text = torch.randn(100, 8) + 2, torch.eye(8)[:4]
+        >>> calibration = Calibration(audio / audio.norm(dim=1, keepdim=True))
+        >>> calibration(calibration.embeddings, text, scale=10.0).softmax(1).mean(0)  # each label equally often
+        tensor([0.2500, 0.2500, 0.2500, 0.2500])
+    """
+
+    def __init__(self, embeddings: torch.Tensor):
+        if embeddings.ndim != 2 or not torch.isfinite(embeddings).all():
+            raise ValueError(f"Expected a matrix of finite embeddings; got the shape {tuple(embeddings.shape)}.")
+        if len(embeddings) < FEWEST:
+            raise ValueError(f"{len(embeddings)} recordings are too few to calibrate with; give {FEWEST} or more.")
+        self.embeddings = embeddings.float().cpu()
+
+    @classmethod
+    def load(cls, file: str | Path) -> "Calibration":
+        """What [`save`] wrote.
+
+        Raises:
+            ValueError: If the file holds something else.
+        """
+        content = load_file(file)
+        if set(content) != {"embeddings"}:
+            raise ValueError(f"{file} holds {', '.join(sorted(content)) or 'nothing'}, not a calibration.")
+        return cls(content["embeddings"])
+
+    def save(self, file: str | Path) -> None:
+        """Writes a safetensors file with at most 2000 of the embeddings, evenly drawn."""
+        step = -(-len(self.embeddings) // MOST_KEPT)
+        save_file({"embeddings": self.embeddings[::step].contiguous()}, file)
+
+    def __call__(self, audio_embeds: torch.Tensor, text_embeds: torch.Tensor, scale: float) -> torch.Tensor:
+        """Logits of labels that exclude one another.
+
+        Args:
+            audio_embeds (`torch.Tensor`): (n, dim), of unit length.
+            text_embeds (`torch.Tensor`): (labels, dim), of unit length.
+            scale (`float`): exp(logit scale).
+
+        Returns:
+            (n, labels), on the device of `audio_embeds`.
+        """
+        text = text_embeds.float().cpu()
+        mean = self.embeddings.mean(0)
+        known = scale * F.normalize(self.embeddings - mean, dim=-1) @ text.T
+        bias = balancing_bias(known).to(audio_embeds.device)
+        centred = F.normalize(audio_embeds.float() - mean.to(audio_embeds.device), dim=-1)
+        return scale * centred @ text.T.to(audio_embeds.device) + bias
+
+
+def balancing_bias(logits: torch.Tensor) -> torch.Tensor:
+    """(labels,) to add to (n, labels) logits, so that the mean probability of each label is the same."""
+    bias = logits.new_zeros(logits.shape[1])
+    for _ in range(ROUNDS):
+        shares = (logits + bias).log_softmax(1).logsumexp(0) - torch.tensor(len(logits)).log()
+        bias = bias - shares - torch.tensor(logits.shape[1]).log()
+    return bias
+
+
+def calibration_of(calibration: Any) -> Calibration:
+    """The argument of the pipeline: a [`Calibration`], or the file of one."""
+    return calibration if isinstance(calibration, Calibration) else Calibration.load(calibration)
