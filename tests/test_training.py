@@ -25,7 +25,7 @@ from training.arguments import parse_arguments
 from training.augment import augment
 from training.checkpoint import complete_checkpoints
 from training.data import Collator, EpochSampler, QueryCorpus, load_bins, load_split
-from training.encoders import build_model, initialise_filter_bank
+from training.encoders import build_model
 from training.step import positives_of, unknown_of
 from training.stop import TERMINATED
 
@@ -342,17 +342,6 @@ def test_augmented_utterances_get_queries_that_are_true(corpus_dir):
     assert {"is loud", "is quiet"} <= spoken and "speaker is angry" in spoken and "speaker is sad" not in spoken
     with pytest.raises(ValueError, match="give the corpus's bins"):
         QueryCorpus(rows, augmentation={"gain": 40.0})
-
-
-def test_the_filter_bank_answers_to_its_frequencies(tiny_config):
-    audio = AutoConfig.from_pretrained(ROOT / "configs" / "audio-small.json")
-    model = ParaClapModel(tiny_config(audio_config=audio))
-    initialise_filter_bank(model.audio_model)
-    filters = model.audio_model.feature_extractor.conv_layers[0].conv.weight.detach()[:, 0]
-    hertz = torch.fft.rfft(filters, 4096).abs().argmax(1) * 16000 / 4096
-    cosines, sines = hertz.chunk(2)
-    assert (cosines.diff() >= 0).all() and cosines[0] < 200 and cosines[-1] == pytest.approx(7600, abs=50)
-    assert torch.allclose(cosines[8:], sines[8:], atol=60)
 
 
 def test_a_tower_needs_one_source(text_encoder):

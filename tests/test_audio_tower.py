@@ -1,0 +1,121 @@
+"""The audio tower for little data: what it is blind to, what it sees, and that padding changes nothing."""
+
+import numpy as np
+import pytest
+import torch
+
+from modeling_paraclap import ParaClapAudioConfig, ParaClapAudioModel, ParaClapConfig, ParaClapModel
+from modeling_paraclap.modeling_paraclap import masked_statistics
+from synthetic_speech import VOICES, synthesise
+
+SMALL = dict(hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, conv_dim=(16, 16, 16))
+
+
+@pytest.fixture(scope="module")
+def tower():
+    torch.manual_seed(0)
+    return ParaClapAudioModel(ParaClapAudioConfig(**SMALL)).eval()
+
+
+@pytest.fixture(scope="module")
+def speech():
+    return torch.from_numpy(synthesise(VOICES[0], 2.0, seed=0).astype(np.float32))[None]
+
+
+def features_of(tower, waveform, mask=None):
+    mask = torch.ones_like(waveform) if mask is None else mask
+    return tower.feature_extractor.front_end(waveform, mask)
+
+
+def test_gain_moves_nothing_but_the_level_cue(tower, speech):
+    loud, _, loud_cues = features_of(tower, speech)
+    quiet, _, quiet_cues = features_of(tower, speech / 10)
+    # A hundred times less power: only what is as weak as the logarithm's floor changes.
+    assert (loud - quiet).abs().mean() < 1e-2
+    assert loud_cues[0, 0] - quiet_cues[0, 0] == pytest.approx(2.0, abs=1e-3)  # 20 dB in steps of 10
+    assert loud_cues[0, 1] == quiet_cues[0, 1] == pytest.approx(np.log2(2.0 / 2.5), abs=1e-3)
+
+
+def test_a_filter_moves_less_than_the_mean_that_is_taken_out(tower, speech):
+    filtered = speech - 0.9 * torch.nn.functional.pad(speech, (1, 0))[:, :-1]  # 6 dB an octave
+    before, after = (features_of(tower, waveform)[0][..., :80] for waveform in (speech, filtered))
+    power_before, power_after = (
+        (torch.stft(w, 1024, 160, 512, torch.hann_window(512), return_complex=True)[0].abs().square() + 1e-10).log()
+        for w in (speech, filtered)
+    )
+    assert (before - after).abs().mean() * 3 < 0.4 * (power_before - power_after).abs().mean()
+
+
+@pytest.mark.parametrize("hertz", [90, 150, 240])
+def test_the_pitch_bins_peak_at_the_pitch(tower, hertz):
+    time = torch.arange(16000) / 16000
+    voiced = sum(torch.cos(2 * np.pi * hertz * k * time) / k for k in range(1, 15))[None] * 0.1
+    pitch = features_of(tower, voiced)[0][0, 30, 80:]
+    found = 60 * 2 ** (int(pitch.argmax()) / 16)
+    assert abs(np.log2(found / hertz)) < 1 / 12
+
+
+def test_padding_changes_nothing(tower):
+    lengths = (1, 700, 16000, 30001)
+    waveforms = [torch.randn(n, generator=torch.Generator().manual_seed(n)) * 0.1 for n in lengths]
+    batch, mask = torch.full((4, max(lengths)), 7.0), torch.zeros(4, max(lengths), dtype=torch.long)
+    for row, waveform in enumerate(waveforms):
+        batch[row, : len(waveform)], mask[row, : len(waveform)] = waveform, 1
+    with torch.no_grad():
+        together = tower(batch, attention_mask=mask).last_hidden_state
+        for row, waveform in enumerate(waveforms):
+            alone = tower(waveform[None]).last_hidden_state[0]
+            assert len(alone) == tower._get_feat_extract_output_lengths(len(waveform))
+            torch.testing.assert_close(together[row, : len(alone)], alone, atol=1e-5, rtol=0)
+
+
+def test_digital_silence_has_finite_features(tower):
+    features, mask, cues = features_of(tower, torch.zeros(1, 8000))
+    assert torch.isfinite(features).all() and torch.isfinite(cues).all() and mask.all()
+
+
+def test_every_parameter_learns_and_the_filters_do_not(tower, speech):
+    model = ParaClapAudioModel(ParaClapAudioConfig(**SMALL, apply_spec_augment=False, mask_time_prob=0.0)).train()
+    model(speech).last_hidden_state.square().sum().backward()
+    without = {name for name, parameter in model.named_parameters() if parameter.grad is None}
+    assert without <= {"masked_spec_embed"}
+    assert {"mel", "lags"} == {name for name, _ in model.feature_extractor.front_end.named_buffers()}
+
+
+@pytest.mark.parametrize("pooling", ["mean", "statistics"])
+def test_save_equals_load_in_a_whole_model(tiny_config, tmp_path, speech, pooling):
+    model = ParaClapModel(tiny_config(audio_config=ParaClapAudioConfig(**SMALL), audio_pooling=pooling)).eval()
+    model.save_pretrained(tmp_path)
+    loaded = ParaClapModel.from_pretrained(tmp_path).eval()
+    assert isinstance(loaded.config.audio_config, ParaClapAudioConfig) and loaded.config.audio_pooling == pooling
+    with torch.no_grad():
+        before, after = (m.get_audio_features(speech).pooler_output for m in (model, loaded))
+        half = ParaClapModel.from_pretrained(tmp_path, dtype=torch.bfloat16).get_audio_features(speech).pooler_output
+    assert torch.equal(before, after)
+    assert torch.cosine_similarity(before, half.float()).item() > 0.999
+
+
+def test_statistics_pooling_leaves_the_padding_out():
+    states = torch.randn(1, 5, 3)
+    padded = torch.cat([states, torch.full((1, 4, 3), 9.0)], 1)
+    mask = torch.tensor([[1] * 5 + [0] * 4])
+    expected = torch.cat([states.mean(1), (states.var(1, unbiased=False) + 1e-4).sqrt()], 1)
+    torch.testing.assert_close(masked_statistics(padded, mask), expected)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (dict(conv_kernel=(4, 5, 3)), "odd widths keep a frame at its place"),
+        (dict(window_samples=2048), "a window has at most 1024 samples"),
+        (dict(hop_samples=600), "a hop no more than a window"),
+    ],
+)
+def test_configurations_that_cannot_work_are_refused(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        ParaClapAudioConfig(**wrong)
+
+
+def test_an_unknown_pooling_is_refused():
+    with pytest.raises(ValueError, match="audio_pooling is 'max'; choose one of mean, statistics"):
+        ParaClapConfig(audio_pooling="max")

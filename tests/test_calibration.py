@@ -1,0 +1,90 @@
+"""Calibration with unlabelled audio: what it mends, and that it is off by default and named where it is on."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch.nn import functional as F
+from transformers import pipeline
+
+from modeling_paraclap.calibration_paraclap import Calibration, balancing_bias
+
+
+def shifted_classes(n=200, dim=16, classes=4, shift=3.0):
+    """Embeddings around one axis a class, all moved the same way, and the axes."""
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(n) % classes
+    axes = torch.eye(dim)[:classes]
+    audio = axes[labels] + 0.3 * torch.randn(n, dim, generator=generator) + shift * axes[0]
+    return F.normalize(audio, dim=-1), axes, labels
+
+
+def test_a_common_shift_that_makes_one_label_attract_all_is_taken_out():
+    audio, text, labels = shifted_classes()
+    plain = (audio @ text.T).argmax(1)
+    assert (plain == 0).float().mean() > 0.95  # the fault
+    calibrated = Calibration(audio)(audio, text, scale=10.0).argmax(1)
+    assert (calibrated == labels).float().mean() > 0.9
+
+
+def test_every_label_has_the_same_mean_probability():
+    logits = torch.randn(300, 5, generator=torch.Generator().manual_seed(1)) * 3 + torch.tensor([4.0, 0, 0, -3, 1])
+    shares = (logits + balancing_bias(logits)).softmax(1).mean(0)
+    torch.testing.assert_close(shares, torch.full((5,), 0.2), atol=1e-3, rtol=0)
+
+
+def test_saved_and_loaded_it_does_the_same(tmp_path):
+    audio, text, _ = shifted_classes()
+    calibration = Calibration(audio)
+    calibration.save(tmp_path / "c.safetensors")
+    loaded = Calibration.load(tmp_path / "c.safetensors")
+    torch.testing.assert_close(loaded(audio, text, 10.0), calibration(audio, text, 10.0))
+
+
+def test_a_large_corpus_is_kept_in_part(tmp_path):
+    Calibration(F.normalize(torch.randn(5001, 4), dim=-1)).save(tmp_path / "c.safetensors")
+    assert len(Calibration.load(tmp_path / "c.safetensors").embeddings) == 1667
+
+
+def test_what_it_cannot_be_fitted_on_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="19 recordings are too few to calibrate with; give 20 or more"):
+        Calibration(torch.ones(19, 4))
+    with pytest.raises(ValueError, match="matrix of finite embeddings"):
+        Calibration(torch.full((30, 4), float("nan")))
+    save_file({"weight": torch.ones(2)}, tmp_path / "other.safetensors")
+    with pytest.raises(ValueError, match="holds weight, not a calibration"):
+        Calibration.load(tmp_path / "other.safetensors")
+
+
+def test_the_pipeline_takes_it_as_object_or_file(tiny_release, tmp_path):
+    classifier = pipeline("zero-shot-audio-classification", model=str(tiny_release))
+    rng = np.random.default_rng(0)
+    clips = [rng.standard_normal(8000).astype(np.float32) * 0.1 for _ in range(24)]
+    arguments = dict(candidate_labels=["angry", "sad"], sampling_rate=16000)
+    embeds = [classifier(clip, return_embeddings=True, **arguments)["embedding"] for clip in clips]
+    calibration = Calibration(torch.from_numpy(np.stack(embeds)))
+    calibration.save(tmp_path / "c.safetensors")
+    plain = classifier(clips, **arguments)
+    assert classifier(clips, calibration=None, **arguments) == plain
+    by_object = classifier(clips, calibration=calibration, **arguments)
+    by_file = classifier(clips, calibration=str(tmp_path / "c.safetensors"), **arguments)
+    for one, other in zip(by_object, by_file, strict=True):
+        assert [r["label"] for r in one] == [r["label"] for r in other]
+        assert one[0]["score"] == pytest.approx(other[0]["score"], abs=1e-5)
+    share = np.mean([{r["label"]: r["score"] for r in scores}["angry"] for scores in by_object])
+    assert share == pytest.approx(0.5, abs=1e-3)
+    assert by_object != plain
+    windows = classifier(clips[0], calibration=calibration, window_length_s=0.25, **arguments)["windows"]
+    assert len(windows) == 2
+
+
+def test_the_evaluation_names_it(tmp_path, tiny_release, corpora):
+    import evaluate_zero_shot
+
+    arguments = ["--model", str(tiny_release), "--corpora", f"emodb={corpora / 'EMO-DB'}", "--limit", "40"]
+    arguments += ["--n_resamples", "0", "--all_rows", "--output_dir", str(tmp_path / "eval"), "--calibrate"]
+    assert evaluate_zero_shot.main(arguments) == 0
+    task = json.loads((tmp_path / "eval" / "results.json").read_text())["tasks"]["emodb"]
+    assert task["calibrated"] is True and task["split"] == "all" and task["n"] == 40
