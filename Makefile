@@ -5,8 +5,15 @@ RUN := $(VENV)/bin/python
 CORPORA ?= $(PARACLAP_CORPORA)
 CORPUS := build/corpus
 RUN_DIR := build/run
+CHECKPOINT := checkpoints/paraclap-small
+TRAINED_ON := nemo emodb librispeech
+# Where CORPORA has each corpus.
+FOLDER_nemo := nEMO
+FOLDER_emodb := EMO-DB
+FOLDER_librispeech := LibriSpeech
+FOLDER_ravdess := RAVDESS
 
-.PHONY: help demo app test test-e2e quality style corpus checkpoint results clean
+.PHONY: help demo app test test-e2e quality style corpus checkpoint checkpoint-without-emodb results clean
 
 help:  ## show this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -44,21 +51,28 @@ style: $(VENV)/installed  ## mend what `quality` complains of
 	$(RUN) -m ruff format .
 
 corpus: $(VENV)/installed  ## build the query corpus of the default checkpoint from CORPORA=DIR
-	$(RUN) -m dataset_scripts.build_query_corpus --output_dir $(CORPUS) --num_proc 2 \
-		--corpora nemo=$(CORPORA)/nEMO emodb=$(CORPORA)/EMO-DB librispeech=$(CORPORA)/LibriSpeech
+	$(RUN) -m dataset_scripts.build_query_corpus --output_dir $(CORPUS) --num_proc 2 --corpora $(foreach name,$(TRAINED_ON),$(name)=$(CORPORA)/$(FOLDER_$(name)))
 
 checkpoint: $(VENV)/installed  ## train the default checkpoint on that corpus and write checkpoints/paraclap-small
 	$(VENV)/bin/accelerate launch --num_processes 1 --num_machines 1 --mixed_precision bf16 --dynamo_backend no --cpu \
 		train_accelerate.py --config configs/paraclap-small.yaml --corpus_dir $(CORPUS) --output_dir $(RUN_DIR) --resume \
 		--text_model_name_or_path "$$($(RUN) -c 'import default_checkpoint as d; print(d.text_encoder_folder())')"
-	$(RUN) default_checkpoint.py strip $(RUN_DIR)/best checkpoints/paraclap-small
+	$(RUN) default_checkpoint.py strip $(RUN_DIR)/best $(CHECKPOINT)
 
-results: $(VENV)/installed  ## evaluate the default checkpoint on CORPORA=DIR and write its figures into README
-	$(RUN) default_checkpoint.py assemble checkpoints/paraclap-small build/paraclap-small
+checkpoint-without-emodb: $(VENV)/installed  ## the same, trained without EMO-DB, to be tested on all of it
+	$(MAKE) corpus checkpoint TRAINED_ON="nemo librispeech" CORPUS=$(CORPUS)-without-emodb RUN_DIR=$(RUN_DIR)-without-emodb \
+		CHECKPOINT=$(CHECKPOINT)-without-emodb
+
+results: $(VENV)/installed  ## evaluate the default checkpoint on CORPORA=DIR, every protocol, and write its figures into README
+	$(RUN) default_checkpoint.py assemble $(CHECKPOINT) build/paraclap-small
+	$(RUN) default_checkpoint.py assemble $(CHECKPOINT)-without-emodb build/paraclap-small-without-emodb
 	$(RUN) evaluate_zero_shot.py --model build/paraclap-small --output_dir build/eval \
-		--corpora ravdess=$(CORPORA)/RAVDESS emodb=$(CORPORA)/EMO-DB nemo=$(CORPORA)/nEMO \
-		librispeech=$(CORPORA)/LibriSpeech
-	$(RUN) results_table.py build/eval checkpoints/paraclap-small README.md
+		--corpora $(foreach name,ravdess emodb nemo librispeech,$(name)=$(CORPORA)/$(FOLDER_$(name)))
+	$(RUN) evaluate_zero_shot.py --model build/paraclap-small --output_dir build/eval-calibrated --calibrate \
+		--tasks ravdess --corpora ravdess=$(CORPORA)/$(FOLDER_ravdess)
+	$(RUN) evaluate_zero_shot.py --model build/paraclap-small-without-emodb --output_dir build/eval-without-emodb --all_rows \
+		--corpora emodb=$(CORPORA)/$(FOLDER_emodb)
+	$(RUN) results_table.py $(CHECKPOINT) README.md build/eval build/eval-calibrated build/eval-without-emodb
 
 clean:  ## remove what these targets make, but for .venv
 	rm -rf build

@@ -1,9 +1,9 @@
-"""Writes the measured results of the default checkpoint into README.md; `make results` runs it after the evaluation.
+"""Writes the measured results of the default checkpoint into README.md; `make results` runs it after the evaluations.
 
-    python results_table.py build/eval checkpoints/paraclap-small README.md
+    python results_table.py checkpoints/paraclap-small README.md build/eval build/eval-calibrated build/eval-without-emodb
 
-Copies results.json and the confusion matrix of RAVDESS from the evaluation into the checkpoint's folder, and the table
-between the two marks in the README.
+Copies results.json and the confusion matrix of RAVDESS of the first evaluation into the checkpoint's folder, the
+results.json of the others under the name of their folder, and writes one table between the two marks in the README.
 """
 
 import json
@@ -12,31 +12,41 @@ import sys
 from pathlib import Path
 
 BEGIN, END = "<!-- results: written by `make results` -->", "<!-- end of results -->"
-FILES = ("results.json", "ravdess_confusion.png")
+CONFUSION = "ravdess_confusion.png"
 
 
-def markdown_table(results):
-    """The tasks of a results.json as a table: corpus, protocol, ours with its interval, chance, the paper's best."""
+def markdown_table(evaluations):
+    """The tasks of several results.json as one table: protocol, ours with its interval, chance, the paper's best."""
     lines = [
-        "| corpus, rows | told apart | prompt | UAR [95 % interval] | chance | paper, best variant |",
-        "|---|---|---|---|---|---|",
+        "| corpus, rows | told apart | prompt | UAR [95 % interval] | chance | paper, best variant | most predicted |",
+        "|---|---|---|---|---|---|---|",
     ]
-    for task in results["tasks"].values():
-        low, high = task["intervals"]["uar"]
-        paper = max(task["paper_uar"].items(), key=lambda item: item[1], default=None)
-        prompt = task["templates"][0] if task["templates"] != ["{}"] else next(iter(task["prompts"].values()))[0]
-        cells = (
-            f"{task['corpus']}, {task['split']} ({task['n']})",
-            f"{task['column']} ({len(task['prompts'])})",
-            f"“{prompt}”",
-            f"**{task['uar']:.3f}** [{low:.3f}, {high:.3f}]",
-            f"{task['chance']:.3f}",
-            f"{paper[1]:.3f} ({paper[0]})" if paper else "",
-        )
-        lines.append(f"| {' | '.join(cells)} |")
-    protocol = results["protocol"]
+    for results in evaluations:
+        lines += [_row(task, results["protocol"]["model"]) for task in results["tasks"].values()]
+    protocol = evaluations[0]["protocol"]
     lines += ["", f"Utterances: {protocol['utterances']}. Intervals: {protocol['intervals']}, seed {protocol['seed']}."]
     return "\n".join(lines)
+
+
+def _row(task, model):
+    low, high = task["intervals"]["uar"]
+    paper = max(task["paper_uar"].items(), key=lambda item: item[1], default=None)
+    prompts = [texts[0] for texts in task["prompts"].values()]
+    synonyms = any(label not in text for label, text in zip(task["prompts"], prompts, strict=True))
+    whole = task["templates"] == ["{}"]
+    notes = [task["split"]]
+    notes += ["**transductive**: calibrated with this audio, unlabelled"] if task["calibrated"] else []
+    notes += [f"model trained without it (`{Path(model).name}`)"] if "without" in model else []
+    cells = (
+        f"{task['corpus']}, {', '.join(notes)} ({task['n']})",
+        f"{task['column']} ({len(task['prompts'])})",
+        f"“{prompts[0] if whole else task['templates'][0]}”{' with synonyms' if synonyms and not whole else ''}",
+        f"**{task['uar']:.3f}** [{low:.3f}, {high:.3f}]",
+        f"{task['chance']:.3f}",
+        f"{paper[1]:.3f} ({paper[0]})" if paper else "",
+        f"{task['most_predicted']['label']} {task['most_predicted']['share']:.0%}",
+    )
+    return f"| {' | '.join(cells)} |"
 
 
 def with_table(text, table):
@@ -50,17 +60,27 @@ def with_table(text, table):
     return f"{text.split(BEGIN)[0]}{BEGIN}\n{table}\n{END}{text.split(END)[1]}"
 
 
-def main(evaluation, checkpoint, readme):
+def kept_results(checkpoint, folders):
+    """Where the checkpoint's folder keeps the results of each evaluation: results.json for the first."""
+    return [
+        Path(checkpoint) / ("results.json" if i == 0 else f"results-{Path(folder).name.removeprefix('eval-')}.json")
+        for i, folder in enumerate(folders)
+    ]
+
+
+def main(checkpoint, readme, *folders):
     """Copies the results and rewrites the table."""
-    for name in FILES:
-        shutil.copyfile(Path(evaluation) / name, Path(checkpoint) / name)
-    results = json.loads((Path(checkpoint) / "results.json").read_text(encoding="utf-8"))
+    kept = kept_results(checkpoint, folders)
+    for folder, file in zip(folders, kept, strict=True):
+        shutil.copyfile(Path(folder) / "results.json", file)
+    shutil.copyfile(Path(folders[0]) / CONFUSION, Path(checkpoint) / CONFUSION)
+    table = markdown_table([json.loads(file.read_text(encoding="utf-8")) for file in kept])
     text = Path(readme).read_text(encoding="utf-8")
-    Path(readme).write_text(with_table(text, markdown_table(results)), encoding="utf-8")
-    print(markdown_table(results))
+    Path(readme).write_text(with_table(text, table), encoding="utf-8")
+    print(table)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 4:
+    if len(sys.argv) < 4:
         sys.exit(__doc__)
     main(*sys.argv[1:])
