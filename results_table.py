@@ -1,6 +1,6 @@
 """Writes the measured results of the default checkpoint into README.md; `make results` runs it after the evaluations.
 
-    python results_table.py checkpoints/paraclap-small README.md build/eval build/eval-calibrated build/eval-without-emodb
+    python results_table.py checkpoints/paraclap-small README.md build/eval build/eval-calibrated
 
 Copies results.json and the confusion matrix of RAVDESS of the first evaluation into the checkpoint's folder, the
 results.json of the others under the name of their folder, and writes one table between the two marks in the README.

@@ -35,6 +35,7 @@ from training.arguments import parse_arguments
 from training.average import AveragedWeights
 from training.checkpoint import complete_checkpoints, load_checkpoint, replace_folder, restore_folder, save_checkpoint
 from training.data import (
+    GROUPS,
     SAMPLING_RATE,
     Collator,
     EpochSampler,
@@ -98,7 +99,8 @@ def train(args, termination):
     scheduler = get_scheduler(args.lr_scheduler_type, optimizer, int(args.warmup_ratio * steps), steps)
     accelerator.register_for_checkpointing(scheduler)
 
-    step = ContrastiveStep(accelerator, model, args.global_negatives, args.micro_batch_size)
+    weights = {GROUPS["emotion"]: args.emotion_weight}
+    step = ContrastiveStep(accelerator, model, args.global_negatives, args.micro_batch_size, weights)
     average = AveragedWeights(step.towers, args.ema_decay)
     if args.ema_decay:
         accelerator.register_for_checkpointing(average)
@@ -179,6 +181,7 @@ def build(args):
         projection_dropout=args.projection_dropout,
         text_pooling=args.text_pooling,
         audio_pooling=args.audio_pooling,
+        center_audio=args.center_audio,
         hypothesis_template=args.hypothesis_template,
         loss_type=args.loss_type,
         logit_bias_init_value=args.logit_bias_init_value,

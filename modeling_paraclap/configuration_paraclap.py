@@ -2,7 +2,7 @@
 
 from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig, Wav2Vec2Config
 
-LOSS_TYPES = ("contrastive", "multi_positive", "sigmoid")
+LOSS_TYPES = ("contrastive", "multi_positive", "sigmoid", "grouped")
 TEXT_POOLINGS = ("cls", "mean")
 AUDIO_POOLINGS = ("mean", "statistics")
 
@@ -111,7 +111,9 @@ class ParaClapConfig(PreTrainedConfig):
         audio_pooling: `"mean"` of the frames (the paper's), or `"statistics"`, their mean and standard deviation.
         hypothesis_template: Default prompt of the zero-shot pipeline; `{}` takes the label.
         loss_type: `"contrastive"` (the paper's equation 2), `"multi_positive"` (captions of the same text are positives
-            of each other) or `"sigmoid"` (SigLIP, https://arxiv.org/abs/2303.15343).
+            of each other), `"sigmoid"` (SigLIP, https://arxiv.org/abs/2303.15343), or `"grouped"` (that, and a choice
+            within each group of texts that exclude each other).
+        center_audio: Whether to subtract from audio embeddings what all of the training's have in common.
 
     Raises:
         ValueError: If a value is outside what is listed above.
@@ -138,6 +140,7 @@ class ParaClapConfig(PreTrainedConfig):
         audio_pooling="mean",
         hypothesis_template="speaker is {}.",
         loss_type="contrastive",
+        center_audio=False,
         **kwargs,
     ):
         if text_pooling not in TEXT_POOLINGS:
@@ -164,6 +167,7 @@ class ParaClapConfig(PreTrainedConfig):
         self.audio_pooling = audio_pooling
         self.hypothesis_template = hypothesis_template
         self.loss_type = loss_type
+        self.center_audio = center_audio
         super().__init__(**kwargs)
 
 

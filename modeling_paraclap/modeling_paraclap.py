@@ -13,54 +13,12 @@ from transformers.utils import ModelOutput, can_return_tuple
 
 from .audio_tower_paraclap import ParaClapAudioModel
 from .configuration_paraclap import ParaClapAudioConfig, ParaClapConfig
+from .losses_paraclap import contrastive_loss, grouped_loss, multi_positive_loss, same_captions, sigmoid_loss
 
 MASK_EMBEDDING = "masked_spec_embed"
 TOWERS = ("audio", "text")
+CENTER_RATE = 0.01  # of the running mean, which follows about the last hundred batches
 VARIANCE_FLOOR = 1e-4  # an utterance of one frame has no deviation, and the root no gradient at zero
-
-
-def contrastive_loss(logits_per_audio):
-    """Symmetric cross-entropy of the paper's equation 2: row i of the (n, n) logits belongs to column i."""
-    targets = torch.arange(len(logits_per_audio), device=logits_per_audio.device)
-    return (F.cross_entropy(logits_per_audio, targets) + F.cross_entropy(logits_per_audio.t(), targets)) / 2
-
-
-def multi_positive_loss(logits_per_audio, positives, unknown=None):
-    """Symmetric cross-entropy against every pair that belongs together, shared out evenly.
-
-    Args:
-        logits_per_audio: (n_audio, n_text).
-        positives: (n_audio, n_text), true where the text describes the audio. Each row and column needs one.
-        unknown: (n_audio, n_text), true where nobody knows; such a pair is no candidate.
-    """
-    if unknown is not None:
-        logits_per_audio = logits_per_audio.masked_fill(unknown, torch.finfo(logits_per_audio.dtype).min)
-    positives = positives.to(logits_per_audio.dtype)
-    per_audio = F.cross_entropy(logits_per_audio, positives / positives.sum(1, keepdim=True))
-    per_text = F.cross_entropy(logits_per_audio.t(), positives.t() / positives.t().sum(1, keepdim=True))
-    return (per_audio + per_text) / 2
-
-
-def sigmoid_loss(logits_per_audio, positives, unknown=None):
-    """Every pair is a yes-or-no question of its own (SigLIP, https://arxiv.org/abs/2303.15343, equation 1).
-
-    Args:
-        logits_per_audio: (n_audio, n_text).
-        positives: (n_audio, n_text), true where the text describes the audio.
-        unknown: (n_audio, n_text), true where nobody knows; such a question is not asked.
-    """
-    signs = 2 * positives.to(logits_per_audio.dtype) - 1
-    losses = -F.logsigmoid(signs * logits_per_audio)
-    if unknown is not None:
-        losses = losses.masked_fill(unknown, 0.0)
-    return losses.sum() / len(logits_per_audio)
-
-
-def same_captions(input_ids, attention_mask=None):
-    """(n, n) booleans: which of the n captions are the same text."""
-    if attention_mask is not None:
-        input_ids = input_ids.masked_fill(attention_mask == 0, -1)
-    return (input_ids[:, None] == input_ids[None]).all(-1)
 
 
 @dataclass
@@ -161,6 +119,8 @@ class ParaClapPreTrainedModel(PreTrainedModel):
         super()._init_weights(module)
         if isinstance(module, ParaClapModel):
             init.constant_(module.logit_scale, self.config.logit_scale_init_value)
+            if self.config.center_audio:
+                init.zeros_(module.audio_center)
             if module.logit_bias is not None:
                 init.constant_(module.logit_bias, self.config.logit_bias_init_value)
 
@@ -190,9 +150,11 @@ class ParaClapModel(ParaClapPreTrainedModel):
         self.audio_projection = ParaClapProjection(audio_size, size, dropout)
         self.text_projection = ParaClapProjection(config.text_config.hidden_size, size, dropout)
         self.logit_scale = nn.Parameter(torch.tensor(float(config.logit_scale_init_value)))
-        # Only the sigmoid loss trains a bias.
+        # Only yes-or-no questions train a bias.
         bias = torch.tensor(float(config.logit_bias_init_value))
-        self.logit_bias = nn.Parameter(bias) if config.loss_type == "sigmoid" else None
+        self.logit_bias = nn.Parameter(bias) if config.loss_type in ("sigmoid", "grouped") else None
+        if config.center_audio:
+            self.register_buffer("audio_center", torch.zeros(size))
         self.frozen_towers = ()
         self.post_init()
 
@@ -292,10 +254,19 @@ class ParaClapModel(ParaClapPreTrainedModel):
         pool = masked_statistics if self.config.audio_pooling == "statistics" else masked_mean
         return BaseModelOutputWithPooling(
             last_hidden_state=outputs.last_hidden_state,
-            pooler_output=self.audio_projection(pool(outputs.last_hidden_state, mask)),
+            pooler_output=self._centred(self.audio_projection(pool(outputs.last_hidden_state, mask))),
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
         )
+
+    def _centred(self, embeds):
+        """The embeddings without what all utterances have in common, a running mean of the training's batches."""
+        if not self.config.center_audio:
+            return embeds
+        if self.training:
+            with torch.no_grad():
+                self.audio_center.lerp_(embeds.mean(0).to(self.audio_center.dtype), CENTER_RATE)
+        return embeds - self.audio_center
 
     @can_return_tuple
     def get_text_features(self, input_ids=None, attention_mask=None, text_states=None, **kwargs):
@@ -344,6 +315,7 @@ class ParaClapModel(ParaClapPreTrainedModel):
         positives=None,
         unknown=None,
         text_states=None,
+        groups=None,
         output_attentions=None,
         output_hidden_states=None,
         **kwargs,
@@ -362,6 +334,8 @@ class ParaClapModel(ParaClapPreTrainedModel):
                 audio. Without it captions of the same text are positives of each other.
             unknown: (n_audio, n_text) booleans, with `positives`: pairs that the loss is to leave out.
             text_states: (n_text, hidden size), what `pool_text` gave for these texts before, in the place of tokens.
+            groups: (n_text,) integers for the grouped loss, with `positives`: texts of one number exclude each other,
+                -1 stands for none.
             output_attentions: Whether both towers' outputs carry their attentions.
             output_hidden_states: Whether both towers' outputs carry their hidden states.
             **kwargs: Handed to both towers.
@@ -384,7 +358,9 @@ class ParaClapModel(ParaClapPreTrainedModel):
         text_embeds = F.normalize(text_outputs.pooler_output, dim=-1)
         logits_per_audio = self.similarity(audio_embeds, text_embeds)
         return ParaClapOutput(
-            loss=self.loss(logits_per_audio, input_ids, attention_mask, positives, unknown) if return_loss else None,
+            loss=self.loss(logits_per_audio, input_ids, attention_mask, positives, unknown, groups=groups)
+            if return_loss
+            else None,
             logits_per_audio=logits_per_audio,
             logits_per_text=logits_per_audio.t(),
             audio_embeds=audio_embeds,
@@ -393,8 +369,8 @@ class ParaClapModel(ParaClapPreTrainedModel):
             text_model_output=text_outputs,
         )
 
-    def loss(self, logits_per_audio, input_ids=None, attention_mask=None, positives=None, unknown=None):
-        """The loss that `config.loss_type` names; for the arguments see `forward`."""
+    def loss(self, logits_per_audio, input_ids=None, attention_mask=None, positives=None, unknown=None, **grouping):
+        """The loss that `config.loss_type` names; for the arguments see `forward` and the losses."""
         n_audio, n_text = logits_per_audio.shape
         pairwise = self.config.loss_type != "contrastive"
         if n_audio != n_text and not (pairwise and positives is not None):
@@ -403,6 +379,8 @@ class ParaClapModel(ParaClapPreTrainedModel):
             return contrastive_loss(logits_per_audio)
         if positives is None:
             positives = same_captions(input_ids, attention_mask)
+        if self.config.loss_type == "grouped":
+            return grouped_loss(logits_per_audio, positives, unknown, **grouping)
         pairwise_loss = multi_positive_loss if self.config.loss_type == "multi_positive" else sigmoid_loss
         return pairwise_loss(logits_per_audio, positives, unknown)
 

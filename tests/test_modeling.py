@@ -22,7 +22,7 @@ from transformers import (
 )
 
 from modeling_paraclap import ParaClapConfig, ParaClapModel
-from modeling_paraclap.modeling_paraclap import contrastive_loss, multi_positive_loss, same_captions, sigmoid_loss
+from modeling_paraclap.losses_paraclap import contrastive_loss, multi_positive_loss, same_captions, sigmoid_loss
 
 SIZE = dict(hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=48)
 FRONT_END = dict(

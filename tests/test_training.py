@@ -14,12 +14,11 @@ import pytest
 import soundfile
 import torch
 from safetensors.torch import load_file
-from transformers import AutoConfig
 
 import train_accelerate
 from dataset_scripts.build_query_corpus import build_query_corpus
 from modeling_paraclap import ParaClapModel
-from modeling_paraclap.modeling_paraclap import multi_positive_loss, sigmoid_loss
+from modeling_paraclap.losses_paraclap import multi_positive_loss, sigmoid_loss
 from synthetic_speech import Voice, synthesise
 from training.arguments import parse_arguments
 from training.augment import augment

@@ -34,6 +34,7 @@ def build_parser():
     model.add_argument("--tokenizer_name_or_path", help="tokenizer; that of the text encoder if not given")
     model.add_argument("--text_pooling", choices=TEXT_POOLINGS, default="cls", help="state of the text encoder to use")
     model.add_argument("--audio_pooling", choices=AUDIO_POOLINGS, default="mean", help="of the audio encoder's frames")
+    model.add_argument("--center_audio", action="store_true", help="subtract what all audio embeddings have in common")
     model.add_argument("--projection_dim", type=int, default=768, help="size of the shared space")
     model.add_argument("--projection_dropout", type=float, default=0.5, help="dropout in the projections")
     model.add_argument("--hypothesis_template", default="speaker is {}.", help="prompt that the release carries")
@@ -67,6 +68,7 @@ def build_parser():
     recipe.add_argument(
         "--query_bank", action="store_true", help="compare with every query of the batch, not one caption"
     )
+    recipe.add_argument("--emotion_weight", type=float, default=1.0, help="of emotion among the grouped loss's groups")
     recipe.add_argument("--logit_bias_init_value", type=float, default=-10.0, help="initial bias of the sigmoid loss")
     recipe.add_argument("--num_train_epochs", type=int, default=50, help="epochs")
     recipe.add_argument("--batch_size", type=int, default=64, help="utterances in a batch of each process")

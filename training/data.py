@@ -17,6 +17,7 @@ from .augment import augment
 SAMPLING_RATE = 16000
 # Attribute of a query -> the column that selects it.
 SOURCES = {"emotion": "emotion", "gender": "gender"} | {name: f"{name}_bin" for name in ATTRIBUTES}
+GROUPS = {attribute: number for number, attribute in enumerate(SOURCES)}
 AUGMENTED = ("pitch_mean", "pitch_std", "intensity", "duration")
 
 
@@ -216,17 +217,19 @@ class Collator:
         pad_to: Samples that each batch is padded to; None for the longest of the batch.
         vocabulary: Every query that occurs -> its attribute ([`vocabulary_of`]), for the losses with several positives:
             adds `said` (texts, queries), the queries that each text says; `holds` (n, queries), those that hold for
-            each utterance; and `unknown` (n, queries), those of which nobody knows whether they do: no label is not the
-            label "no". None for none of them.
+            each utterance; `unknown` (n, queries), those of which nobody knows whether they do: no label is not the
+            label "no"; and `groups` (queries,), the number of each query's attribute. None for none of them.
         query_bank: Whether to put every single query of the batch's utterances behind the n captions, so that each
             utterance is compared with all that is said of any other, not with one caption of each.
     """
 
     def __init__(self, processor, pad_to=None, vocabulary=None, query_bank=False):
         if query_bank and vocabulary is None:
-            raise ValueError("A query bank needs a loss with several positives: multi_positive or sigmoid.")
+            raise ValueError("A query bank needs a loss with several positives: multi_positive, sigmoid or grouped.")
         self.processor, self.pad_to, self.query_bank = processor, pad_to, query_bank
         self.vocabulary = vocabulary
+        # Queries of one attribute exclude each other; one of two attributes ("jitter+pitch_std") is in no group.
+        self.groups = torch.tensor([GROUPS.get(attribute, -1) for attribute in (vocabulary or {}).values()])
         self.columns = {query: column for column, query in enumerate(vocabulary or ())}
 
     def __call__(self, examples):
@@ -255,6 +258,7 @@ class Collator:
         if self.vocabulary is not None:
             batch["said"] = self._which([text.split(" and ") for text in texts])
             batch["holds"] = self._which([example["queries"] for example in examples])
+            batch["groups"] = self.groups
             batch["unknown"] = self._which([self._unknown(example) for example in examples])
         return dict(batch)
 

@@ -13,7 +13,7 @@ import torch.distributed as dist
 
 from .frozen_text import FrozenTextStates
 
-LABELS = ("said", "holds", "unknown")
+LABELS = ("said", "holds", "unknown", "groups")
 
 
 class ContrastiveStep:
@@ -25,13 +25,15 @@ class ContrastiveStep:
         global_negatives: Whether the batches of all processes are one batch; else each is compared within itself.
         micro_batch_size: Utterances that go through the towers at once; 0 for all. Fewer take less memory and a second
             forward pass (cached two-pass accumulation, https://arxiv.org/abs/2101.06983); the gradient stays the same.
+        group_weights: For the grouped loss, number of an attribute's group -> its weight.
     """
 
-    def __init__(self, accelerator, model, global_negatives=True, micro_batch_size=0):
+    def __init__(self, accelerator, model, global_negatives=True, micro_batch_size=0, group_weights=None):
         self.accelerator, self.model = accelerator, model
         self.towers = accelerator.unwrap_model(model)
         self.gathers = global_negatives and accelerator.num_processes > 1
         self.micro_batch_size = micro_batch_size
+        self.group_weights = group_weights
         self.text_states = FrozenTextStates(self.towers) if "text" in self.towers.frozen_towers else None
 
     def __call__(self, batch):
@@ -78,7 +80,7 @@ class ContrastiveStep:
                 self.accelerator.backward(proxy)
         return loss.detach()
 
-    def loss(self, audio_embeds, text_embeds, said=None, holds=None, unknown=None):
+    def loss(self, audio_embeds, text_embeds, said=None, holds=None, unknown=None, groups=None):
         """The loss of the whole batch, on each process.
 
         Args:
@@ -87,6 +89,7 @@ class ContrastiveStep:
             said: (n + bank, queries), which queries each text says; None for the contrastive loss.
             holds: (n, queries), which queries hold for each utterance.
             unknown: (n, queries), of which queries nobody knows whether they hold.
+            groups: (queries,), the number of each query's attribute, -1 for none.
         """
         if self.gathers:
             text_embeds, said = gather_texts(text_embeds, said, len(audio_embeds))
@@ -95,7 +98,12 @@ class ContrastiveStep:
         logits = self.towers.similarity(audio_embeds, text_embeds)
         if said is None:
             return self.towers.loss(logits)
-        return self.towers.loss(logits, positives=positives_of(said, holds), unknown=unknown_of(said, unknown))
+        grouping = {}
+        if self.towers.config.loss_type == "grouped":
+            grouping = {"groups": groups_of(said, groups, len(logits)), "group_weights": self.group_weights}
+        return self.towers.loss(
+            logits, positives=positives_of(said, holds), unknown=unknown_of(said, unknown), **grouping
+        )
 
 
 def positives_of(said, holds):
@@ -116,6 +124,19 @@ def unknown_of(said, unknown):
         unknown: (utterances, queries) booleans.
     """
     return (unknown.float() @ said.float().t()) > 0
+
+
+def groups_of(said, groups, captions):
+    """(texts,) group numbers: a query of the bank has its attribute's; captions, which say several things, have none.
+
+    Args:
+        said: (texts, queries) booleans.
+        groups: (queries,) numbers.
+        captions: How many texts, from the first, are captions.
+    """
+    numbers = groups[said.int().argmax(1)]
+    numbers[:captions] = -1
+    return numbers
 
 
 def gather_texts(text_embeds, said, captions):

@@ -1,0 +1,77 @@
+"""The losses, plain functions of the (n_audio, n_text) logits."""
+
+import torch
+from torch.nn import functional as F
+
+
+def contrastive_loss(logits_per_audio):
+    """Symmetric cross-entropy of the paper's equation 2: row i of the (n, n) logits belongs to column i."""
+    targets = torch.arange(len(logits_per_audio), device=logits_per_audio.device)
+    return (F.cross_entropy(logits_per_audio, targets) + F.cross_entropy(logits_per_audio.t(), targets)) / 2
+
+
+def multi_positive_loss(logits_per_audio, positives, unknown=None):
+    """Symmetric cross-entropy against every pair that belongs together, shared out evenly.
+
+    Args:
+        logits_per_audio: (n_audio, n_text).
+        positives: (n_audio, n_text), true where the text describes the audio. Each row and column needs one.
+        unknown: (n_audio, n_text), true where nobody knows; such a pair is no candidate.
+    """
+    if unknown is not None:
+        logits_per_audio = logits_per_audio.masked_fill(unknown, torch.finfo(logits_per_audio.dtype).min)
+    positives = positives.to(logits_per_audio.dtype)
+    per_audio = F.cross_entropy(logits_per_audio, positives / positives.sum(1, keepdim=True))
+    per_text = F.cross_entropy(logits_per_audio.t(), positives.t() / positives.t().sum(1, keepdim=True))
+    return (per_audio + per_text) / 2
+
+
+def sigmoid_loss(logits_per_audio, positives, unknown=None):
+    """Every pair is a yes-or-no question of its own (SigLIP, https://arxiv.org/abs/2303.15343, equation 1).
+
+    Args:
+        logits_per_audio: (n_audio, n_text).
+        positives: (n_audio, n_text), true where the text describes the audio.
+        unknown: (n_audio, n_text), true where nobody knows; such a question is not asked.
+    """
+    signs = 2 * positives.to(logits_per_audio.dtype) - 1
+    losses = -F.logsigmoid(signs * logits_per_audio)
+    if unknown is not None:
+        losses = losses.masked_fill(unknown, 0.0)
+    return losses.sum() / len(logits_per_audio)
+
+
+def same_captions(input_ids, attention_mask=None):
+    """(n, n) booleans: which of the n captions are the same text."""
+    if attention_mask is not None:
+        input_ids = input_ids.masked_fill(attention_mask == 0, -1)
+    return (input_ids[:, None] == input_ids[None]).all(-1)
+
+
+def grouped_loss(logits_per_audio, positives, unknown=None, groups=None, group_weights=None):
+    """Yes or no for every pair, and within each group of texts that exclude each other, which one it is.
+
+    The first term is [`sigmoid_loss`] as a mean over texts; the second a cross-entropy over the texts of a group,
+    shared out evenly over those that describe the audio, and summed over the groups. Utterances of which no text of the
+    group is known to hold are left out of it.
+
+    Args:
+        logits_per_audio: (n_audio, n_text).
+        positives: (n_audio, n_text), true where the text describes the audio.
+        unknown: (n_audio, n_text), true where nobody knows; such a pair counts nowhere.
+        groups: (n_text,) integers, -1 for a text that is in no group; without it there is the first term alone.
+        group_weights: Number of a group -> its weight in the sum; 1 where it has none.
+    """
+    loss = sigmoid_loss(logits_per_audio, positives, unknown) / logits_per_audio.shape[1]
+    if unknown is not None:
+        logits_per_audio = logits_per_audio.masked_fill(unknown, torch.finfo(logits_per_audio.dtype).min)
+    for group in [] if groups is None else groups.unique().tolist():
+        of_group = groups == group
+        targets = positives[:, of_group].to(logits_per_audio.dtype)
+        rows = targets.sum(1) > 0
+        if group < 0 or not rows.any():
+            continue
+        targets = targets[rows] / targets[rows].sum(1, keepdim=True)
+        weight = (group_weights or {}).get(group, 1.0)
+        loss = loss + weight * F.cross_entropy(logits_per_audio[rows][:, of_group], targets)
+    return loss
