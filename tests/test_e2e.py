@@ -162,6 +162,11 @@ def test_a_preset_fills_in_its_queries_until_others_are_typed(browser, page):
     assert box.get_attribute("value") == "a female is speaking, a male is speaking, a child is speaking"
 
 
+def test_the_browser_keeps_no_recordings(browser, page):
+    open_page(browser, page, 1280, 1000)
+    assert browser.execute_script("return window.gradio_config.run_history") is False
+
+
 def test_errors_are_shown(browser, page, recordings):
     open_page(browser, page, 1280, 1000)
     find(browser, "#ask").click()
