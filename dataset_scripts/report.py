@@ -142,5 +142,6 @@ def _examples(frame: pd.DataFrame, index: TemplateIndex) -> str:
 def markdown_table(rows: list[dict]) -> str:
     """Lay out rows, one dict each with the same keys, as a Markdown table."""
     header = list(rows[0])
-    lines = [header, ["---"] * len(header), *([str(row[name]) for name in header] for row in rows)]
+    cells = ([str(row[name]).replace("|", "\\|") for name in header] for row in rows)
+    lines = [header, ["---"] * len(header), *cells]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
