@@ -57,7 +57,8 @@ results: $(VENV)/installed  ## evaluate the default checkpoint on CORPORA=DIR an
 	$(RUN) default_checkpoint.py assemble checkpoints/paraclap-small build/paraclap-small
 	$(RUN) evaluate_zero_shot.py --model build/paraclap-small --output_dir build/eval \
 		--corpora ravdess=$(CORPORA)/RAVDESS emodb=$(CORPORA)/EMO-DB nemo=$(CORPORA)/nEMO \
-		librispeech=$(CORPORA)/LibriSpeech
+		librispeech=$(CORPORA)/LibriSpeech \
+		--compare_templates "{}" "{} speech" "this person sounds {}." "a recording of {} speech"
 	$(RUN) results_table.py build/eval checkpoints/paraclap-small README.md
 
 clean:  ## remove what these targets make, but for .venv
