@@ -270,8 +270,9 @@ def finish_epoch(accelerator, towers, processor, args, run, state, results, prog
         tqdm.write(f"epoch {state['epoch']:3}  {figures}")
         if results["uar"] > state["best_uar"]:
             save_best(towers, processor, args, run, state["epoch"], results)
-        if state["seconds"] is not None:
-            write_seconds(run / "best" / "training.json", state["seconds"])
+        record = run / "best" / "training.json"
+        if state["seconds"] is not None and record.exists():
+            write_seconds(record, state["seconds"])
         write_row(run / "history.csv", {"epoch": state["epoch"], "step": state["step"], **results})
     if results["uar"] > state["best_uar"]:
         state["best_uar"], state["best_epoch"] = results["uar"], state["epoch"]

@@ -279,7 +279,7 @@ def energy(training: dict, watts: float | None = None) -> str:
     hours = seconds * device["processes"] / 3600
     took = (
         f"Training with its validation took {seconds / 3600:.2f} hours on {device['processes']} × {device['name']}: "
-        f"{hours:.2f} device-hours, without what killed runs lost."
+        f"{hours:.2f} device-hours, not counting what a kill undid."
     )
     if not watts:
         return f"{took} Its energy was not metered."

@@ -160,9 +160,10 @@ def undo(api: HfApi, target: Target, made: Sequence[str]) -> list[str]:
         try:
             refs = with_retries(lambda: api.list_repo_refs(**target.where, include_pull_requests=True))
             heads = {ref.name: ref.target_commit for ref in [*refs.branches, *refs.pull_requests]}
-            if what == "branch" and heads.get(target.revision) == heads["main"]:
+            main = heads.get("main")
+            if what == "branch" and heads.get(target.revision) == main:
                 with_retries(lambda: api.delete_branch(**target.where, branch=target.revision))
-            elif what == "repo" and set(heads.values()) == {heads["main"]}:
+            elif what == "repo" and set(heads.values()) == {main}:
                 if len(with_retries(lambda: api.list_repo_commits(**target.where))) == 1:
                     with_retries(lambda: api.delete_repo(**target.where, missing_ok=True))
         except (RepositoryNotFoundError, RevisionNotFoundError):
