@@ -67,7 +67,8 @@ results: $(VENV)/installed  ## evaluate the default checkpoint on CORPORA=DIR, e
 	$(RUN) default_checkpoint.py assemble $(CHECKPOINT) build/paraclap-small
 	$(RUN) default_checkpoint.py assemble $(CHECKPOINT)-without-emodb build/paraclap-small-without-emodb
 	$(RUN) evaluate_zero_shot.py --model build/paraclap-small --output_dir build/eval \
-		--corpora $(foreach name,ravdess emodb nemo librispeech,$(name)=$(CORPORA)/$(FOLDER_$(name)))
+		--corpora $(foreach name,ravdess emodb nemo librispeech,$(name)=$(CORPORA)/$(FOLDER_$(name))) \
+		--compare_templates "{}" "{} speech" "this person sounds {}." "a recording of {} speech"
 	$(RUN) evaluate_zero_shot.py --model build/paraclap-small --output_dir build/eval-calibrated --calibrate \
 		--tasks ravdess --corpora ravdess=$(CORPORA)/$(FOLDER_ravdess)
 	$(RUN) evaluate_zero_shot.py --model build/paraclap-small-without-emodb --output_dir build/eval-without-emodb --all_rows \

@@ -27,6 +27,7 @@ from dataset_scripts.report import format_table
 from dataset_scripts.tasks import TASKS
 from evaluation.corpus_tasks import TaskError, evaluate_corpus, load_bins, select_tasks
 from evaluation.measures import CONFIDENCE_LEVEL
+from evaluation.tables import result_rows, template_rows
 from modeling_paraclap import ParaClapModel, ParaClapProcessor
 from modeling_paraclap.checkpoint_paraclap import hash_file
 from modeling_paraclap.zero_shot_paraclap import parse_templates
@@ -57,30 +58,6 @@ def protocol(args: argparse.Namespace) -> dict:
     }
 
 
-def table_of(results: Sequence[dict]) -> str:
-    """The results as an aligned table: ours, its interval, chance, and the best figure of the paper."""
-    rows = []
-    for result in results:
-        paper = result["paper_uar"]
-        best = max(paper, key=paper.get) if paper else None
-        interval = result["intervals"]
-        rows.append(
-            {
-                "task": result["task"],
-                "classes": len(result["prompts"]),
-                "n": result["n"],
-                "UAR": f"{result['uar']:.3f}",
-                "95 % interval": "[{:.3f}, {:.3f}]".format(*interval["uar"]) if interval else "",
-                "chance": f"{result['chance']:.3f}",
-                "paper": f"{paper[best]:.3f} ({best})" if best else "",
-                "accuracy": f"{result['accuracy']:.3f}",
-                "macro-F1": f"{result['macro_f1']:.3f}",
-                "most predicted": f"{result['most_predicted']['label']} {result['most_predicted']['share']:.0%}",
-            }
-        )
-    return format_table(pd.DataFrame(rows))
-
-
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -95,6 +72,12 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--template",
         nargs="+",
         help="prompts with {} in place of the model's own, averaged; not for tasks with their own",
+    )
+    parser.add_argument(
+        "--compare_templates",
+        nargs="+",
+        metavar="TEMPLATE",
+        help="also measure the UAR with each of these alone and with all averaged, on the same embeddings",
     )
     parser.add_argument(
         "--paper_prompts",
@@ -124,9 +107,9 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         value = getattr(args, name)
         if value is not None and value <= 0:
             parser.error(f"--{name} is {value}; expected more than 0")
-    if args.template:
+    for templates in filter(None, (args.template, args.compare_templates)):
         try:
-            parse_templates(args.template)
+            parse_templates(templates)
         except ValueError as error:
             parser.error(str(error))
     return args
@@ -140,12 +123,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (OSError, CorpusError, TaskError) as error:  # the user's input; a fault of ours keeps its traceback
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(f"\n{table_of(results)}\n")
-    for result in results:
+    print(f"\n{format_table(pd.DataFrame(result_rows(results)))}\n")
+    if templates := template_rows(results):
+        print(f"UAR with other templates:\n{format_table(pd.DataFrame(templates))}\n")
+    for task, result in results.items():
         recalls = ", ".join(f"{k} {'-' if v is None else f'{v:.2f}'}" for k, v in result["recall_per_class"].items())
         without = result["n_without_label"]
         note = f" ({without} utterances have no {result['column']})" if without else ""
-        print(f"{result['task']}: recall of {recalls}{note}")
+        print(f"{task}: recall of {recalls}{note}")
     if len(left_out):
         print(f"\n{len(left_out)} files left out, all in {args.output_dir / 'rejected.csv'}:")
         print(format_table(left_out.head(20)))
@@ -153,8 +138,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def run(args: argparse.Namespace) -> tuple[list[dict], pd.DataFrame]:
-    """Evaluates all tasks and writes results.json and rejected.csv; the results and the files left out."""
+def run(args: argparse.Namespace) -> tuple[dict[str, dict], pd.DataFrame]:
+    """Evaluates all tasks and writes results.json and rejected.csv; the results by task and the files left out."""
     corpora = parse_corpora(args.corpora)
     tasks = select_tasks(list(corpora), args.tasks, args.all_rows)
     bins = load_bins(tasks, args.bins or file_of(args.model, "bins.json"))
@@ -162,15 +147,15 @@ def run(args: argparse.Namespace) -> tuple[list[dict], pd.DataFrame]:
     processor = ParaClapProcessor.from_pretrained(args.model)
     args.output_dir.mkdir(parents=True, exist_ok=True)
     (args.output_dir / "results.json").unlink(missing_ok=True)  # never beside the pictures of another run
-    results, left_out = [], []
+    results, left_out = {}, []
     for corpus, root in corpora.items():
         of_corpus = [task for task in tasks if task.corpus == corpus]
         corpus_results, corpus_left_out = evaluate_corpus(corpus, root, of_corpus, model, processor, bins, args)
-        results += corpus_results
+        results |= {result.pop("task"): result for result in corpus_results}
         left_out.append(corpus_left_out)
     left_out = pd.concat(left_out, ignore_index=True)
     left_out.to_csv(args.output_dir / "rejected.csv", index=False)
-    content = {"protocol": protocol(args), "tasks": {result.pop("task"): result for result in map(dict, results)}}
+    content = {"protocol": protocol(args), "tasks": results}
     (args.output_dir / "results.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     return results, left_out
 

@@ -49,15 +49,10 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     kinds = parser.add_subparsers(dest="kind", required=True)
     model = kinds.add_parser("model", parents=[shared], help="a trained model")
     model.add_argument("folder", type=Path, help="release folder, as training writes it")
-    model.add_argument(
-        "--results",
-        nargs="+",
-        type=Path,
-        default=[],
-        help="results.json of evaluations; more than one shows the effect of templates; default: the folder's own",
-    )
+    model.add_argument("--results", type=Path, help="results.json of the evaluation; default: the folder's own")
     model.add_argument("--base_model", nargs="+", default=[], help="in place of those that training.json names")
     model.add_argument("--license", help="in place of the union of the conditions of base models and corpora")
+    model.add_argument("--watts", type=float, help="what one of training's devices draws: adds an estimate of energy")
     dataset = kinds.add_parser("dataset", parents=[shared], help="a query corpus")
     dataset.add_argument("folder", type=Path, help="what dataset_scripts.build_query_corpus wrote")
     dataset.add_argument(
@@ -120,7 +115,7 @@ def marker_of(args: argparse.Namespace) -> str:
 def stage(args: argparse.Namespace, folder: Path) -> None:
     """Writes and checks the folder."""
     if args.kind == "model":
-        stage_model(args.folder, folder, args.repo_id, args.results, args.base_model, args.license)
+        stage_model(args.folder, folder, args.repo_id, args.results, args.base_model, args.license, args.watts)
     elif args.kind == "dataset":
         stage_dataset(args.folder, folder, args.repo_id, args.include_audio, args.private)
     elif args.kind == "metric":

@@ -49,7 +49,7 @@ from training.encoders import build_model, build_processor
 from training.optimizer import build_optimizer
 from training.profile import profiled
 from training.progress import Progress
-from training.records import draw_curves, write_config, write_row
+from training.records import describe_device, draw_curves, write_config, write_row, write_seconds
 from training.step import ContrastiveStep
 from training.stop import TERMINATED, Termination, check_finite, explain, leave_sigterm_to_the_trainer
 from training.validation import Validation
@@ -82,7 +82,7 @@ def train(args, termination):
         project_dir=str(run / "logs"),
     )
     if accelerator.is_main_process:
-        start_run(run, args)
+        start_run(run, args, describe_device(accelerator))
     accelerator.wait_for_everyone()
     accelerator.init_trackers("" if args.report_to == "tensorboard" else "paraclap")
     set_seed(args.seed, device_specific=True)
@@ -104,9 +104,10 @@ def train(args, termination):
     average = AveragedWeights(step.towers, args.ema_decay)
     if args.ema_decay:
         accelerator.register_for_checkpointing(average)
-    state = {"step": 0, "epoch": 0, "batch": 0, "best_uar": -1.0, "best_epoch": None}
+    state = {"step": 0, "epoch": 0, "batch": 0, "best_uar": -1.0, "best_epoch": None, "seconds": 0.0}
     if args.resume:
-        state = load_checkpoint(accelerator, run / "checkpoints") or state
+        resumed = load_checkpoint(accelerator, run / "checkpoints")
+        state = {"seconds": None} | resumed if resumed else state
         accelerator.print(f"Resumed at step {state['step']} (epoch {state['epoch']}, batch {state['batch']}).")
     if state["step"] >= steps:
         accelerator.print(f"Nothing to do: the run is complete at step {state['step']}.")
@@ -131,7 +132,7 @@ def train(args, termination):
             )
             with average.applied():
                 results = validation(step.towers, progress=accelerator.is_main_process)
-                finish_epoch(accelerator, step.towers, processor, args, run, state, results)
+                finish_epoch(accelerator, step.towers, processor, args, run, state, results, progress)
             save_checkpoint(accelerator, run / "checkpoints", state, args.keep_checkpoints)
             stop_if_asked(termination, accelerator, run, state)
     progress.bar.close()
@@ -143,13 +144,13 @@ def train(args, termination):
     )
 
 
-def start_run(run, args):
+def start_run(run, args, device):
     """Makes the run's folder and writes its config.json; refuses a folder that holds another run."""
     if not args.resume and (run / "config.json").exists():
         sys.exit(f"{run} holds a run already: give --resume to go on with it, or another --output_dir.")
     run.mkdir(parents=True, exist_ok=True)
     restore_folder(run / "best")
-    write_config(run, args)
+    write_config(run, args, device)
 
 
 def where_to_go_on(run):
@@ -264,6 +265,7 @@ def train_epoch(
 
     def save():
         check_finite(loss, towers, state)
+        progress.count_seconds()
         save_checkpoint(accelerator, run / "checkpoints", state, args.keep_checkpoints)
 
     for batch in batches:
@@ -293,14 +295,18 @@ def train_epoch(
     state["batch"] = 0
 
 
-def finish_epoch(accelerator, towers, processor, args, run, state, results):
+def finish_epoch(accelerator, towers, processor, args, run, state, results, progress):
     """Prints and logs the validation, and keeps the best epoch as a release folder."""
+    progress.count_seconds()
     accelerator.log({f"validation/{name}": value for name, value in results.items()}, step=state["step"])
     if accelerator.is_main_process:
         figures = "  ".join(f"{name} {value:.3f}" for name, value in results.items())
         tqdm.write(f"epoch {state['epoch']:3}  {figures}")
         if results["uar"] > state["best_uar"]:
             save_best(towers, processor, args, run, state["epoch"], results)
+        record = run / "best" / "training.json"
+        if state["seconds"] is not None and record.exists():
+            write_seconds(record, state["seconds"])
         write_row(run / "history.csv", {"epoch": state["epoch"], "step": state["step"], **results})
     if results["uar"] > state["best_uar"]:
         state["best_uar"], state["best_epoch"] = results["uar"], state["epoch"]

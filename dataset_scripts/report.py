@@ -1,5 +1,6 @@
 """What is said about a built corpus: the summary table and the dataset card."""
 
+from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 
 import pandas as pd
@@ -22,7 +23,7 @@ COLUMNS = (
     "`*_bin`: low, mid or high of each of these nine",
     "`queries`, and in `query_attributes` what each of them speaks of",
 )
-CARD = Path(__file__).with_name("dataset_card.md")
+CARD = "dataset_card.md"
 
 
 def summarise(frame: pd.DataFrame) -> pd.DataFrame:
@@ -110,7 +111,7 @@ def dataset_card(
         for name, (low, high) in bins.edges.items()
     ]
     restricted = [CORPORA[name].title for name in names if not CORPORA[name].may_be_passed_on]
-    return CARD.read_text(encoding="utf-8").format(
+    return card_template().format(
         front_matter=yaml.safe_dump(front_matter, sort_keys=False, allow_unicode=True),
         titles=", ".join(CORPORA[name].title for name in names),
         corpora=markdown_table(corpora),
@@ -124,6 +125,24 @@ def dataset_card(
         columns="\n".join(f"- {text}" for text in COLUMNS),
         examples=_examples(frame, index),
     )
+
+
+def card_template() -> str:
+    """``dataset_card.md``: from beside the package in a checkout, else from where pip put the distribution's data.
+
+    Raises:
+        FileNotFoundError: if it is in neither place.
+    """
+    beside = Path(__file__).resolve().parents[1] / CARD
+    if beside.is_file():
+        return beside.read_text(encoding="utf-8")
+    try:
+        installed = [file for file in files("paraclap") or () if file.name == CARD]
+    except PackageNotFoundError:
+        installed = []
+    if not installed:
+        raise FileNotFoundError(f"{beside} is missing, and no installed paraclap has one: pip install it again.")
+    return Path(installed[0].locate()).read_text(encoding="utf-8")
 
 
 def _examples(frame: pd.DataFrame, index: TemplateIndex) -> str:
@@ -142,5 +161,6 @@ def _examples(frame: pd.DataFrame, index: TemplateIndex) -> str:
 def markdown_table(rows: list[dict]) -> str:
     """Lay out rows, one dict each with the same keys, as a Markdown table."""
     header = list(rows[0])
-    lines = [header, ["---"] * len(header), *([str(row[name]) for name in header] for row in rows)]
+    cells = ([str(row[name]).replace("|", "\\|") for name in header] for row in rows)
+    lines = [header, ["---"] * len(header), *cells]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -124,6 +124,26 @@ def evaluate_corpus(corpus, root, tasks, model, processor, bins, args) -> tuple[
     return results, left_out.reset_index(drop=True)
 
 
+def score(audio_embeds: torch.Tensor, phrases, templates: Sequence[str], model, processor, calibration=None):
+    """The prompts of each label, and the (n, labels) scores of the utterances with them."""
+    prompts = prompts_of(parse_labels(phrases), tuple(templates))
+    text_embeds = TextEmbeddings().of_labels(model, processor.tokenizer, prompts)
+    with torch.inference_mode():
+        return prompts, predict(audio_embeds, text_embeds.cpu(), model.logit_scale.cpu(), calibration)
+
+
+def compare_templates(task, references, audio_embeds, templates, others, model, processor, calibration) -> list[dict]:
+    """The UAR with each of the other templates alone, and with all of them averaged."""
+    candidates = [*((other,) for other in others), (*templates, *others)]
+    candidates = [tuple(dict.fromkeys(some)) for some in candidates]
+    uars = {}
+    for some in candidates:
+        if some != tuple(templates) and some not in uars:
+            _, scores = score(audio_embeds, task.labels, some, model, processor, calibration)
+            uars[some] = evaluate_task(references, scores, task.labels, n_resamples=0)[0]["uar"]
+    return [{"templates": list(some), "uar": uar} for some, uar in uars.items()]
+
+
 def run_task(task: Task, frame: pd.DataFrame, audio_embeds: torch.Tensor, model, processor, args) -> dict:
     """Scores the utterances of one task, measures, and writes picture and predictions; the entry for results.json."""
     if args.paper_prompts and task.paper_prompts:
@@ -131,13 +151,14 @@ def run_task(task: Task, frame: pd.DataFrame, audio_embeds: torch.Tensor, model,
     else:
         phrases, template = task.labels, task.template or args.template or model.config.hypothesis_template
     templates = parse_templates(template)
-    prompts = prompts_of(parse_labels(phrases), templates)
-    text_embeds = TextEmbeddings().of_labels(model, processor.tokenizer, prompts)
     calibration = Calibration(audio_embeds) if args.calibrate else None
-    with torch.inference_mode():
-        scores = predict(audio_embeds, text_embeds.cpu(), model.logit_scale.cpu(), calibration)
+    prompts, scores = score(audio_embeds, phrases, templates, model, processor, calibration)
     references = task.references(frame)
     measured, predictions = evaluate_task(references, scores, task.labels, args.n_resamples, args.seed)
+    if args.compare_templates and phrases is task.labels and not task.template:
+        measured["uar_per_template"] = compare_templates(
+            task, references, audio_embeds, templates, args.compare_templates, model, processor, calibration
+        )
     table = pd.DataFrame({"file": frame["file"], "reference": references, "prediction": predictions})
     if task.group:
         measured["uar_per_group"] = uar_per_group(table, frame[task.group], list(task.labels))

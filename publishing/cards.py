@@ -10,6 +10,7 @@ from huggingface_hub import eval_result_entries_to_yaml as entries_to_yaml
 
 from dataset_scripts.corpora import CORPORA
 from dataset_scripts.report import markdown_table
+from evaluation.tables import result_rows, template_rows
 
 from .licences import BASE_MODELS, LicenceError, licence_of_model
 
@@ -45,21 +46,23 @@ class Facts:
     Attributes:
         repo_id: Where the model goes.
         template: The model's own prompt template.
-        evaluations: Contents of results.json files; the first is the main one, others may have other templates.
+        evaluation: Content of results.json; empty if there is none.
         training: Content of training.json; empty if there is none.
         corpora: Names of the training corpora.
         base_models: Their names on the Hub, besides those that the training record names.
         licence: The publisher's decision in place of the rule.
+        watts: What one of training's devices draws, as the publisher measured it.
         pictures: Files beside the card -> caption.
     """
 
     repo_id: str
     template: str
-    evaluations: list[dict] = field(default_factory=list)
+    evaluation: dict = field(default_factory=dict)
     training: dict = field(default_factory=dict)
     corpora: list[str] = field(default_factory=list)
     base_models: list[str] = field(default_factory=list)
     licence: str | None = None
+    watts: float | None = None
     pictures: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self):
@@ -79,8 +82,8 @@ class Facts:
 
     @property
     def tasks(self) -> dict[str, dict]:
-        """Task -> its result in the main evaluation."""
-        return self.evaluations[0]["tasks"] if self.evaluations else {}
+        """Task -> its result in the evaluation."""
+        return self.evaluation.get("tasks", {})
 
 
 def read_results(file: Path) -> dict:
@@ -153,7 +156,7 @@ def card_data(facts: Facts) -> ModelCardData:
 
 
 def eval_results(facts: Facts) -> list[EvalResult]:
-    """The main evaluation for the card's model-index."""
+    """The evaluation for the card's model-index."""
     metrics = (("uar", "recall", "UAR"), ("accuracy", "accuracy", "accuracy"), ("macro_f1", "f1", "macro-F1"))
     return [
         EvalResult(
@@ -201,9 +204,9 @@ def model_card(facts: Facts) -> ModelCard:
         name=facts.repo_id.split("/")[-1],
         repo_id=facts.repo_id,
         template=facts.template,
-        prompts=prompt_table(facts),
-        protocol=facts.evaluations[0]["protocol"] if facts.evaluations else None,
-        results=result_table(facts),
+        prompts=table_or_nothing(template_rows(facts.tasks)),
+        protocol=facts.evaluation.get("protocol"),
+        results=table_or_nothing(result_rows(facts.tasks, facts.corpora)),
         pictures=list(facts.pictures.items()),
         corpora=markdown_table(corpora) if corpora else "",
         recipe=recipe(facts.training),
@@ -214,45 +217,12 @@ def model_card(facts: Facts) -> ModelCard:
         else "What it was made of is not recorded.",
         languages=", ".join(dict.fromkeys(languages)) or "languages that are not recorded",
         collapse=collapse(facts),
-        energy=energy(facts.training),
+        energy=energy(facts.training, facts.watts),
     )
 
 
-def result_table(facts: Facts) -> str:
-    """A row for each task: ours, its interval, chance, and the paper's best."""
-    rows = []
-    for task, result in facts.tasks.items():
-        paper, interval = result["paper_uar"], result["intervals"]
-        best = max(paper, key=paper.get) if paper else None
-        rows.append(
-            {
-                "task": task,
-                "classes": len(result["prompts"]),
-                "utterances": result["n"],
-                "corpus in training": "yes" if result["corpus"] in facts.corpora else "no",
-                "UAR": f"**{result['uar']:.3f}**",
-                "95 % interval": "{:.3f} – {:.3f}".format(*interval["uar"]) if interval else "",
-                "chance": f"{result['chance']:.3f}",
-                "paper": f"{paper[best]:.3f} ({best})" if best else "",
-                "accuracy": f"{result['accuracy']:.3f}",
-                "macro-F1": f"{result['macro_f1']:.3f}",
-            }
-        )
-    return markdown_table(rows) if rows else ""
-
-
-def prompt_table(facts: Facts) -> str:
-    """The UAR of each task with each template that it was evaluated with; empty if there is only one."""
-    found: dict[str, dict[str, float]] = {}
-    for evaluation in facts.evaluations:
-        for task, result in evaluation["tasks"].items():
-            found.setdefault(task, {})[" + ".join(f'"{t}"' for t in result["templates"])] = result["uar"]
-    rows = [
-        {"task": task, "template": template.replace("|", "\\|"), "UAR": f"{uar:.3f}"}
-        for task, of_template in found.items()
-        if len(of_template) > 1
-        for template, uar in of_template.items()
-    ]
+def table_or_nothing(rows: list[dict]) -> str:
+    """The rows as a Markdown table; empty if there are none."""
     return markdown_table(rows) if rows else ""
 
 
@@ -295,9 +265,22 @@ def recipe(training: dict) -> str:
     return f"{markdown_table(rows)}\n\nAll arguments are in `training.json`; it was made with `train_accelerate.py`."
 
 
-def energy(training: dict) -> str:
-    """What training took, if the run's record tells."""
+def energy(training: dict, watts: float | None = None) -> str:
+    """What training took, as far as the run's record and the publisher tell.
+
+    Raises:
+        CardError: If the power is given and the record has no duration to multiply it with.
+    """
     seconds, device = training.get("seconds"), training.get("device")
     if not seconds:
-        return "What training consumed was not measured."
-    return f"Training took {seconds / 3600:.1f} hours{f' on {device}' if device else ''}; its energy was not metered."
+        if watts:
+            raise CardError("--watts needs the duration of training, and training.json has none: it was made before.")
+        return "How long training took was not recorded, so nothing can be said of its energy."
+    hours = seconds * device["processes"] / 3600
+    took = (
+        f"Training with its validation took {seconds / 3600:.2f} hours on {device['processes']} × {device['name']}: "
+        f"{hours:.2f} device-hours, not counting what a kill undid."
+    )
+    if not watts:
+        return f"{took} Its energy was not metered."
+    return f"{took} At {watts:g} W a device, as the publisher says, that is {hours * watts / 1000:.3g} kWh."

@@ -2,13 +2,14 @@
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import httpx2
 import huggingface_hub
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, RepoFile
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, RepoFile, constants
 from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
@@ -28,6 +29,8 @@ PATIENCE = (0.5, 1.5, 4.0)
 # Seconds that the Hub may take to begin its answer; huggingface_hub itself would wait for ever.
 TIMEOUT_S = 300
 KEPT = ".gitattributes"  # the Hub's own, made with the repo
+# What a request may end with. OSError is what hf_xet raises, and huggingface_hub where there is no token.
+FAILURES = (HfHubHTTPError, httpx2.HTTPError, OSError, RuntimeError, ValueError)
 TOKEN = re.compile(r"\b(?:hf|api_org)_(?:oauth_|jwt_)?[A-Za-z0-9.-]{16,}")
 
 
@@ -92,7 +95,9 @@ def publish(folder: Path, target: Target, message: str, say: Callable[[str], Non
     """Makes the repo's files those of the folder, in one commit; in none if they are that already.
 
     The commit names its parent, so that it cannot be made twice, nor over one that came in between. One that was not
-    answered is looked for in the repo before it is tried again.
+    answered is looked for in the repo before it is tried again. Large files go to the Hub's Xet storage where hf_xet is
+    installed, and over HTTP (LFS) where it is not, HF_HUB_DISABLE_XET is set, or that storage cannot be used; hf_xet
+    itself tries for minutes before it gives up on a server that fails.
 
     Args:
         folder: The staged folder; all its files are published.
@@ -105,14 +110,15 @@ def publish(folder: Path, target: Target, message: str, say: Callable[[str], Non
 
     Raises:
         PublishError: If the Hub refuses, the repo is somebody's other work, or the connection fails for good. The repo
-            is then as it was before; if it was made just now, it is empty.
+            is then as it was before: what was made for this commit (the repo, the branch) is removed again, or the
+            message says that this failed, too. An interrupt (Ctrl-C) removes nothing.
     """
     huggingface_hub.set_client_factory(_client)
-    api = HfApi()
+    api, made = HfApi(), []
     try:
         user = with_retries(api.whoami)
         check_user(user)
-        head = open_repo(api, target)
+        head = open_repo(api, target, made)
         tags = {tag.name: tag.target_commit for tag in with_retries(lambda: api.list_repo_refs(**target.where)).tags}
         remote = remote_files(api, target, head)
         if target.marker not in remote and set(remote) - {KEPT, "README.md"}:
@@ -131,11 +137,40 @@ def publish(folder: Path, target: Target, message: str, say: Callable[[str], Non
             head, url = commit(api, target, folder, head, written, deleted, message, say)
         else:
             url = address(api, target)
-        if target.tag and target.tag not in tags:
+    except (PublishError, *FAILURES) as error:
+        reason = str(error) if isinstance(error, PublishError) else explain(error, target)
+        raise PublishError(" ".join([reason, *undo(api, target, made)])) from error
+    if target.tag and target.tag not in tags:
+        try:
             with_retries(lambda: api.create_tag(**target.where, tag=target.tag, revision=head, exist_ok=True))
-    except (HfHubHTTPError, httpx2.HTTPError, LocalTokenNotFoundError, RuntimeError, ValueError) as error:
-        raise PublishError(explain(error, target)) from error
+        except FAILURES as error:
+            raise PublishError(
+                f"The files are published ({url}), the tag {target.tag} is not ({short(error)}). Repeat the command."
+            ) from error
     return Outcome(head, url, tuple(written), tuple(deleted))
+
+
+def undo(api: HfApi, target: Target, made: Sequence[str]) -> list[str]:
+    """Removes the repo or the branch that was made for a commit that never came; sentences on what is left of them.
+
+    Only what holds nothing but the Hub's own first commit is removed.
+    """
+    left = []
+    for what in reversed(made):
+        try:
+            refs = with_retries(lambda: api.list_repo_refs(**target.where, include_pull_requests=True))
+            heads = {ref.name: ref.target_commit for ref in [*refs.branches, *refs.pull_requests]}
+            main = heads.get("main")
+            if what == "branch" and heads.get(target.revision) == main:
+                with_retries(lambda: api.delete_branch(**target.where, branch=target.revision))
+            elif what == "repo" and set(heads.values()) == {main}:
+                if len(with_retries(lambda: api.list_repo_commits(**target.where))) == 1:
+                    with_retries(lambda: api.delete_repo(**target.where, missing_ok=True))
+        except (RepositoryNotFoundError, RevisionNotFoundError):
+            continue  # it was not even made
+        except FAILURES as error:
+            left.append(f"The {what} that this made may be left there, empty ({short(error)}).")
+    return left
 
 
 def address(api: HfApi, target: Target) -> str:
@@ -157,8 +192,13 @@ def check_user(user: dict) -> None:
         )
 
 
-def open_repo(api: HfApi, target: Target) -> str:
+def open_repo(api: HfApi, target: Target, made: list[str]) -> str:
     """Finds the repo and the branch, or makes them; the oid of the branch's newest commit.
+
+    Args:
+        api: The client.
+        target: Where.
+        made: Gets "repo" or "branch" before either is made.
 
     Raises:
         PublishError: If the repo is there and public, and was to be private.
@@ -168,6 +208,7 @@ def open_repo(api: HfApi, target: Target) -> str:
     except GatedRepoError:  # a kind of RepositoryNotFoundError
         raise
     except RepositoryNotFoundError:
+        made.append("repo")
         sdk = {"space_sdk": target.space_sdk} if target.space_sdk else {}
         # exist_ok: a repeated request of ours may have been answered the first time
         with_retries(lambda: api.create_repo(**target.where, private=target.private, exist_ok=True, **sdk))
@@ -181,6 +222,7 @@ def open_repo(api: HfApi, target: Target) -> str:
     try:
         return newest(api, target)
     except RevisionNotFoundError:
+        made.append("branch")
         with_retries(lambda: api.create_branch(**target.where, branch=target.revision, exist_ok=True))
         return newest(api, target)
 
@@ -232,7 +274,11 @@ def commit(api, target, folder, head, written, deleted, message, say) -> tuple[s
                 create_pr=target.create_pr,
                 parent_commit=head,
             )
-        except (HfHubHTTPError, httpx2.HTTPError, RuntimeError) as error:
+        except FAILURES as error:
+            if is_of_xet(error):
+                say(f"Xet storage cannot be used ({short(error)}); uploading over HTTP")
+                constants.HF_HUB_DISABLE_XET = True
+                return commit(api, target, folder, head, written, deleted, message, say)
             if not (is_passing(error) or status_of(error) in (409, 412)) or target.create_pr:
                 raise  # a pull request cannot be recognised as ours: better none than two
             say(f"No answer to the commit ({short(error)}); looking whether it was made")
@@ -279,6 +325,12 @@ def status_of(error: BaseException) -> int | None:
     return next((e.response.status_code for e in causes(error) if isinstance(e, httpx2.HTTPStatusError)), None)
 
 
+def is_of_xet(error: BaseException) -> bool:
+    """Whether the upload to Xet storage failed, which speaks with a server of its own and raises no HTTP errors."""
+    used = find_spec("hf_xet") is not None and not constants.HF_HUB_DISABLE_XET
+    return used and not any(isinstance(e, httpx2.HTTPError) for e in causes(error))
+
+
 def causes(error: BaseException | None) -> Iterator[BaseException]:
     """An error and those that led to it."""
     while error is not None:
@@ -313,7 +365,7 @@ def explain(error: Exception, target: Target) -> str:
         return f"The Hub failed (status {status}). Nothing was published; repeat the command later."
     if any(isinstance(e, httpx2.TransportError) for e in causes(error)):
         return (
-            f"The connection to {huggingface_hub.constants.ENDPOINT} failed ({short(error)}). Nothing was published; "
+            f"The connection to {constants.ENDPOINT} failed ({short(error)}). Nothing was published; "
             "repeat the command."
         )
     return f"The Hub refused {target.repo_id}: {short(error)}"

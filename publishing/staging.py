@@ -46,9 +46,10 @@ def stage_model(
     source: Path,
     folder: Path,
     repo_id: str,
-    results: Sequence[Path] = (),
+    results: Path | None = None,
     base_models: Sequence[str] = (),
     licence: str | None = None,
+    watts: float | None = None,
 ) -> dict[str, float]:
     """Writes a model's folder for the Hub and checks it.
 
@@ -56,10 +57,11 @@ def stage_model(
         source: Release folder, as training or `save_release` writes it.
         folder: Empty folder to write.
         repo_id: ORG/NAME, for the card.
-        results: Evaluations' results.json; the first is the main one, and pictures beside it are published. By default
-            the source folder's own, if it has one.
+        results: An evaluation's results.json; pictures beside it are published. By default the source folder's own, if
+            it has one.
         base_models: In place of those that the training record names.
         licence: In place of the rule of `licences`.
+        watts: What one of training's devices draws, for an estimate of its energy.
 
     Returns:
         Label -> score of the sample recording, which the fresh process confirmed.
@@ -73,15 +75,17 @@ def stage_model(
         raise PublishError(
             f"{source} is no release folder: it has no config.json. Give what training wrote (RUN/best)."
         )
-    results = list(results) or [file for file in (source / "results.json",) if file.is_file()]
+    if results is None and (source / "results.json").is_file():
+        results = source / "results.json"
     facts = Facts(
         repo_id=repo_id,
         template=json.loads((source / "config.json").read_text(encoding="utf-8")).get("hypothesis_template", ""),
-        evaluations=[read_results(file) for file in results],
+        evaluation=read_results(results) if results else {},
         training=_json(source / "training.json"),
         corpora=_json(source / "bins.json").get("fitted_on", {}).get("corpora", []),
         base_models=list(base_models),
         licence=licence,
+        watts=watts,
     )
     try:
         model = ParaClapModel.from_pretrained(source, dtype="auto").eval()
@@ -97,9 +101,9 @@ def stage_model(
         started_from = {f"{t}_model_name_or_path": base_model(n) for t, n in named_encoders(facts.training).items()}
         record = facts.training | {"arguments": facts.training["arguments"] | started_from}
         _write_json(folder / "training.json", without_folders(record))
-    for number, evaluation in enumerate(facts.evaluations):
-        _write_json(folder / f"results{number or ''}.json", without_folders(evaluation))
-    facts.pictures = copy_pictures(results[0].parent, folder, facts.tasks) if results else {}
+    if results:
+        _write_json(folder / "results.json", without_folders(facts.evaluation))
+        facts.pictures = copy_pictures(results.parent, folder, facts.tasks)
     if listed := eval_results_yaml(facts):
         (folder / ".eval_results").mkdir()
         (folder / ".eval_results" / "paraclap.yaml").write_text(listed, encoding="utf-8")

@@ -8,6 +8,8 @@ of the project's package. Uploads are limited, and are deleted a few minutes lat
 
 import argparse
 import functools
+import html
+import itertools
 import os
 import tempfile
 from pathlib import Path
@@ -23,6 +25,8 @@ MAX_SECONDS = 600
 MAX_FILES = 50
 WINDOW_S, STRIDE_S = 3.0, 1.0
 LONG_S = 2 * WINDOW_S  # from here on the scores are shown over time, too
+# Of the lines over time, told apart by people with any colour vision (Okabe and Ito); from the eighth on again.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c8c8c")
 # Uploads and tables are looked through every so many seconds, and deleted at this age.
 DELETE_EVERY, DELETE_AGE = 60, 300
 OWN = "my own"
@@ -81,6 +85,16 @@ def duration_of(file: str | None) -> float:
     return seconds
 
 
+def legend_of(colours: dict[str, str]) -> str:
+    """The queries with the colours of their lines, as HTML that wraps on a narrow screen."""
+    entries = (
+        f'<span style="display: inline-block; margin-right: 1em; overflow-wrap: anywhere">'
+        f'<b style="color: {colour}">━━</b> {html.escape(query)}</span>'
+        for query, colour in colours.items()
+    )
+    return " ".join(entries)
+
+
 class Demo:
     """The page's functions, around one model.
 
@@ -96,8 +110,8 @@ class Demo:
         """The pipeline, loaded when it is first needed."""
         return pipeline("zero-shot-audio-classification", model=self.model, trust_remote_code=True)
 
-    def score(self, file: str | None, labels: str, template: str) -> tuple[dict, dict, str]:
-        """Scores one recording: bars, scores over time where it is long, and a sentence."""
+    def score(self, file: str | None, labels: str, template: str) -> tuple[dict, dict, dict, str]:
+        """Scores one recording: bars, scores over time and their legend where it is long, and a sentence."""
         queries, template = read_queries(labels, template)
         seconds = duration_of(file)
         windows = {"window_length_s": WINDOW_S, "stride_length_s": STRIDE_S} if seconds >= LONG_S else {}
@@ -109,9 +123,14 @@ class Demo:
             for window in (result["windows"] if windows else [])
             for entry in window["scores"]
         ]
-        timeline = gr.update(value=pd.DataFrame(rows, columns=["seconds", "query", "score"]), visible=bool(windows))
+        colours = dict(zip(queries, itertools.cycle(COLOURS)))
+        frame = pd.DataFrame(rows, columns=["seconds", "query", "score"])
+        timeline = gr.update(value=frame, color_map=colours, visible=bool(windows))
+        legend = gr.update(value=legend_of(colours), visible=bool(windows))
         best = max(bars, key=bars.get)
-        return bars, timeline, f"**{best}** fits best, with {bars[best]:.0%} ({seconds:.1f} s of audio)."
+        asked = template.replace("{}", best)
+        sentence = f"**{best}** fits best, with {bars[best]:.0%}. Asked as “{asked}”, of {seconds:.1f} s of audio."
+        return bars, timeline, legend, sentence
 
     def score_batch(self, files: list[str] | None, labels: str, template: str) -> tuple[pd.DataFrame, dict]:
         """Scores several recordings: a table, and the same as CSV to download."""
@@ -155,25 +174,35 @@ def build_app(model: str) -> gr.Blocks:
         with gr.Accordion("Template", open=False):
             template = gr.Textbox(template, label="{} takes the query", elem_id="template")
         preset.input(show_preset, preset, [labels, template])
+        for box in (labels, template):  # in the browser, so that no answer of the server overtakes what is typed
+            box.input(None, None, preset, js=f"() => {OWN!r}")
         with gr.Tab("One recording"):
             with gr.Row():
                 with gr.Column(min_width=280):
-                    audio = gr.Audio(sources=["upload", "microphone"], type="filepath", label="Speech", elem_id="audio")
+                    audio = gr.Audio(
+                        sources=["upload", "microphone"],
+                        type="filepath",
+                        label="Speech",
+                        buttons=["download"],  # and no "share", which would put the recording on the Hub
+                        elem_id="audio",
+                    )
                     button = gr.Button("Ask", variant="primary", elem_id="ask")
                 with gr.Column(min_width=280):
                     answer = gr.Markdown(elem_id="answer")
                     bars = gr.Label(label="Scores", elem_id="bars")
+            legend = gr.HTML(visible=False, elem_id="legend")
+            # without a height of its own, with which it draws itself too large for its box
             timeline = gr.LinePlot(
                 x="seconds",
                 y="score",
                 color="query",
                 y_lim=[0, 1],
-                height=280,
+                colors_in_legend=[],  # the plot's own does not wrap on a narrow screen
                 visible=False,
                 elem_id="timeline",
                 label="Scores over time",
             )
-        button.click(demo.score, [audio, labels, template], [bars, timeline, answer])
+        button.click(demo.score, [audio, labels, template], [bars, timeline, legend, answer])
         with gr.Tab("Several files"):
             files = gr.File(file_count="multiple", label=f"Recordings, {MAX_FILES} at most", elem_id="files")
             batch = gr.Button("Ask about all", variant="primary", elem_id="ask_all")
@@ -194,7 +223,12 @@ def main(arguments: list[str] | None = None) -> None:
         parser.error("no model: give --model, or set PARACLAP_MODEL")
     with tempfile.TemporaryDirectory(prefix="paraclap-app-") as folder:  # whatever is left goes when the server stops
         os.environ["GRADIO_TEMP_DIR"] = tempfile.tempdir = folder
-        build_app(args.model).launch(server_port=args.port, max_file_size=MAX_FILE_SIZE, show_error=True)
+        build_app(args.model).launch(
+            server_port=args.port,
+            max_file_size=MAX_FILE_SIZE,
+            show_error=True,
+            run_history=False,  # it would keep the recordings in the browser
+        )
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ PREFIX = r"(?:(?P<kind>datasets|spaces)/)?"
 ROUTES = [
     ("GET", r"/api/whoami-v2", "whoami"),
     ("POST", r"/api/repos/create", "create"),
+    ("DELETE", r"/api/repos/delete", "delete"),
     ("POST", r"/api/validate-yaml", "validate"),
     ("GET", rf"/api/{KIND}/{NAME}(?:/revision/{REVISION})?", "info"),
     ("GET", rf"/api/{KIND}/{NAME}/refs", "refs"),
@@ -20,7 +21,10 @@ ROUTES = [
     ("POST", rf"/api/{KIND}/{NAME}/paths-info/{REVISION}", "paths"),
     ("POST", rf"/api/{KIND}/{NAME}/preupload/{REVISION}", "preupload"),
     ("POST", rf"/api/{KIND}/{NAME}/commit/{REVISION}", "commit"),
+    ("GET", rf"/api/{KIND}/{NAME}/commits/{REVISION}", "log"),
+    ("GET", rf"/api/{KIND}/{NAME}/xet-write-token/{REVISION}", "xet"),
     ("POST", rf"/api/{KIND}/{NAME}/branch/{REVISION}", "branch"),
+    ("DELETE", rf"/api/{KIND}/{NAME}/branch/{REVISION}", "delete_branch"),
     ("POST", rf"/api/{KIND}/{NAME}/tag/{REVISION}", "tag"),
     ("POST", rf"/{PREFIX}{NAME}\.git/info/lfs/objects/batch", "batch"),
     ("PUT", r"/storage/(?P<oid>[0-9a-f]{64})", "upload"),
@@ -68,7 +72,7 @@ class Handler(BaseHTTPRequestHandler):
         self.body = self.read_body()
         self.send(*self.outcome(stage))
 
-    do_GET = do_HEAD = do_POST = do_PUT = answer
+    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = answer
 
     def outcome(self, stage):
         """Status, body and headers of the answer."""

@@ -2,7 +2,7 @@
 
 It keeps what it gets in memory and speaks the Hub's HTTP interface: create, preupload, LFS batch, upload and verify,
 commit, revisions, branches, tags, pull requests, tree and resolve. `fail` makes the next requests of a stage go wrong.
-The client has to be told not to use Xet storage (`HF_HUB_DISABLE_XET=1`), whose protocol is not spoken here.
+It offers LFS only: a client with hf_xet is told that there is no Xet storage, and has to upload over HTTP.
 
     with LoopbackHub() as hub:
         os.environ |= hub.environment("hf_some_token")
@@ -145,6 +145,15 @@ class LoopbackHub:
         repo.add("initial commit", INITIAL_FILES, "main")
         return {"url": url, "name": name}
 
+    def delete(self, request):
+        body = json.loads(request.body)
+        kind, name = body.get("type", "model") + "s", f"{body['organization'] or request.user.name}/{body['name']}"
+        self.check_write(request, name)
+        if (kind, name) not in self.repos:
+            raise HubError(404, "Repository not found", "RepoNotFound")
+        del self.repos[kind, name]
+        return {}
+
     def validate(self, request):
         content = json.loads(request.body)["content"]
         match = re.match(r"---\n(.*?)\n---\n", content, re.DOTALL)
@@ -181,11 +190,22 @@ class LoopbackHub:
 
     def refs(self, request):
         repo, _ = self.find(request)
+        pulls = {name: commit for name, commit in repo.refs.items() if name.startswith("refs/pr/")}
+        branches = {name: commit for name, commit in repo.refs.items() if name not in pulls}
         rows = {
             key: [{"name": name, "ref": prefix + name, "targetCommit": commit.oid} for name, commit in refs.items()]
-            for key, prefix, refs in (("branches", "refs/heads/", repo.refs), ("tags", "refs/tags/", repo.tags))
+            for key, prefix, refs in (
+                ("branches", "refs/heads/", branches),
+                ("tags", "refs/tags/", repo.tags),
+                ("pullRequests", "", pulls),
+            )
         }
         return rows | {"converts": []}
+
+    def log(self, request):
+        repo, _ = self.find(request)
+        about = {"message": "", "authors": [{"user": "me"}], "date": "2024-01-01T00:00:00.000Z"}
+        return [{"id": commit.oid, "title": commit.title, **about} for commit in reversed(repo.commits)]
 
     def tree(self, request):
         _, commit = self.find(request)
@@ -281,6 +301,14 @@ class LoopbackHub:
         repo = self.repos[request.at["kind"], request.at["name"]]
         repo.refs[unquote(request.at["revision"])] = repo.refs["main"]
         return {}
+
+    def delete_branch(self, request):
+        self.check_write(request, request.at["name"])
+        del self.repos[request.at["kind"], request.at["name"]].refs[unquote(request.at["revision"])]
+        return {}
+
+    def xet(self, request):
+        raise HubError(404, "There is no Xet storage here")
 
     def tag(self, request):
         self.check_write(request, request.at["name"])

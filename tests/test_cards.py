@@ -52,7 +52,7 @@ TRAINING = {
 
 
 def facts(**kwargs):
-    given = {"evaluations": [results()], "training": TRAINING, "corpora": ["nemo", "emodb", "librispeech"]} | kwargs
+    given = {"evaluation": results(), "training": TRAINING, "corpora": ["nemo", "emodb", "librispeech"]} | kwargs
     return Facts(repo_id="lab/paraclap-small", template="speaker is {}.", **given)
 
 
@@ -73,7 +73,10 @@ def test_metadata_survive_huggingface_hub(tmp_path):
 
 def test_figures_come_from_the_results():
     text = model_card(facts()).text
-    assert "| ravdess | 8 | 1440 | no | **0.310** | 0.290 – 0.330 | 0.125 | 0.302 (only_emo) | 0.320 | 0.290 |" in text
+    assert (
+        "| ravdess | 8 | 1440 | no | 0.310 | [0.290, 0.330] | 0.125 | 0.302 (only_emo) | 0.320 | 0.290 | calm 40% |"
+        in text
+    )
     assert "| nemo | 6 | 1440 | yes |" in text
     assert "on ravdess, 40% of all predictions were “calm” (even would be 12%)" in text
     assert "| text encoder | sentence-transformers/all-MiniLM-L6-v2 |" in text and "| frozen | text encoder |" in text
@@ -81,16 +84,31 @@ def test_figures_come_from_the_results():
 
 
 def test_the_effect_of_templates_is_shown():
-    text = model_card(facts(evaluations=[results(), results("{}", 0.25, ["ravdess"])])).text
-    assert '| ravdess | "speaker is {}." | 0.310 |\n| ravdess | "{}" | 0.250 |' in text
+    measured = results(tasks=("ravdess", "nemo", "librispeech-gender"))
+    for task, uar in (("ravdess", 0.25), ("nemo", 0.5)):
+        measured["tasks"][task]["uar_per_template"] = [{"templates": ["{}|"], "uar": uar}]
+    text = model_card(facts(evaluation=measured)).text
+    assert "| template | ravdess | nemo |\n| --- | --- | --- |\n" in text
+    assert '| "speaker is {}." | 0.310 | 0.310 |\n| "{}\\|" | 0.250 | 0.500 |' in text
     assert "not measured for this release" not in text
     assert "not measured for this release" in model_card(facts()).text
 
 
+def test_device_hours_are_those_of_the_record():
+    training = TRAINING | {"seconds": 5400, "device": {"name": "NVIDIA H100", "processes": 4}}
+    text = model_card(facts(training=training)).text
+    assert "took 1.50 hours on 4 × NVIDIA H100: 6.00 device-hours" in text and "was not metered" in text
+    text = model_card(facts(training=training, watts=350)).text
+    assert "At 350 W a device, as the publisher says, that is 2.1 kWh." in text and "not metered" not in text
+    assert "How long training took was not recorded" in model_card(facts()).text
+    with pytest.raises(CardError, match="--watts needs the duration of training"):
+        model_card(facts(watts=350))
+
+
 def test_a_card_without_records_says_so():
-    text = model_card(facts(evaluations=[], training={}, corpora=[])).text
+    text = model_card(facts(evaluation={}, training={}, corpora=[])).text
     assert "published without an evaluation" in text and "not recorded" in text and "None" not in text
-    assert card_data(facts(evaluations=[], training={}, corpora=[])).license == "apache-2.0"
+    assert card_data(facts(evaluation={}, training={}, corpora=[])).license == "apache-2.0"
 
 
 def test_what_the_card_has_to_warn_of():

@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[1]
 SCREENSHOTS = ROOT / "build" / "e2e"
 PORT = 7869
 PATIENCE_S = 180
+QUERIES = ("speaks slowly", "shouts", "<b>whispers</b>")  # what is typed is text, not HTML
 
 
 @pytest.fixture(scope="module")
@@ -98,9 +99,26 @@ def type_labels(browser, text):
     box.send_keys(text)
 
 
+def chosen(browser):
+    """The preset that is marked."""
+    return find(browser, "#preset label:has(input:checked)").text.strip()
+
+
 def upload(browser, selector, *files):
     box = find(browser, f"{selector} input[type=file]", lambda element: True)
     box.send_keys("\n".join(map(str, files)))
+
+
+def is_inside(browser, selector, outer):
+    """Whether an element reaches out of another nowhere."""
+    script = """
+        const inner = [...document.querySelectorAll(arguments[0])].map(e => e.getBoundingClientRect());
+        const box = document.querySelector(arguments[1]).getBoundingClientRect();
+        const within = e => e.left >= box.left - 1 && e.right <= box.right + 1
+            && e.top >= box.top - 1 && e.bottom <= box.bottom + 1;
+        return inner.length > 0 && inner.every(within)
+    """
+    return browser.execute_script(script, selector, outer)
 
 
 def screenshot(browser, name):
@@ -113,26 +131,40 @@ def test_upload_type_ask_and_see_the_bars(browser, page, recordings, device, wid
     open_page(browser, page, width, height)
     upload(browser, "#audio", recordings / "long.wav")
     find(browser, "#audio audio, #audio .waveform-container, #audio #waveform", lambda element: True)
-    type_labels(browser, "speaks slowly, shouts, whispers")
+    type_labels(browser, ", ".join(QUERIES))
+    find(browser, "#preset", lambda e: chosen(browser) == "my own")
     find(browser, "#ask").click()
-    bars = find(browser, "#bars", lambda e: all(label in e.text for label in ("speaks slowly", "shouts", "whispers")))
+    bars = find(browser, "#bars", lambda e: all(query in e.text for query in QUERIES))
     shares = [int(word.rstrip("%")) for word in bars.text.split() if word.endswith("%")]
     assert len(shares) >= 3 and 98 <= sum(shares[-3:]) <= 102
     assert "fits best" in find(browser, "#answer", lambda e: "fits best" in e.text).text
     find(browser, "#timeline canvas, #timeline svg")
+    find(browser, "#legend", lambda e: all(query in e.text for query in QUERIES))
     time.sleep(1)  # the bars grow
     screenshot(browser, device)
     across = browser.execute_script("return [document.documentElement.scrollWidth, window.innerWidth]")
     assert across[0] <= across[1], "the page is wider than the screen"
-    for selector in ("#ask", "#bars", "#labels", "#preset"):
+    for selector in ("#ask", "#bars", "#labels", "#preset", "#legend", "#legend span:last-child"):
         box = find(browser, selector).rect
         assert box["x"] >= 0 and box["x"] + box["width"] <= width + 1
+    for outer, inner in (("#legend", "#legend span"), ("#timeline", "#timeline canvas, #timeline svg")):
+        assert is_inside(browser, inner, outer), f"a part of {inner} is cut off"
 
 
-def test_a_preset_fills_in_its_queries(browser, page):
+def test_a_preset_fills_in_its_queries_until_others_are_typed(browser, page):
     open_page(browser, page, 1280, 1000)
+    assert chosen(browser) == "emotion"
     find(browser, "#preset label", lambda e: e.text.strip() == "gender").click()
-    find(browser, "#labels textarea, #labels input", lambda e: "a female is speaking" in e.get_attribute("value"))
+    box = find(browser, "#labels textarea, #labels input", lambda e: "a female is speaking" in e.get_attribute("value"))
+    assert chosen(browser) == "gender"
+    box.send_keys(", a child is speaking")
+    find(browser, "#preset label", lambda e: chosen(browser) == "my own")
+    assert box.get_attribute("value") == "a female is speaking, a male is speaking, a child is speaking"
+
+
+def test_the_browser_keeps_no_recordings(browser, page):
+    open_page(browser, page, 1280, 1000)
+    assert browser.execute_script("return window.gradio_config.run_history") is False
 
 
 def test_errors_are_shown(browser, page, recordings):

@@ -231,6 +231,26 @@ def test_templates_are_averaged(tiny_release, ravdess, tmp_path):
     assert task["prompts"]["sad"] == ["this is sad", "sad speech"]
 
 
+def test_compared_templates_have_the_figures_of_runs_with_them(tiny_release, ravdess, tmp_path, capsys):
+    arguments = ["--model", str(tiny_release), "--corpora", f"ravdess={ravdess}", "--n_resamples", "0"]
+    compare = ["--compare_templates", "{} speech", "speaker is {}.", "{}"]
+    assert main([*arguments, "--output_dir", str(tmp_path / "all"), *compare]) == 0
+    task = json.loads((tmp_path / "all" / "results.json").read_text())["tasks"]["ravdess"]
+    found = {tuple(entry["templates"]): entry["uar"] for entry in task["uar_per_template"]}
+    assert list(found) == [("{} speech",), ("{}",), ("speaker is {}.", "{} speech", "{}")]  # not its own again
+    printed = capsys.readouterr().out
+    for number, (templates, uar) in enumerate(found.items()):
+        assert f"{uar:.3f}" in printed.split("UAR with other templates:")[1]
+        if number == 1:
+            continue  # two of the three tell enough
+        output_dir = tmp_path / str(number)
+        assert main([*arguments, "--output_dir", str(output_dir), "--template", *templates]) == 0
+        alone = json.loads((output_dir / "results.json").read_text())["tasks"]["ravdess"]
+        assert alone["uar"] == uar and "uar_per_template" not in alone
+    with pytest.raises(SystemExit):
+        main([*arguments, "--output_dir", str(tmp_path / "bad"), "--compare_templates", "no place"])
+
+
 def test_iemocap_has_the_mean_over_its_sessions_and_the_prompts_of_the_paper(tiny_release, tmp_path):
     root = make_iemocap(tmp_path / "iemocap")
     arguments = ["--model", str(tiny_release), "--corpora", f"iemocap={root}", "--output_dir", str(tmp_path / "EVAL")]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from examples import embeddings_for_scikit_learn, search_recordings
+from examples import embeddings_for_scikit_learn, search_recordings, sentence_encoder
 from synthetic_speech import SAMPLING_RATE, VOICES, synthesise
 
 
@@ -67,3 +67,27 @@ def test_embeddings_train_a_classifier(recordings, tiny_release, capsys):
     figures = dict(line.split(": UAR ") for line in capsys.readouterr().out.splitlines())
     assert float(figures["logistic regression"]) >= 0.75
     assert 0 <= float(figures["zero-shot"]) <= 1
+
+
+def test_the_encoder_gives_the_embeddings_of_the_model(recordings, tiny_release, capsys):
+    encoder = sentence_encoder.ParaClapEncoder(str(tiny_release))
+    model, processor = search_recordings.load(str(tiny_release))
+    files = [str(file) for file in sorted((recordings / "test").rglob("*.wav"))[3:6]]
+    sentences = ["speaker is calm", "a female is speaking with a high voice", "calm"]
+    text = np.stack([search_recordings.embed_query(sentence, model.eval(), processor) for sentence in sentences])
+    audio = np.stack([search_recordings.embed_recording(file, model, processor) for file in files])
+    rate = 48000  # as a dataset has it, at another rate
+    rows = [{"array": np.repeat(soundfile.read(files[0], dtype="float32")[0], 3), "sampling_rate": rate}]
+    np.testing.assert_allclose(encoder.encode(sentences), text, atol=1e-5)
+    np.testing.assert_allclose(encoder.encode([{"text": sentences[:2]}, {"text": sentences[2:]}]), text, atol=1e-5)
+    found = encoder.encode([{"audio": files[:2]}, {"audio": files[2:]}], task_metadata=None, hf_split="test")
+    np.testing.assert_allclose(found, audio, atol=1e-5)
+    assert encoder.encode([{"audio": rows}]) @ audio[0] == pytest.approx(1, abs=0.05)
+    cosines = encoder.similarity(text, audio)
+    np.testing.assert_allclose(cosines, text @ audio.T, atol=1e-6)
+    np.testing.assert_allclose(encoder.similarity_pairwise(text, audio), cosines.diagonal(), atol=1e-6)
+    with pytest.raises(ValueError, match="nothing to embed"):
+        encoder.encode([])
+    sentence_encoder.main([sentences[0], *files, "--model", str(tiny_release)])
+    printed = [float(line.split()[0]) for line in capsys.readouterr().out.splitlines()]
+    assert printed == pytest.approx(cosines[0].tolist(), abs=1e-3)

@@ -2,11 +2,13 @@
 
 import shutil
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 
 import huggingface_hub
 import pytest
+from loopback_http import HubError
 from loopback_hub import LoopbackHub, User
 
 import publishing.hub
@@ -106,16 +108,58 @@ def test_faults(client, folder, stage, fault, times):
         publish(folder, target(tag="v1"), "first")
         published = True
     except PublishError as error:
-        published = False
-        assert "\n" not in str(error) and TOKEN not in str(error)
-    files = client.files("models", NAME) if client.repos else {}
-    # What is published stays published where only the tag was refused.
-    assert files == (content(folder) if published or stage == "tag" or (stage, fault) == ("commit", "lost") else {})
+        published, reason = False, str(error)
+        assert "\n" not in reason and TOKEN not in reason
+    if published or stage == "tag" or (stage, fault) == ("commit", "lost"):
+        # What is published stays published where only the tag was refused, or the answers stay away.
+        assert client.files("models", NAME) == content(folder)
+        assert published or ("are published" in reason and "tag v1 is not" in reason) or stage == "commit"
+    elif stage == "refs":  # without which it cannot be seen that nobody else has written there
+        assert client.commits("models", NAME) == ["initial commit"]
+        assert "The repo that this made may be left there, empty" in reason
+    else:
+        assert client.repos == {}
     assert published or times > 1 or stage in ("validate",)
     client.faults.clear()
     publish(folder, target(tag="v1"), "first")
     assert client.files("models", NAME) == client.files("models", NAME, "v1") == content(folder)
     assert client.commits("models", NAME) == ["initial commit", "first"]
+
+
+def test_what_was_there_before_a_failed_push_stays(client, folder, tmp_path):
+    """A branch that was made for the commit goes again; the repo and its other branches are as they were."""
+    publish(folder, target(), "first")
+    following = Path(shutil.copytree(folder, tmp_path / "next"))
+    (following / "new.txt").write_text("new")
+    client.fail("commit", 500, 3)
+    with pytest.raises(PublishError, match="The Hub failed"):
+        publish(following, target(revision="next"), "second")
+    repo = client.repos["models", NAME]
+    assert set(repo.refs) == {"main"} and client.files("models", NAME) == content(folder)
+    assert client.commits("models", NAME) == ["initial commit", "first"]
+
+
+@pytest.mark.parametrize("revision", ["main", "next"])
+def test_a_repo_that_somebody_else_has_begun_to_use_is_not_removed(client, folder, monkeypatch, revision):
+    def somebody_commits(request):
+        client.repos["models", NAME].add("theirs", {"theirs.txt": b""}, revision)
+        raise HubError(500, "made to fail")
+
+    monkeypatch.setattr(client, "preupload", somebody_commits)
+    with pytest.raises(PublishError):
+        publish(folder, target(), "first")
+    assert client.files("models", NAME, revision)["theirs.txt"] == b""
+
+
+def test_without_xet_storage_large_files_go_over_http(client, folder, monkeypatch, capsys):
+    """hf_xet is installed and does not ask the Hub whether it has Xet storage, and this one has none."""
+    assert find_spec("hf_xet")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_XET", False)
+    publish(folder, target(), "first")
+    assert client.files("models", NAME) == content(folder)
+    assert "Xet storage cannot be used" in capsys.readouterr().out
+    stages = [stage for stage, _ in client.requests]
+    assert stages.index("xet") < stages.index("upload") and stages.count("commit") == 1
 
 
 def test_a_commit_that_came_in_between_is_not_overwritten(client, folder, monkeypatch, tmp_path):

@@ -108,6 +108,9 @@ def test_a_run_leaves_a_release_and_its_records(undisturbed):
     assert record["arguments"]["variant"] == "rand5" and record["versions"]["torch"].startswith("2.11")
     best = undisturbed / "best"
     assert {"bins.json", "training.json", "config.json", "pipeline_paraclap.py"} <= {f.name for f in best.iterdir()}
+    training = json.loads((best / "training.json").read_text(encoding="utf-8"))
+    assert training["seconds"] > 0 and training["device"]["processes"] == 1
+    assert training["device"]["name"].startswith("CPU (")
     lines = (undisturbed / "history.csv").read_text(encoding="utf-8").splitlines()
     assert lines[0].startswith("epoch,step,uar_emotion_emodb") and len(lines) == 4
     assert list((undisturbed / "logs").rglob("events.out.tfevents*"))
@@ -130,8 +133,12 @@ def test_a_killed_run_goes_on_and_ends_the_same(corpus_dir, text_encoder, undist
         time.sleep(0.002)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL, "the run ended before it could be killed"
+    before = json.loads(middle.read_text())["seconds"]
     assert not (run / "best").exists() or len((run / "history.csv").read_text().splitlines()) < 4
     subprocess.run(command([*words, "--resume"]), cwd=ROOT, env=environment(), check=True)
+    newest = complete_checkpoints(run / "checkpoints")[-1] / "state.json"
+    seconds = json.loads((run / "best" / "training.json").read_text())["seconds"]
+    assert seconds > before > 0 and seconds == pytest.approx(json.loads(newest.read_text())["seconds"], abs=0.1)
     expected, found = final_weights(undisturbed), final_weights(run)
     assert expected.keys() == found.keys()
     assert all(torch.equal(expected[name], found[name]) for name in expected)

@@ -1,4 +1,4 @@
-"""The progress line, and what is logged every few steps."""
+"""The progress line, what is logged every few steps, and the time that training takes."""
 
 import time
 
@@ -15,7 +15,8 @@ class Progress:
         accelerator: The run's, with its trackers.
         model: The `ParaClapModel`.
         run: Folder of the run.
-        state: Dict with `step` and `best_uar`, read each time.
+        state: Dict with `step` and `best_uar`, read each time, and the `seconds` that training took before; None where
+            nobody counted them.
         steps: Steps of the whole run.
         samples: Utterances a step, of all processes.
     """
@@ -24,6 +25,12 @@ class Progress:
         self.accelerator, self.model, self.run, self.state, self.samples = accelerator, model, run, state, samples
         self.bar = tqdm(total=steps, initial=state["step"], desc="training", disable=not accelerator.is_main_process)
         self.last = (state["step"], time.monotonic())
+        self.started = None if state["seconds"] is None else time.monotonic() - state["seconds"]
+
+    def count_seconds(self):
+        """Brings `seconds` in the state up to now, resumes summed; what a kill undid is not in it."""
+        if self.started is not None:
+            self.state["seconds"] = time.monotonic() - self.started
 
     def log(self, loss, scheduler):
         """Logs the step that was just made; a loss that is NaN or infinite ends the run."""

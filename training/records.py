@@ -9,28 +9,67 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+import torch
 from matplotlib.figure import Figure
 
 PACKAGES = ("torch", "torchaudio", "transformers", "accelerate", "datasets", "numpy")
 
 
-def write_config(run, args):
+def write_config(run, args, device):
     """Writes the run's config.json and prints the arguments.
 
     Args:
         run: Folder of the run.
         args: Namespace of `parse_arguments`.
+        device: What it runs on, of `describe_device`.
     """
     git = subprocess.run(["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True)
     content = {
         "arguments": {name: value for name, value in vars(args).items() if name not in ("resume", "config")},
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
         "git_revision": git.stdout.strip() or None,
+        "device": device,
         "versions": {"python": platform.python_version()} | {package: version(package) for package in PACKAGES},
     }
     (run / "config.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     for name, value in sorted(content["arguments"].items()):
         print(f"  {name:26} {value}")
+
+
+def describe_device(accelerator):
+    """Dict of the device's `name` and the number of `processes`, each of which has one such device."""
+    if accelerator.device.type == "cuda":
+        name = torch.cuda.get_device_name(accelerator.device)
+    else:
+        name = f"{accelerator.device.type.upper()}{_processor_of()}"
+    return {"name": name, "processes": accelerator.num_processes}
+
+
+def _processor_of():
+    """Name of the machine's processor and the cores that this process may use, in brackets; Linux alone tells."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+        cores = len(os.sched_getaffinity(0))
+    except (OSError, AttributeError):
+        return f" ({platform.machine()})"
+    names = [line.split(":", 1)[1].strip() for line in text.splitlines() if line.startswith("model name")]
+    return f" ({names[0] if names else platform.machine()}, {cores} cores)"
+
+
+def write_seconds(record, seconds):
+    """Puts the seconds that training has taken so far into the record of a release.
+
+    Args:
+        record: The JSON file; written whole or not at all.
+        seconds: Summed over resumes.
+    """
+    content = json.loads(record.read_text(encoding="utf-8")) | {"seconds": round(seconds, 1)}
+    temporary = record.with_name(f"{record.name}.partial")
+    with open(temporary, "w", encoding="utf-8") as handle:
+        handle.write(json.dumps(content, indent=2) + "\n")
+        handle.flush()
+        os.fsync(handle.fileno())
+    os.replace(temporary, record)
 
 
 def write_row(file, row):

@@ -1,0 +1,48 @@
+"""Results of the tasks as rows, for the terminal and for the model card."""
+
+from collections.abc import Collection, Mapping
+
+
+def result_rows(tasks: Mapping[str, dict], trained_on: Collection[str] | None = None) -> list[dict[str, str | int]]:
+    """A row for each task: ours, its interval, chance, and the best figure of the paper.
+
+    Args:
+        tasks: Task -> its entry in results.json.
+        trained_on: The corpora in the model's training, to say which tasks it had heard; None where that is not known.
+    """
+    rows = []
+    for task, result in tasks.items():
+        paper, interval, most = result["paper_uar"], result["intervals"], result["most_predicted"]
+        best = max(paper, key=paper.get) if paper else None
+        heard = {} if trained_on is None else {"in training": "yes" if result["corpus"] in trained_on else "no"}
+        rows.append(
+            {
+                "task": task,
+                "classes": len(result["prompts"]),
+                "utterances": result["n"],
+                **heard,
+                "UAR": f"{result['uar']:.3f}",
+                "95 % interval": "[{:.3f}, {:.3f}]".format(*interval["uar"]) if interval else "",
+                "chance": f"{result['chance']:.3f}",
+                "paper": f"{paper[best]:.3f} ({best})" if best else "",
+                "accuracy": f"{result['accuracy']:.3f}",
+                "macro-F1": f"{result['macro_f1']:.3f}",
+                "most predicted": f"{most['label']} {most['share']:.0%}",
+            }
+        )
+    return rows
+
+
+def template_rows(tasks: Mapping[str, dict]) -> list[dict[str, str]]:
+    """A row for each prompt template (or several, averaged): the UAR of each task that was measured with it.
+
+    Args:
+        tasks: Task -> its entry in results.json; without `uar_per_template` it has no column.
+    """
+    compared = {task: result for task, result in tasks.items() if result.get("uar_per_template")}
+    found: dict[str, dict[str, str]] = {}
+    for task, result in compared.items():
+        for entry in [{"templates": result["templates"], "uar": result["uar"]}, *result["uar_per_template"]]:
+            name = " + ".join(f'"{template}"' for template in entry["templates"])
+            found.setdefault(name, dict.fromkeys(compared, ""))[task] = f"{entry['uar']:.3f}"
+    return [{"template": name, **uars} for name, uars in found.items()]
