@@ -25,7 +25,7 @@ import pyarrow as pa
 
 from dataset_scripts.binning import ATTRIBUTES
 from dataset_scripts.corpora.layout import audio_files
-from dataset_scripts.egemaps import CHUNK, FUNCTIONALS, _run, _workers, functionals_of
+from dataset_scripts.egemaps import CHUNK, FUNCTIONALS, _run, engine_of, functionals_of
 from dataset_scripts.parquet import ROW_GROUP
 from dataset_scripts.queries import EMOTION_NOUNS, generate_queries
 from dataset_scripts.query_columns import query_columns
@@ -53,7 +53,7 @@ def functionals(files: list[Path], num_proc: int, repeats: int) -> dict:
     numbered = list(enumerate(map(str, files)))
     chunks = [numbered[start : start + CHUNK] for start in range(0, len(numbered), CHUNK)]
     times: dict[str, list[tuple[float, float]]] = {"process_file": [], "one process": [], "processes": []}
-    with _workers(num_proc, False) as run_chunks:
+    with engine_of("processes", num_proc) as (run_chunks, _):
         list(run_chunks(run, chunks))  # starts the workers
         for _ in range(repeats):
             times["process_file"].append(timed(lambda: [smile.process_file(path) for path in files]))
