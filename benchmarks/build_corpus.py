@@ -6,13 +6,16 @@ Functionals: the same files, in turn and repeated: (a) one process that calls ``
 (b) ours in one process, (c) ours in `num_proc` worker processes, start of the workers not counted (they are started
 once for a corpus). Wall-clock medians; per core also CPU time, which other programs on the machine disturb less.
 Queries: `query_columns` against `generate_queries` for each row, and its peak memory (tracemalloc and Arrow's pool) for
-1,000 and 50,000 utterances in the row groups in which they are written. Prints one JSON object at the end.
+1,000 and 50,000 utterances in the row groups in which they are written. Whole builds of as many utterances, for their
+peak memory, are `corpus_memory`'s. Prints one JSON object at the end.
 """
 
 import argparse
 import json
 import os
 import statistics
+import subprocess
+import sys
 import time
 import tracemalloc
 from functools import partial
@@ -25,10 +28,12 @@ import pyarrow as pa
 
 from dataset_scripts.binning import ATTRIBUTES
 from dataset_scripts.corpora.layout import audio_files
-from dataset_scripts.egemaps import CHUNK, FUNCTIONALS, _run, _workers, functionals_of
+from dataset_scripts.egemaps import CHUNK, FUNCTIONALS, _run, engine_of, functionals_of
 from dataset_scripts.parquet import ROW_GROUP
 from dataset_scripts.queries import EMOTION_NOUNS, generate_queries
 from dataset_scripts.query_columns import query_columns
+
+ROOT = Path(__file__).parents[1]
 
 
 def timed(function) -> tuple[float, float]:
@@ -53,7 +58,7 @@ def functionals(files: list[Path], num_proc: int, repeats: int) -> dict:
     numbered = list(enumerate(map(str, files)))
     chunks = [numbered[start : start + CHUNK] for start in range(0, len(numbered), CHUNK)]
     times: dict[str, list[tuple[float, float]]] = {"process_file": [], "one process": [], "processes": []}
-    with _workers(num_proc, False) as run_chunks:
+    with engine_of("processes", num_proc) as (run_chunks, _):
         list(run_chunks(run, chunks))  # starts the workers
         for _ in range(repeats):
             times["process_file"].append(timed(lambda: [smile.process_file(path) for path in files]))
@@ -115,6 +120,12 @@ def peak_memory(rows: pd.DataFrame) -> float:
     return (peak + most) / 1e6
 
 
+def whole_builds(sizes: list[int]) -> list[dict]:
+    """What `corpus_memory` says of corpora of these sizes, each in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.corpus_memory", "--utterances"]
+    return [json.loads(subprocess.check_output([*command, str(size)], cwd=ROOT)) for size in sizes]
+
+
 def main() -> None:
     """Read the command line, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -122,6 +133,14 @@ def main() -> None:
     parser.add_argument("--num_files", type=int, default=100, help="files taken from it, evenly")
     parser.add_argument("--num_proc", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument(
+        "--whole_builds",
+        type=int,
+        nargs="*",
+        default=[1_000, 50_000],
+        metavar="UTTERANCES",
+        help="sizes of the corpora whose builds' memory is measured (minutes); without a number none is",
+    )
     args = parser.parse_args()
     files = audio_files(args.audio)
     files = files[:: max(1, len(files) // args.num_files)][: args.num_files]
@@ -129,6 +148,7 @@ def main() -> None:
         "load_average": round(os.getloadavg()[0], 1),
         "functionals": functionals(files, args.num_proc, args.repeats),
         "queries": queries(args.repeats),
+        "whole_builds": whole_builds(args.whole_builds),
     }
     print(json.dumps(result, indent=2))
 

@@ -23,7 +23,8 @@ import pandas as pd
 
 from .binning import ATTRIBUTES, Bins, fit_bins
 from .corpora import CORPORA, SPLITS, CorpusError, parse_corpora, scan_corpus
-from .egemaps import WorkerError, extract_functionals
+from .egemaps import extract_functionals
+from .engines import ENGINES, WorkerError
 from .parquet import write_splits
 from .queries import INDEX, TemplateIndex, with_paraphrases
 from .report import dataset_card, format_table, summarise
@@ -65,6 +66,8 @@ def build_query_corpus(
     all_functionals: bool = False,
     index: TemplateIndex = INDEX,
     report: bool = False,
+    engine: str = "processes",
+    ray_address: str | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Run the chain: labels, functionals, bins, queries, Parquet.
 
@@ -78,6 +81,8 @@ def build_query_corpus(
         all_functionals: keep all 88 of eGeMAPSv02, as columns beside the six that queries speak of.
         index: the templates of the queries.
         report: draw ``report.png``.
+        engine: what runs openSMILE, "processes" or "ray".
+        ray_address: the cluster of the engine "ray"; None takes ``RAY_ADDRESS``, or runs Ray on this machine.
 
     Returns:
         The rows written (all columns but audio and queries), and the files left out (corpus, file, reason).
@@ -95,7 +100,7 @@ def build_query_corpus(
     if bins is None:
         fit_bins(frame)  # without training rows it fails, and had better do so before minutes of openSMILE
     shards = output_dir.with_name(f"{output_dir.name}.functionals")
-    functionals, unreadable = extract_functionals(frame, num_proc, all_functionals, shards)
+    functionals, unreadable = extract_functionals(frame, num_proc, all_functionals, shards, engine, ray_address)
     rejected = pd.concat([*(left_out for _, left_out in scanned), unreadable], ignore_index=True)
     if functionals.empty:
         raise CorpusError(f"None of the {len(frame)} files could be read; the first: {rejected['reason'].iloc[0]}")
@@ -154,6 +159,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="worker processes for openSMILE (default: one per CPU, here %(default)s)",
     )
     parser.add_argument(
+        "--engine",
+        choices=ENGINES,
+        default="processes",
+        help="what runs openSMILE: processes of this machine (default), or Ray Data (extra [ray])",
+    )
+    parser.add_argument(
+        "--ray_address",
+        help="the Ray cluster, which must see the corpora under the same paths (default: RAY_ADDRESS, and without it "
+        "--num_proc workers on this machine)",
+    )
+    parser.add_argument(
         "--audio",
         choices=("embed", "path"),
         default="embed",
@@ -183,6 +199,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             all_functionals=args.all_functionals,
             index=with_paraphrases(args.paraphrases) if args.paraphrases else INDEX,
             report=args.report,
+            engine=args.engine,
+            ray_address=args.ray_address,
         )
     except (
         ValueError,

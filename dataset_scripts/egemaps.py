@@ -10,14 +10,11 @@ Only what the six need is computed (see `smile_config`), unless all 88 are asked
 (see `shards`) if a folder is named for them: a run that was killed goes on where it was.
 """
 
-import multiprocessing
 import os
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -28,12 +25,9 @@ from tqdm import tqdm
 
 from modeling_paraclap.audio_paraclap import AudioError, read_audio
 
+from .engines import ENGINES, Chunk, Engine, Results, processes, ray_data
 from .shards import Shards, keys_of
 from .smile_config import reduced_configuration
-
-
-class WorkerError(RuntimeError):
-    """A worker process died."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +57,7 @@ FUNCTIONALS: dict[str, Functional] = {
 MIN_SAMPLING_RATE = 4000  # below, no pitch is found; a damaged header that says a few Hz makes openSMILE crash
 CHUNK = 8  # files per task: small enough for an even load, large enough that passing them costs nothing
 SHARD = 500  # files per shard: what a kill can cost, some 10 s of two cores
+CPUS_PER_SHARD = 8  # all wait for the slowest at a shard's end: many at a time take shards that much larger
 
 
 def _import_opensmile():
@@ -134,9 +129,9 @@ def functionals_of(path: str | os.PathLike, all_functionals: bool = False) -> di
     return six | values if all_functionals else six
 
 
-def _run(chunk: list[tuple[int, str]], all_functionals: bool) -> list[tuple[int, dict | str]]:
+def _run(chunk: Chunk, all_functionals: bool) -> Results:
     """Give each position its functionals, or the reason why there are none."""
-    results: list[tuple[int, dict | str]] = []
+    results: Results = []
     for position, path in chunk:
         try:
             results.append((position, functionals_of(path, all_functionals)))
@@ -145,11 +140,22 @@ def _run(chunk: list[tuple[int, str]], all_functionals: bool) -> list[tuple[int,
     return results
 
 
+def engine_of(
+    name: str, num_proc: int, all_functionals: bool = False, ray_address: str | None = None
+) -> AbstractContextManager[tuple[Engine, int]]:
+    """The engine of that name, and how many chunks it runs at a time."""
+    if name == "ray":
+        return ray_data(num_proc, ray_address)
+    return processes(num_proc, _smile, (all_functionals,))
+
+
 def extract_functionals(
     utterances: pd.DataFrame | Sequence[str | os.PathLike],
     num_proc: int = 1,
     all_functionals: bool = False,
     shards_dir: Path | None = None,
+    engine: str = "processes",
+    ray_address: str | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Compute the functionals of many files; a file that cannot be read costs its row and no more.
 
@@ -158,16 +164,20 @@ def extract_functionals(
         num_proc: number of worker processes; 1 computes in this process.
         all_functionals: all 88 of eGeMAPSv02 besides.
         shards_dir: a folder that keeps the results; files whose results are there are not read again.
+        engine: what runs openSMILE, one of `ENGINES`.
+        ray_address: the cluster of the engine "ray" (see `engines.ray_data`).
 
     Returns:
         The functionals, one column each, indexed like the rows of `utterances` that could be read; and the others
         (corpus, file, reason), indexed likewise.
 
     Raises:
-        ImportError: opensmile is not installed.
+        ImportError: opensmile is not installed, or ray where it is asked for.
         WorkerError: a worker process died.
-        ValueError: `num_proc` below 1.
+        ValueError: `num_proc` below 1, or an unknown engine.
     """
+    if engine not in ENGINES:
+        raise ValueError(f"engine is {engine!r}; expected one of {', '.join(ENGINES)}.")
     if num_proc < 1:
         raise ValueError(f"num_proc is {num_proc}; expected 1 or more.")
     columns = columns_of(all_functionals)
@@ -187,9 +197,10 @@ def extract_functionals(
         pending = positions.drop(index=tables[0].index)
     run = partial(_run, all_functionals=all_functionals)
     with tqdm(total=len(frame), initial=len(frame) - len(pending), desc="openSMILE functionals", unit="file") as bar:
-        with _workers(num_proc, all_functionals) as run_chunks:
-            for start in range(0, len(pending), SHARD):
-                results = _compute(pending.iloc[start : start + SHARD], run, run_chunks, columns, bar)
+        with engine_of(engine, num_proc, all_functionals, ray_address) as (run_chunks, at_a_time):
+            size = SHARD * max(1, at_a_time // CPUS_PER_SHARD)
+            for start in range(0, len(pending), size):
+                results = _compute(pending.iloc[start : start + size], run, run_chunks, columns, bar)
                 if shards is not None:
                     shards.add(keys, results)
                 tables.append(results)
@@ -205,7 +216,7 @@ def _empty(columns: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(columns=["error", *columns], index=pd.Index([], dtype="int64"))
 
 
-def _compute(rows: pd.DataFrame, run: Callable, run_chunks: Callable, columns: list[str], bar: tqdm) -> pd.DataFrame:
+def _compute(rows: pd.DataFrame, run: Callable, run_chunks: Engine, columns: list[str], bar: tqdm) -> pd.DataFrame:
     """Results (``error`` and `columns`) of some rows (corpus, file, path), in their order."""
     numbered = list(zip(rows.index, rows["path"], strict=True))
     chunks = [numbered[start : start + CHUNK] for start in range(0, len(numbered), CHUNK)]
@@ -218,41 +229,3 @@ def _compute(rows: pd.DataFrame, run: Callable, run_chunks: Callable, columns: l
             found[position] = result
         bar.update(len(results))
     return pd.DataFrame([found[position] for position in rows.index], index=rows.index, columns=["error", *columns])
-
-
-@contextmanager
-def _workers(num_proc: int, all_functionals: bool) -> Iterator[Callable]:
-    """Give a function ``(run, chunks) -> results of each chunk``, in any order."""
-    if num_proc == 1:
-        yield map
-        return
-    # Not fork: torch's threads do not survive it. A fork server imports once and forks before any thread is there.
-    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-    context = multiprocessing.get_context(method)
-    if method == "forkserver":
-        context.set_forkserver_preload(["dataset_scripts.egemaps", "opensmile"])
-    with ProcessPoolExecutor(num_proc, mp_context=context, initializer=_smile, initargs=(all_functionals,)) as pool:
-        yield partial(_in_processes, pool, 4 * num_proc)
-
-
-def _in_processes(
-    pool: ProcessPoolExecutor, window: int, run: Callable, chunks: list[list[tuple[int, str]]]
-) -> Iterator[list[tuple[int, dict | str]]]:
-    running: dict[Future, list[tuple[int, str]]] = {}
-    try:
-        for chunk in chunks:
-            running[pool.submit(run, chunk)] = chunk
-            if len(running) >= window:  # bounded, so that memory stays flat
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    yield future.result()
-                    del running[future]
-        while running:
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                yield future.result()
-                del running[future]
-    except BrokenProcessPool as error:
-        files = [path for chunk in running.values() for _, path in chunk]
-        raise WorkerError(
-            f"A worker process died (killed, out of memory, or a crash in openSMILE) on one of {len(files)} files, "
-            f"from {files[0]} to {files[-1]}. Use a smaller --num_proc; --num_proc 1 shows which file it is."
-        ) from error

@@ -10,7 +10,8 @@ import soundfile
 from owners_layouts import RATE, voice, write
 
 from dataset_scripts import egemaps
-from dataset_scripts.egemaps import FUNCTIONALS, WorkerError, extract_functionals, functionals_of
+from dataset_scripts.egemaps import FUNCTIONALS, extract_functionals, functionals_of
+from dataset_scripts.engines import WorkerError
 from modeling_paraclap.audio_paraclap import AudioError
 
 

@@ -1,5 +1,6 @@
 """Functionals on disk: killed and gone on gives the same bytes; the reduced configuration the same bits."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from dataset_scripts.shards import KEY
 from dataset_scripts.smile_config import reduced_configuration
 
 SHARD = 8
+# A script, not -c: worker processes import it again to find `logged`.
 DRIVER = f"""
 import pathlib, sys, time
 import pandas as pd
@@ -26,24 +28,29 @@ from dataset_scripts import egemaps
 
 folder, shards, log = map(pathlib.Path, sys.argv[1:4])
 egemaps.SHARD, egemaps.CHUNK = {SHARD}, 2
-functionals_of = egemaps.functionals_of
+run = egemaps._run
 
-def logged(path, all_functionals):
-    time.sleep(float(sys.argv[4]))
-    with open(log, "a") as file:
-        file.write(path + "\\n")
-    return functionals_of(path, all_functionals)
+def logged(chunk, all_functionals):
+    for one in chunk:
+        time.sleep(float(sys.argv[4]))
+        with open(log, "a") as file:
+            file.write(one[1] + "\\n")
+    return run(chunk, all_functionals)
 
-egemaps.functionals_of = logged
-paths = sorted(map(str, folder.glob("*.wav")))
-frame = pd.DataFrame({{"path": paths, "file": [pathlib.Path(p).name for p in paths], "corpus": "mini"}})
-egemaps.extract_functionals(frame, shards_dir=shards)
+if __name__ == "__main__":
+    egemaps._run = logged
+    paths = sorted(map(str, folder.glob("*.wav")))
+    frame = pd.DataFrame({{"path": paths, "file": [pathlib.Path(p).name for p in paths], "corpus": "mini"}})
+    egemaps.extract_functionals(frame, 2, shards_dir=shards)
 """
 
 
 def start(folder, shards, log, pause):
-    arguments = [str(folder), str(shards), str(log), str(pause)]
-    return subprocess.Popen([sys.executable, "-c", DRIVER, *arguments], stderr=subprocess.DEVNULL)
+    driver = folder.parent / "driver.py"
+    driver.write_text(DRIVER)
+    arguments = [str(argument) for argument in (driver, folder, shards, log, pause)]
+    environment = os.environ | {"PYTHONPATH": str(Path(egemaps.__file__).parents[1])}
+    return subprocess.Popen([sys.executable, *arguments], stderr=subprocess.DEVNULL, env=environment)
 
 
 def columns_on_disk(shards):
@@ -52,12 +59,13 @@ def columns_on_disk(shards):
     return pa.concat_tables(tables).combine_chunks()
 
 
-def test_killed_and_started_again_is_as_if_undisturbed(tmp_path):
+def test_killed_and_started_again_is_as_if_undisturbed(tmp_path, monkeypatch):
+    """Two workers; the undisturbed run has one."""
     folder = tmp_path / "audio"
     for i in range(40):
         write(folder / f"{i:02}.wav", pitch=100 + 5 * i, seconds=0.3, seed=i)
     (folder / "13.wav").write_bytes(b"")
-    killed = start(folder, tmp_path / "shards", tmp_path / "log", pause=0.05)
+    killed = start(folder, tmp_path / "shards", tmp_path / "log", pause=0.1)
     deadline = time.monotonic() + 300
     while len(list((tmp_path / "shards").glob("part-*.parquet"))) < 2 and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -67,7 +75,10 @@ def test_killed_and_started_again_is_as_if_undisturbed(tmp_path):
     done = len(list((tmp_path / "shards").glob("part-*.parquet")))
     assert 2 <= done < 5
     assert start(folder, tmp_path / "shards", tmp_path / "log", pause=0).wait() == 0
-    assert start(folder, tmp_path / "undisturbed", tmp_path / "other_log", pause=0).wait() == 0
+    monkeypatch.setattr(egemaps, "SHARD", SHARD)
+    paths = sorted(folder.glob("*.wav"))
+    frame = pd.DataFrame({"path": list(map(str, paths)), "file": [p.name for p in paths], "corpus": "mini"})
+    extract_functionals(frame, shards_dir=tmp_path / "undisturbed")
     assert columns_on_disk(tmp_path / "shards").equals(columns_on_disk(tmp_path / "undisturbed"))
     counts = pd.Series((tmp_path / "log").read_text().splitlines()).value_counts()
     assert len(counts) == 40 and counts.max() <= 2

@@ -85,6 +85,9 @@ class Corpus:
         return self.counts.get("emotion", {})
 
 
+# The counts of nEMO, EMO-DB and RAVDESS were counted in whole copies; those of the others are the literature's and add
+# up to section 3.2 of the paper: IEMOCAP's four classes to 5,531, FAU-Aibo's (Schuller et al., Interspeech 2009) to
+# 9,959 + 8,257, CREMA-D's to 7,442, TESS's to 2,800.
 CORPORA: dict[str, Corpus] = {
     corpus.name: corpus
     for corpus in (
@@ -154,8 +157,8 @@ CORPORA: dict[str, Corpus] = {
         Corpus(
             name="msp_podcast",
             title="MSP-Podcast",
-            homepage="https://ecs.utdallas.edu/research/researchlabs/msp-lab/MSP-Podcast.html",
-            licence="academic licence from UT Dallas; neither audio nor labels may be passed on",
+            homepage="https://www.lab-msp.com/MSP/MSP-Podcast.html",
+            licence="academic licence from the MSP lab (Busso), on request; neither audio nor labels may be passed on",
             layout=msp_podcast.LAYOUT,
             read=msp_podcast.read,
             utterances=45619,
@@ -207,7 +210,7 @@ CORPORA: dict[str, Corpus] = {
         Corpus(
             name="fau_aibo",
             title="FAU-Aibo",
-            homepage="https://www5.cs.fau.de/en/our-team/steidl-stefan/fau-aibo-emotion-corpus/",
+            homepage="https://www5.cs.fau.de/de/mitarbeiter/steidl-stefan/fau-aibo-emotion-corpus/",
             licence="academic licence from FAU Erlangen-Nürnberg, on request",
             layout=fau_aibo.LAYOUT,
             read=fau_aibo.read,
@@ -220,8 +223,8 @@ CORPORA: dict[str, Corpus] = {
         Corpus(
             name="alc",
             title="ALC",
-            homepage="https://www.bas.uni-muenchen.de/Bas/BasALCeng.html",
-            licence="licence from the Bavarian Archive for Speech Signals, on request",
+            homepage="https://www.phonetik.uni-muenchen.de/Bas/BasALCeng.html",
+            licence="from the Bavarian Archive for Speech Signals, on request; may not be passed on",
             layout=alc.LAYOUT,
             read=alc.read,
             note="the paper uses the 3,000 test files: 1,620 not intoxicated and 1,380 intoxicated",

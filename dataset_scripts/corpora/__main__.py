@@ -22,7 +22,8 @@ from modeling_paraclap.audio_paraclap import AudioError, read_audio
 from ..report import format_table
 from ..tasks import TASKS
 from . import CORPORA, SPLITS, Corpus, CorpusError, parse_corpora, scan_corpus
-from .download import ARCHIVES, DownloadError, download
+from .download import ARCHIVES, download
+from .transfer import DownloadError
 
 LISTED = 20  # files of a kind that are printed
 
@@ -134,7 +135,8 @@ def _download(corpus: Corpus, root: Path, only: Sequence[str] | None) -> None:
     if unknown := [name for name in only or () if name not in names]:
         raise DownloadError(f"{corpus.title} has no archive {unknown[0]!r}; it has {', '.join(names)}.")
     print(f"{corpus.title}, licence {corpus.licence}, from {corpus.homepage}: by using it you accept its licence.")
-    download([archive for archive in archives if not only or archive.name in only], root)
+    for note in download([archive for archive in archives if not only or archive.name in only], root):
+        print(note)
     print(
         f"{corpus.title} is in {root}; compare it with: python -m dataset_scripts.corpora verify {corpus.name}={root}"
     )

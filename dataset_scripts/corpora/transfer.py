@@ -1,0 +1,116 @@
+"""The transfer of downloads, which goes on where it broke off, below `datasets`' download manager.
+
+The manager keeps a cache and locks it, but begins a broken download anew. So the transfer itself is a file system of
+fsspec that the manager calls: what has arrived stays in a ``.part`` file, and the rest is asked for with a Range
+request, in the same run and in the next.
+"""
+
+import hashlib
+import http.client
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import fsspec
+
+BLOCK = 1 << 20  # bytes
+ATTEMPTS = 5  # in a row without one new byte
+PAUSE = 2.0  # seconds between them
+TIMEOUT = 60.0  # seconds without a byte
+PREFIX = "resume-"
+
+
+class DownloadError(RuntimeError):
+    """A file that could not be fetched, or is not the owner's."""
+
+
+class ResumingFileSystem(fsspec.AbstractFileSystem):
+    """http(s) whose `get_file` goes on where it broke off; its URLs are ``resume-https://…``."""
+
+    protocol = (f"{PREFIX}http", f"{PREFIX}https")
+    cachable = False
+
+    @classmethod
+    def _strip_protocol(cls, path):
+        return path.removeprefix(PREFIX)
+
+    def info(self, path, **kwargs):
+        """What the download manager wants to know: size and ETag, where the server says."""
+        found = {"name": path, "type": "file"}
+        try:
+            with _open(urllib.request.Request(self._strip_protocol(path), method="HEAD")) as answer:
+                if length := answer.headers.get("Content-Length"):
+                    found["size"] = int(length)
+                found["ETag"] = answer.headers.get("ETag")
+        except urllib.error.HTTPError as error:
+            error.close()  # signed URLs of stores allow GET alone; if the file is not there, GET will say so
+        return found
+
+    def get_file(self, rpath, lpath, callback=None, **kwargs):
+        """Fetch a file; a connection that breaks off is taken up again, `ATTEMPTS` times without progress."""
+        url, part = self._strip_protocol(rpath), Path(f"{lpath}.part")
+        failures = 0
+        while True:
+            before = part.stat().st_size if part.exists() else 0
+            try:
+                if _fetch(url, part, before, callback):
+                    break
+                problem = "the connection broke off"
+            except (OSError, http.client.HTTPException) as error:
+                if isinstance(error, urllib.error.HTTPError) and error.code < 500 and error.code != 429:
+                    raise DownloadError(f"{url}: {error}; see the corpus's homepage.") from error
+                problem = str(error)
+            failures = 0 if part.exists() and part.stat().st_size > before else failures + 1
+            if failures == ATTEMPTS:
+                raise DownloadError(f"{url}: {problem}, {ATTEMPTS} times; run again later, it goes on where it was.")
+            time.sleep(PAUSE)
+        part.replace(lpath)
+
+
+def _open(request: urllib.request.Request):
+    return urllib.request.urlopen(request, timeout=TIMEOUT)
+
+
+def _fetch(url: str, part: Path, start: int, callback) -> bool:
+    """Append what the server gives from byte `start` on; True if the file is whole then."""
+    request = urllib.request.Request(url, headers={"Range": f"bytes={start}-"} if start else {})
+    try:
+        answer = _open(request)
+    except urllib.error.HTTPError as error:
+        if error.code == 416 and start:  # nothing after what we have: whole, and the checksum tells if it is right
+            return True
+        raise
+    with answer:
+        if answer.status != 206:  # a server without ranges, or the beginning
+            start = 0
+        length = answer.headers.get("Content-Length")
+        size = start + int(length) if length else None
+        with open(part, "r+b" if start else "wb") as file:
+            file.seek(start)
+            if callback is not None and size:
+                callback.set_size(size)
+            while block := answer.read(BLOCK):
+                file.write(block)
+                if callback is not None:
+                    callback.relative_update(len(block))
+            return size is None or file.tell() == size
+
+
+def manager_of(folder: Path):
+    """The download manager of `datasets`, with our transfer, whose cache is `folder`."""
+    from datasets import DownloadConfig, DownloadManager
+
+    for scheme in ResumingFileSystem.protocol:
+        fsspec.register_implementation(scheme, ResumingFileSystem, clobber=True)
+    config = DownloadConfig(cache_dir=str(folder), use_etag=False)
+    return DownloadManager(dataset_name="paraclap", download_config=config)
+
+
+def digest(path: Path, kind: str) -> str:
+    """Hexadecimal digest of a file (Python 3.10 has no `hashlib.file_digest`)."""
+    result = hashlib.new(kind)
+    with open(path, "rb") as file:
+        while block := file.read(BLOCK):
+            result.update(block)
+    return result.hexdigest()

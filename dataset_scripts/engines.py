@@ -1,0 +1,151 @@
+"""What runs openSMILE over many files: this process, worker processes of this machine, or Ray Data.
+
+An engine is a function ``(run, chunks) -> results of each chunk``, in any order. The caller cuts the work into shards
+and waits for each (see `egemaps`), so all engines leave the same files behind and a killed run goes on in the same way.
+"""
+
+import json
+import multiprocessing
+import os
+import socket
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+ENGINES = ("processes", "ray")
+Chunk = list[tuple[int, str]]  # positions and paths
+Results = list[tuple[int, dict | str]]  # positions and functionals, or the reason why there are none
+Engine = Callable[[Callable[[Chunk], Results], list[Chunk]], Iterator[Results]]
+
+
+class WorkerError(RuntimeError):
+    """A worker process died."""
+
+
+@contextmanager
+def processes(num_proc: int, initializer: Callable, initargs: tuple = ()) -> Iterator[tuple[Engine, int]]:
+    """Worker processes of this machine; 1 computes in this process.
+
+    Args:
+        num_proc: how many.
+        initializer: called once in each worker, with `initargs`.
+        initargs: its arguments.
+
+    Yields:
+        The engine, and how many chunks run at a time.
+
+    Raises:
+        WorkerError: a worker died; raised while results are taken.
+    """
+    if num_proc == 1:
+        yield map, 1
+        return
+    # Not fork: torch's threads do not survive it. A fork server imports once and forks before any thread is there.
+    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+    context = multiprocessing.get_context(method)
+    if method == "forkserver":
+        context.set_forkserver_preload(["dataset_scripts.egemaps", "opensmile"])
+    with ProcessPoolExecutor(num_proc, mp_context=context, initializer=initializer, initargs=initargs) as pool:
+        yield partial(_in_processes, pool, 4 * num_proc), num_proc
+
+
+def _in_processes(pool: ProcessPoolExecutor, window: int, run: Callable, chunks: list[Chunk]) -> Iterator[Results]:
+    running: dict[Future, Chunk] = {}
+    try:
+        for chunk in chunks:
+            running[pool.submit(run, chunk)] = chunk
+            if len(running) >= window:  # bounded, so that memory stays flat
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    yield future.result()
+                    del running[future]
+        while running:
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                yield future.result()
+                del running[future]
+    except BrokenProcessPool as error:
+        files = [path for chunk in running.values() for _, path in chunk]
+        raise WorkerError(
+            f"A worker process died (killed, out of memory, or a crash in openSMILE) on one of {len(files)} files, "
+            f"from {files[0]} to {files[-1]}. Use a smaller --num_proc; --num_proc 1 shows which file it is."
+        ) from error
+
+
+@contextmanager
+def ray_data(num_proc: int, address: str | None = None) -> Iterator[tuple[Engine, int]]:
+    """Ray Data, on a cluster or embedded on this machine.
+
+    A cluster's nodes need this package, and the corpora and the shards' folder under the same paths. An embedded Ray is
+    shut down at the end.
+
+    Args:
+        num_proc: workers of an embedded Ray; a cluster has its own number.
+        address: the cluster; None takes that of ``RAY_ADDRESS``, and without it Ray runs embedded.
+
+    Yields:
+        The engine, and how many chunks run at a time.
+
+    Raises:
+        ImportError: ray is not installed.
+        ConnectionError: there is no cluster at `address`.
+        WorkerError: a worker died more often than Ray tries again; raised while results are taken.
+    """
+    try:
+        import ray
+        from ray.data import DataContext
+    except ImportError as error:
+        raise ImportError(f"--engine ray needs Ray (pip install 'ray[data]'): {error}") from error
+    mine = not ray.is_initialized()
+    if mine:
+        options = {"log_to_driver": False, "configure_logging": False}
+        if address := address or os.environ.get("RAY_ADDRESS"):
+            _check_reachable(address)
+            options |= {"address": address}
+        else:
+            # The workers import this very package, also where it runs from a checkout and is not installed.
+            paths = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+            environment = {"env_vars": {"PYTHONPATH": os.pathsep.join(paths)}}
+            options |= {"num_cpus": num_proc, "include_dashboard": False, "runtime_env": environment}
+        ray.init(**options)
+    try:
+        context = DataContext.get_current()
+        context.enable_progress_bars = False
+        context.print_on_execution_start = False
+        yield partial(_on_ray, ray), int(ray.cluster_resources().get("CPU", 1))
+    finally:
+        if mine:
+            ray.shutdown()
+
+
+def _check_reachable(address: str) -> None:
+    """Try ``HOST:PORT`` first: Ray waits without end for a cluster that is not there."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon and port.isdecimal():
+        try:
+            socket.create_connection((host, int(port)), timeout=10).close()
+        except OSError as error:
+            raise ConnectionError(
+                f"There is no Ray cluster at {address} ({error}); see `ray status` there, or unset RAY_ADDRESS to run "
+                f"Ray on this machine."
+            ) from error
+
+
+def _on_ray(ray, run: Callable, chunks: list[Chunk]) -> Iterator[Results]:
+    # As text: Arrow would make one column type of numbers and reasons. A float's text is read back to the same bits.
+    rows = [{"chunk": json.dumps(chunk)} for chunk in chunks]
+    try:
+        dataset = ray.data.from_items(rows, override_num_blocks=len(rows)).map(partial(_run_row, run))
+        for row in dataset.iter_rows():
+            yield [(position, result) for position, result in json.loads(row["results"])]
+    except ray.exceptions.RayError as error:
+        files = [path for chunk in chunks for _, path in chunk]
+        raise WorkerError(
+            f"Ray gave up on one of {len(files)} files, from {files[0]} to {files[-1]} ({error}). "
+            f"--engine processes --num_proc 1 shows which file it is."
+        ) from error
+
+
+def _run_row(run: Callable, row: dict) -> dict:
+    return {"results": json.dumps(run([(position, path) for position, path in json.loads(row["chunk"])]))}
