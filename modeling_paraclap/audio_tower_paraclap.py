@@ -105,7 +105,7 @@ class ParaClapFrontEnd(nn.Module):
         mel = (mel - (mel * weight).sum(1, keepdim=True) / weight.sum(1, keepdim=True)) / 3
 
         flattened = power[..., : len(self.lags)].sqrt().sqrt()  # so that formants weigh less
-        pitch = 2 * (flattened @ self.lags.float()) / (flattened.sum(2, keepdim=True) + SILENCE)
+        pitch = 2 * (flattened @ self.lags.float()) / flattened.sum(2, keepdim=True).clamp(min=SILENCE)
 
         level = 10 * torch.log10(waveform.square().sum(1) / samples.clamp(min=1) + SILENCE)
         octaves = torch.log2(samples.clamp(min=1) / SAMPLING_RATE / TYPICAL_DURATION_S)

@@ -119,3 +119,23 @@ def test_configurations_that_cannot_work_are_refused(wrong, message):
 def test_an_unknown_pooling_is_refused():
     with pytest.raises(ValueError, match="audio_pooling is 'max'; choose one of mean, statistics"):
         ParaClapConfig(audio_pooling="max")
+
+
+def test_onnxruntime_has_the_same_embeddings(tiny_config, tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    from modeling_paraclap.export_onnx import export_onnx
+
+    torch.manual_seed(0)
+    config = tiny_config(audio_config=ParaClapAudioConfig(**SMALL), audio_pooling="statistics", center_audio=True)
+    model = ParaClapModel(config).eval()
+    export_onnx(model, tmp_path)
+    session = onnxruntime.InferenceSession(tmp_path / "audio.onnx")
+    for batch, samples in ((1, 5000), (3, 40001)):
+        waveforms, mask = torch.randn(batch, samples) * 0.1, torch.ones(batch, samples, dtype=torch.long)
+        mask[-1, samples // 2 :] = 0
+        with torch.no_grad():
+            expected = model.get_audio_features(waveforms, mask).pooler_output
+        (found,) = session.run(None, {"input_values": waveforms.numpy(), "padding_mask": mask.numpy()})
+        expected = torch.nn.functional.normalize(expected, dim=-1)
+        torch.testing.assert_close(torch.from_numpy(found), expected, atol=1e-5, rtol=0)
