@@ -11,6 +11,7 @@ from scipy.fft import irfft, next_fast_len, rfft
 
 SAMPLING_RATE = 16000
 LONGEST_SILENCE_S = 1.2
+GENDER_SHIFT = 2.0  # semitones of speed beyond which a voice may be heard as of the other gender
 LEVEL_FLOOR = 1e-10  # power of digital silence, so that its logarithm exists
 
 
@@ -20,7 +21,7 @@ def augment(waveform, functionals, rng, *, speed=0.0, gain=0.0, equaliser=0.0, n
     Args:
         waveform: (samples,), float32 in [-1, 1].
         functionals: Dict with any of pitch_mean (semitones from 27.5 Hz), pitch_std (its standard deviation over its
-            mean), intensity (dB) and duration (s); values may be None.
+            mean), intensity (dB), duration (s) and gender; values may be None.
         rng: `numpy.random.Generator`.
         speed: Largest change of the playback speed in semitones, drawn uniformly from both sides.
         gain: Largest change of the level in dB, drawn uniformly from both sides.
@@ -30,12 +31,15 @@ def augment(waveform, functionals, rng, *, speed=0.0, gain=0.0, equaliser=0.0, n
         silence: Probability of up to 1.2 s of near silence before and after, which dilutes the level.
 
     Returns:
-        The new waveform (float32) and a copy of the functionals that fits it.
+        The new waveform (float32) and a copy of the functionals that fits it; the gender is None where a voice moved so
+        far that nobody knows.
     """
     level_before = _level(waveform)
     functionals = dict(functionals)
     if speed:
         shift = rng.uniform(-speed, speed)
+        if abs(shift) > GENDER_SHIFT and "gender" in functionals:
+            functionals["gender"] = None
         waveform = _play_at(waveform, 2 ** (shift / 12))
         _shift_functionals(functionals, shift)
     if equaliser:

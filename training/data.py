@@ -127,7 +127,9 @@ class QueryCorpus(Dataset):
         queries, attributes = list(row["queries"]), list(row["query_attributes"])
         if self.augmentation:
             changed = {name: row[name] if np.isfinite(row[name]) else None for name in AUGMENTED}
+            changed["gender"] = row["gender"]
             waveform, changed = augment(waveform, changed, rng, **self.augmentation)
+            row = {**row, "gender": changed.pop("gender")}
             bins = {f"{name}_bin": self.bins.bin_of(name, value) for name, value in changed.items()}
             pairs = generate_queries({**row, **bins})
             attributes, queries = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
