@@ -32,6 +32,7 @@ from transformers import get_scheduler
 from modeling_paraclap.modeling_paraclap import TOWERS
 from modeling_paraclap.release_paraclap import save_release
 from training.arguments import parse_arguments
+from training.average import AveragedWeights
 from training.checkpoint import complete_checkpoints, load_checkpoint, replace_folder, restore_folder, save_checkpoint
 from training.data import SAMPLING_RATE, Collator, EpochSampler, QueryCorpus, load_bins, load_split, vocabulary_of
 from training.encoders import build_model, build_processor
@@ -89,6 +90,9 @@ def train(args, termination):
     accelerator.register_for_checkpointing(scheduler)
 
     step = ContrastiveStep(accelerator, model, args.global_negatives, args.micro_batch_size)
+    average = AveragedWeights(step.towers, args.ema_decay)
+    if args.ema_decay:
+        accelerator.register_for_checkpointing(average)
     state = {"step": 0, "epoch": 0, "batch": 0, "best_uar": -1.0, "best_epoch": None}
     if args.resume:
         state = load_checkpoint(accelerator, run / "checkpoints") or state
@@ -112,9 +116,12 @@ def train(args, termination):
                 progress,
                 termination,
                 after_step,
+                average,
             )
-            results = validation(step.towers, progress=accelerator.is_main_process)
-            finish_epoch(accelerator, step.towers, processor, args, run, state, results)
+            with average.applied():
+                results = validation(step.towers, progress=accelerator.is_main_process)
+                finish_epoch(accelerator, step.towers, processor, args, run, state, results)
+            save_checkpoint(accelerator, run / "checkpoints", state, args.keep_checkpoints)
             stop_if_asked(termination, accelerator, run, state)
     progress.bar.close()
     accelerator.end_training()
@@ -220,7 +227,20 @@ def build_loader(args, processor):
 
 
 def train_epoch(
-    accelerator, step, loader, sampler, optimizer, scheduler, args, run, state, steps, progress, termination, after_step
+    accelerator,
+    step,
+    loader,
+    sampler,
+    optimizer,
+    scheduler,
+    args,
+    run,
+    state,
+    steps,
+    progress,
+    termination,
+    after_step,
+    average,
 ):
     """The rest of the epoch that `state` stands in; changes `state` as it goes."""
     model, towers = step.model, step.towers
@@ -244,6 +264,7 @@ def train_epoch(
             towers.logit_scale.clamp_(max=MAX_LOGIT_SCALE)
         state["step"] += 1
         state["batch"] += 1
+        average.update(state["step"])
         after_step()
         progress.bar.update()
         if state["step"] % args.log_every == 0:
@@ -260,7 +281,7 @@ def train_epoch(
 
 
 def finish_epoch(accelerator, towers, processor, args, run, state, results):
-    """Prints and logs the validation, keeps the best epoch as a release folder, and writes a checkpoint."""
+    """Prints and logs the validation, and keeps the best epoch as a release folder."""
     accelerator.log({f"validation/{name}": value for name, value in results.items()}, step=state["step"])
     if accelerator.is_main_process:
         figures = "  ".join(f"{name} {value:.3f}" for name, value in results.items())
@@ -270,7 +291,6 @@ def finish_epoch(accelerator, towers, processor, args, run, state, results):
         write_row(run / "history.csv", {"epoch": state["epoch"], "step": state["step"], **results})
     if results["uar"] > state["best_uar"]:
         state["best_uar"], state["best_epoch"] = results["uar"], state["epoch"]
-    save_checkpoint(accelerator, run / "checkpoints", state, args.keep_checkpoints)
 
 
 def save_best(model, processor, args, run, epoch, results):

@@ -76,6 +76,7 @@ def arguments(corpus_dir, text_encoder, output_dir, *more):
         "encoder_learning_rate": 1e-3,
         "checkpoint_every": 4,
         "log_every": 2,
+        "ema_decay": 0.5,
         "mixed_precision": "no",
     }
     return [word for name, value in fixed.items() for word in (f"--{name}", str(value))] + list(more)
@@ -98,7 +99,9 @@ def environment():
 
 
 def final_weights(run):
-    return load_file(complete_checkpoints(run / "checkpoints")[-1] / "model.safetensors")
+    """Those that learn and, in the release, their average."""
+    final = load_file(complete_checkpoints(run / "checkpoints")[-1] / "model.safetensors")
+    return final | {f"best/{name}": weight for name, weight in load_file(run / "best" / "model.safetensors").items()}
 
 
 def test_a_run_leaves_a_release_and_its_records(undisturbed):
@@ -113,8 +116,9 @@ def test_a_run_leaves_a_release_and_its_records(undisturbed):
     steps = (undisturbed / "steps.csv").read_text(encoding="utf-8").splitlines()
     assert steps[0] == "step,loss,logit_scale" and len(steps) == 1 + 9  # every second of 18
     model = ParaClapModel.from_pretrained(best)
-    trained, start = model.state_dict(), final_weights(undisturbed)
-    assert trained.keys() == start.keys()
+    released, weights = model.state_dict(), final_weights(undisturbed)
+    assert weights.keys() == released.keys() | {f"best/{name}" for name in released}
+    assert all(torch.equal(weights[f"best/{name}"], released[name]) for name in released)
 
 
 def test_a_killed_run_goes_on_and_ends_the_same(corpus_dir, text_encoder, undisturbed, tmp_path):
@@ -373,6 +377,7 @@ def test_a_corpus_that_is_not_there(tmp_path):
         ("variant: rand7", "variant is 'rand7'; choose from rand5"),
         ("batch_size: 0", "--batch_size is 0; it must be above 0"),
         ("micro_batch_size: -4", "--micro_batch_size is -4; it must not be below 0"),
+        ("ema_decay: 1.0", "--ema_decay is 1.0; it must be from 0 up to, but not including, 1"),
         ("global_negatives: 2", "global_negatives is 2"),
         ("{compile: true, pad_to_longest: true}", "--compile needs batches of one length"),
         ("seed: 1", "--corpus_dir is needed"),

@@ -86,6 +86,12 @@ def build_parser():
     recipe.add_argument("--lr_scheduler_type", default="constant", help="a schedule of transformers.get_scheduler")
     recipe.add_argument("--warmup_ratio", type=float, default=0.0, help="share of the steps with a rising rate")
     recipe.add_argument("--max_grad_norm", type=float, default=0.0, help="clip the gradient's norm; 0 does not")
+    recipe.add_argument(
+        "--ema_decay",
+        type=float,
+        default=0.0,
+        help="validate and release an exponential moving average of the weights, for example 0.999; 0 does not",
+    )
     recipe.add_argument("--seed", type=int, default=0, help="seed of everything random")
 
     run = parser.add_argument_group("run")
@@ -139,6 +145,8 @@ def parse_arguments(argv=None):
     for name in ("micro_batch_size", "num_workers", "profile", "checkpoint_every"):
         if getattr(args, name) < 0:
             parser.error(f"--{name} is {getattr(args, name)}; it must not be below 0")
+    if not 0 <= args.ema_decay < 1:
+        parser.error(f"--ema_decay is {args.ema_decay}; it must be from 0 up to, but not including, 1")
     if args.compile and args.pad_to_longest:
         parser.error("--compile needs batches of one length: leave out --pad_to_longest")
     if args.report_to != "none" and importlib.util.find_spec(args.report_to) is None:

@@ -1,0 +1,59 @@
+"""An exponential moving average of the weights, which is what a run with `--ema_decay` validates and releases."""
+
+import contextlib
+
+import torch
+
+
+class AveragedWeights:
+    """Follows the weights that learn; the others are their own average. Saved and resumed with the checkpoints.
+
+    Args:
+        model: The `ParaClapModel`, on its device and with its frozen parts frozen.
+        decay: Share of the old average that one step keeps, below 1; 0 keeps no average.
+    """
+
+    def __init__(self, model, decay):
+        self.decay = decay
+        learning = [(name, p) for name, p in model.named_parameters() if p.requires_grad and decay]
+        self.names, self.parameters = [name for name, _ in learning], [p for _, p in learning]
+        self.averages = [p.detach().clone() for p in self.parameters]
+
+    @torch.no_grad()
+    def update(self, step):
+        """Takes the weights after `step` steps in.
+
+        Early averages are short, or they would be made of the random start for the first 1 / (1 - decay) steps.
+        """
+        if self.averages:
+            torch._foreach_lerp_(self.averages, self.parameters, 1 - min(self.decay, (1 + step) / (10 + step)))
+
+    @contextlib.contextmanager
+    def applied(self):
+        """The model has the averaged weights inside, and those that learn again after."""
+        self._swap()
+        try:
+            yield
+        finally:
+            self._swap()
+
+    @torch.no_grad()
+    def _swap(self):
+        # In place: optimizer, DDP and compiled code go on with the tensors that they know.
+        for parameter, average in zip(self.parameters, self.averages, strict=True):
+            kept = parameter.clone()
+            parameter.copy_(average)
+            average.copy_(kept)
+
+    def state_dict(self):
+        """Name to averaged weight."""
+        return dict(zip(self.names, self.averages, strict=True))
+
+    @torch.no_grad()
+    def load_state_dict(self, state):
+        """Takes what [`state_dict`] gave for the same weights; anything else is a ValueError."""
+        if state.keys() != set(self.names):
+            different = sorted(state.keys() ^ set(self.names))
+            raise ValueError(f"The checkpoint averages other weights than those that learn here: {different[:3]} ...")
+        for name, average in zip(self.names, self.averages, strict=True):
+            average.copy_(state[name])
