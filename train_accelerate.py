@@ -23,6 +23,7 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
+from accelerate.data_loader import prepare_data_loader
 from accelerate.utils import set_seed
 from safetensors import SafetensorError
 from torch.utils.data import DataLoader
@@ -41,6 +42,7 @@ from training.data import (
     EpochSampler,
     QueryCorpus,
     balance_weights,
+    copy_bins,
     load_bins,
     load_split,
     vocabulary_of,
@@ -52,6 +54,7 @@ from training.progress import Progress
 from training.records import describe_device, draw_curves, write_config, write_row, write_seconds
 from training.step import ContrastiveStep
 from training.stop import TERMINATED, Termination, check_finite, explain, leave_sigterm_to_the_trainer
+from training.stream import RowGroups, StreamedCorpus, StreamSampler
 from training.validation import Validation
 
 MAX_LOGIT_SCALE = math.log(100)
@@ -84,16 +87,22 @@ def train(args, termination):
     if accelerator.is_main_process:
         start_run(run, args, describe_device(accelerator))
     accelerator.wait_for_everyone()
-    accelerator.init_trackers("" if args.report_to == "tensorboard" else "paraclap")
+    name = "" if args.report_to == "tensorboard" else "paraclap"
+    # W&B writes into the working directory unless it is told, and elsewhere if the folder is not there.
+    accelerator.init_trackers(name, init_kwargs={"wandb": {"dir": str(run / "logs")}})
     set_seed(args.seed, device_specific=True)
-    if torch.cuda.is_available():
-        torch.set_float32_matmul_precision("high" if args.tf32 else "highest")
+    choose_precision(args)
 
     model, processor = build(args)
-    loader, sampler = build_loader(args, processor)
+    loader, sampler = build_loader(args, processor, accelerator.process_index, accelerator.num_processes)
     validation = Validation(load_split(args.corpus_dir, "validation"), processor, args.hypothesis_template)
     optimizer = build_optimizer(model, args)
-    model, optimizer, loader = accelerator.prepare(model, optimizer, loader)
+    model, optimizer = accelerator.prepare(model, optimizer)
+    if args.streaming:
+        # Each process reads its own rows: there is nothing to deal out.
+        loader = prepare_data_loader(loader, accelerator.device, num_processes=1, process_index=0, put_on_device=True)
+    else:
+        loader = accelerator.prepare(loader)
     steps = min(args.num_train_epochs * len(loader), args.max_steps or math.inf)
     # One step of the schedule is one step of the loop, on any number of processes: so it is not prepared.
     scheduler = get_scheduler(args.lr_scheduler_type, optimizer, int(args.warmup_ratio * steps), steps)
@@ -144,11 +153,16 @@ def train(args, termination):
     )
 
 
+def choose_precision(args):
+    """TensorFloat-32 for float32 products, or not; devices without it are not changed."""
+    torch.set_float32_matmul_precision("high" if args.tf32 else "highest")
+
+
 def start_run(run, args, device):
     """Makes the run's folder and writes its config.json; refuses a folder that holds another run."""
     if not args.resume and (run / "config.json").exists():
         sys.exit(f"{run} holds a run already: give --resume to go on with it, or another --output_dir.")
-    run.mkdir(parents=True, exist_ok=True)
+    (run / "logs").mkdir(parents=True, exist_ok=True)
     restore_folder(run / "best")
     write_config(run, args, device)
 
@@ -202,24 +216,36 @@ def build(args):
     return model, build_processor(tokenizer, args.do_normalize, model.config.text_config.max_position_embeddings)
 
 
-def build_loader(args, processor):
-    """Batches of random crops with random captions, and the sampler that sets their order."""
+def build_loader(args, processor, process=0, processes=1):
+    """Batches of random crops with random captions, and the sampler that sets their order.
+
+    A streamed corpus gives each process its own part; the batches of any other are dealt out by accelerate.
+    """
     augmentation = {name: getattr(args, name) for name in AUGMENTATIONS}
-    corpus = QueryCorpus(
-        load_split(args.corpus_dir, "train"),
-        variant=args.variant,
-        crop_s=args.crop_s,
-        max_queries=args.max_queries,
-        emotion_probability=args.emotion_probability,
-        augmentation=augmentation,
-        bins=load_bins(args.corpus_dir) if any(augmentation.values()) else None,
-        keep_decoded=args.keep_decoded,
-        seed=args.seed,
-    )
-    if len(corpus) < args.batch_size:
-        sys.exit(f"The training split has {len(corpus)} utterances, less than one batch of {args.batch_size}.")
-    weights = balance_weights(corpus.labels.iloc[corpus.indices], args.balance) if args.balance else None
-    sampler = EpochSampler(len(corpus), args.seed, weights)
+    options = {
+        "variant": args.variant,
+        "crop_s": args.crop_s,
+        "max_queries": args.max_queries,
+        "emotion_probability": args.emotion_probability,
+        "augmentation": augmentation,
+        "bins": load_bins(args.corpus_dir) if any(augmentation.values()) else None,
+        "seed": args.seed,
+    }
+    if args.streaming:
+        groups = RowGroups(args.corpus_dir, labelled="emotion" if args.variant == "only_emo" else None)
+        corpus = StreamedCorpus(groups, **options)
+        sampler = StreamSampler(groups, args.seed, args.batch_size, args.shuffle_rows, process, processes)
+    else:
+        corpus = QueryCorpus(load_split(args.corpus_dir, "train"), keep_decoded=args.keep_decoded, **options)
+        weights = balance_weights(corpus.labels.iloc[corpus.indices], args.balance) if args.balance else None
+        sampler = EpochSampler(len(corpus), args.seed, weights)
+    if len(sampler) < args.batch_size:
+        sys.exit(
+            f"The training split has {len(sampler)} utterances for each process, less than one batch of "
+            f"{args.batch_size}. Streaming deals out whole row groups, of which it needs several for each process."
+            if args.streaming
+            else f"The training split has {len(corpus)} utterances, less than one batch of {args.batch_size}."
+        )
     pad_to = None if args.pad_to_longest else int(args.crop_s * SAMPLING_RATE)
     vocabulary = None if args.loss_type == "contrastive" else vocabulary_of(corpus.labels)
     collator = Collator(processor, pad_to, vocabulary, args.query_bank)
@@ -260,7 +286,10 @@ def train_epoch(
     model, towers = step.model, step.towers
     model.train()
     sampler.epoch = state["epoch"]
-    batches = accelerator.skip_first_batches(loader, state["batch"]) if state["batch"] else loader
+    if isinstance(sampler, StreamSampler):
+        sampler.first_batch, batches = state["batch"], loader
+    else:
+        batches = accelerator.skip_first_batches(loader, state["batch"]) if state["batch"] else loader
     loss = None
 
     def save():
@@ -317,7 +346,7 @@ def save_best(model, processor, args, run, epoch, results):
     temporary = run / "best.partial"
     shutil.rmtree(temporary, ignore_errors=True)
     save_release(model, processor, temporary)
-    shutil.copy(Path(args.corpus_dir) / "bins.json", temporary / "bins.json")
+    copy_bins(args.corpus_dir, temporary)
     record = json.loads((run / "config.json").read_text(encoding="utf-8"))
     record |= {"epoch": epoch, "validation": results}
     (temporary / "training.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")

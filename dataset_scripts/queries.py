@@ -202,6 +202,16 @@ def _bin_of(row: Mapping, attribute: str) -> str | None:
     return value
 
 
+def queries_of_variant(queries: Sequence[str], attributes: Sequence[str], variant: str) -> list[str]:
+    """Those queries of an utterance that a variant tells: all, or those that do or do not speak of its emotion."""
+    pairs = zip(queries, attributes, strict=True)
+    if variant == "only_emo":
+        return [query for query, attribute in pairs if attribute == "emotion"]
+    if variant == "no_emo":
+        return [query for query, attribute in pairs if "emotion" not in attribute.split("+")]
+    return list(queries)
+
+
 def sample_queries(
     queries: Sequence[str],
     attributes: Sequence[str],
@@ -234,12 +244,7 @@ def sample_queries(
         raise ValueError(f"max_queries is {max_queries}; expected 1 or more.")
     if len(queries) != len(attributes):
         raise ValueError(f"{len(queries)} queries and {len(attributes)} attributes; expected one attribute per query.")
-    if variant == "only_emo":
-        pool = [query for query, attribute in zip(queries, attributes, strict=True) if attribute == "emotion"]
-    elif variant == "no_emo":
-        pool = [q for q, attribute in zip(queries, attributes, strict=True) if "emotion" not in attribute.split("+")]
-    else:
-        pool = list(queries)
+    pool = queries_of_variant(queries, attributes, variant)
     if not pool:
         return None
     n = 1 if variant == "rand1" else min(int(rng.integers(1, max_queries + 1)), len(pool))

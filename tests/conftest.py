@@ -1,16 +1,22 @@
 """What the tests share: small models made here, and the real corpora where the machine has them."""
 
+import json
 import os
 import pathlib
 
 import pytest
+import soundfile
 import torch
 from transformers import BertConfig, BertTokenizerFast, Wav2Vec2Config
 
+from dataset_scripts.build_query_corpus import build_query_corpus
 from modeling_paraclap import ParaClapConfig, ParaClapFeatureExtractor, ParaClapModel, ParaClapProcessor
 from modeling_paraclap.release_paraclap import save_release
+from synthetic_speech import Voice, synthesise
 
 CORPORA = os.environ.get("PARACLAP_CORPORA")
+SPEAKERS = {"03": 1.0, "08": 1.8, "12": 1.1, "14": 1.7}
+EMOTIONS = {"W": (160, 0.9, -12), "T": (100, 0.55, -28)}
 
 
 @pytest.fixture(scope="session")
@@ -71,3 +77,31 @@ def tiny_release(tiny_config, tiny_processor, tmp_path_factory):
     """A complete release folder of a small model."""
     torch.manual_seed(0)
     return save_release(ParaClapModel(tiny_config()).eval(), tiny_processor, tmp_path_factory.mktemp("release"))
+
+
+@pytest.fixture(scope="session")
+def corpus_dir(tmp_path_factory):
+    """A query corpus of synthetic voices in EMO-DB's layout: angry ones high and loud, sad ones low and quiet."""
+    folder = tmp_path_factory.mktemp("emodb")
+    (folder / "wav").mkdir()
+    for speaker, scale in SPEAKERS.items():
+        for emotion, (pitch, duration, level) in EMOTIONS.items():
+            for take in range(1, 7):
+                voice = Voice("synthetic", pitch=pitch * scale, pitch_range=2, syllable_rate=4, level=level)
+                waveform = synthesise(voice, duration + 0.05 * take, seed=take)
+                soundfile.write(folder / "wav" / f"{speaker}a{take:02}{emotion}a.wav", waveform, 16000)
+    output = tmp_path_factory.mktemp("built") / "corpus"
+    build_query_corpus({"emodb": folder}, output, num_proc=1)
+    return output
+
+
+@pytest.fixture(scope="session")
+def text_encoder(tiny_config, tiny_processor, tmp_path_factory):
+    """A folder with a small pretrained text encoder and its tokenizer, and the file of an audio configuration."""
+    folder = tmp_path_factory.mktemp("text")
+    torch.manual_seed(0)
+    ParaClapModel(tiny_config()).text_model.save_pretrained(folder)
+    tiny_processor.tokenizer.save_pretrained(folder)
+    audio = tiny_config().audio_config.to_dict() | {"hidden_dropout": 0.1, "mask_time_prob": 0.0}
+    (folder / "audio.json").write_text(json.dumps(audio), encoding="utf-8")
+    return folder

@@ -1,22 +1,18 @@
 """Training: what a batch holds, what a checkpoint keeps, and that a killed run ends as one that was not killed."""
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import opensmile
 import pytest
-import soundfile
 import torch
-from safetensors.torch import load_file
+from training_runs import ROOT, arguments, command, environment, final_weights
 
 import train_accelerate
-from dataset_scripts.build_query_corpus import build_query_corpus
+from dataset_scripts.queries import VARIANTS
 from modeling_paraclap import ParaClapModel
 from modeling_paraclap.losses_paraclap import multi_positive_loss, sigmoid_loss
 from synthetic_speech import Voice, synthesise
@@ -28,58 +24,6 @@ from training.encoders import build_model
 from training.step import positives_of, unknown_of
 from training.stop import TERMINATED
 
-ROOT = Path(__file__).parents[1]
-SPEAKERS = {"03": 1.0, "08": 1.8, "12": 1.1, "14": 1.7}
-EMOTIONS = {"W": (160, 0.9, -12), "T": (100, 0.55, -28)}
-
-
-@pytest.fixture(scope="module")
-def corpus_dir(tmp_path_factory):
-    """A query corpus of synthetic voices in EMO-DB's layout: angry ones high and loud, sad ones low and quiet."""
-    folder = tmp_path_factory.mktemp("emodb")
-    (folder / "wav").mkdir()
-    for speaker, scale in SPEAKERS.items():
-        for emotion, (pitch, duration, level) in EMOTIONS.items():
-            for take in range(1, 7):
-                voice = Voice("synthetic", pitch=pitch * scale, pitch_range=2, syllable_rate=4, level=level)
-                waveform = synthesise(voice, duration + 0.05 * take, seed=take)
-                soundfile.write(folder / "wav" / f"{speaker}a{take:02}{emotion}a.wav", waveform, 16000)
-    output = tmp_path_factory.mktemp("built") / "corpus"
-    build_query_corpus({"emodb": folder}, output, num_proc=1)
-    return output
-
-
-@pytest.fixture(scope="module")
-def text_encoder(tiny_config, tiny_processor, tmp_path_factory):
-    """A folder with a small pretrained text encoder and its tokenizer, and the file of an audio configuration."""
-    folder = tmp_path_factory.mktemp("text")
-    torch.manual_seed(0)
-    ParaClapModel(tiny_config()).text_model.save_pretrained(folder)
-    tiny_processor.tokenizer.save_pretrained(folder)
-    audio = tiny_config().audio_config.to_dict() | {"hidden_dropout": 0.1, "mask_time_prob": 0.0}
-    (folder / "audio.json").write_text(json.dumps(audio), encoding="utf-8")
-    return folder
-
-
-def arguments(corpus_dir, text_encoder, output_dir, *more):
-    fixed = {
-        "corpus_dir": corpus_dir,
-        "output_dir": output_dir,
-        "audio_config": text_encoder / "audio.json",
-        "text_model_name_or_path": text_encoder,
-        "text_pooling": "mean",
-        "projection_dim": 16,
-        "crop_s": 0.7,
-        "batch_size": 4,
-        "num_train_epochs": 3,
-        "encoder_learning_rate": 1e-3,
-        "checkpoint_every": 4,
-        "log_every": 2,
-        "ema_decay": 0.5,
-        "mixed_precision": "no",
-    }
-    return [word for name, value in fixed.items() for word in (f"--{name}", str(value))] + list(more)
-
 
 @pytest.fixture(scope="module")
 def undisturbed(corpus_dir, text_encoder, tmp_path_factory):
@@ -87,20 +31,6 @@ def undisturbed(corpus_dir, text_encoder, tmp_path_factory):
     run = tmp_path_factory.mktemp("runs") / "undisturbed"
     subprocess.run(command(arguments(corpus_dir, text_encoder, run)), cwd=ROOT, env=environment(), check=True)
     return run
-
-
-def command(words):
-    return [sys.executable, "train_accelerate.py", *words]
-
-
-def environment():
-    return os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
-
-
-def final_weights(run):
-    """Those that learn and, in the release, their average."""
-    final = load_file(complete_checkpoints(run / "checkpoints")[-1] / "model.safetensors")
-    return final | {f"best/{name}": weight for name, weight in load_file(run / "best" / "model.safetensors").items()}
 
 
 def test_a_run_leaves_a_release_and_its_records(undisturbed):
@@ -234,6 +164,13 @@ def test_the_four_variants(corpus_dir, variant, emotions):
     assert emotions[0] <= named <= emotions[1] and len(captions) == 24
     most = max(len(caption.split(" and ")) for caption in captions)
     assert most == (1 if variant == "rand1" else 3 if variant == "only_emo" else 5)
+
+
+def test_what_a_variant_does_not_tell_is_in_no_query_bank(corpus_dir):
+    rows = load_split(corpus_dir, "train")
+    told = {variant: set(QueryCorpus(rows, variant=variant)[(0, 0)]["queries"]) for variant in VARIANTS}
+    assert told["rand1"] == told["rand5"] == told["no_emo"] | told["only_emo"]
+    assert len(told["only_emo"]) == 3 and not told["no_emo"] & told["only_emo"]
 
 
 def test_emotion_probability_puts_an_emotion_first(corpus_dir):

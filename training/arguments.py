@@ -8,6 +8,8 @@ import yaml
 from dataset_scripts.queries import VARIANTS
 from modeling_paraclap.configuration_paraclap import AUDIO_POOLINGS, LOSS_TYPES, TEXT_POOLINGS
 
+from .data import is_remote
+
 TRACKERS = ("tensorboard", "wandb", "trackio", "none")
 SWITCHES = (argparse._StoreTrueAction, argparse.BooleanOptionalAction)
 
@@ -22,7 +24,11 @@ def build_parser():
     parser.add_argument("--config", help="YAML file with any of the arguments below; the command line overrides it")
 
     paths = parser.add_argument_group("paths")
-    paths.add_argument("--corpus_dir", help="query corpus made by dataset_scripts.build_query_corpus")
+    paths.add_argument(
+        "--corpus_dir",
+        help="query corpus made by dataset_scripts.build_query_corpus; with --streaming also an address that fsspec "
+        "knows: hf://datasets/ORG/NAME, s3://BUCKET/PATH (with s3fs)",
+    )
     paths.add_argument("--output_dir", help="folder of the run: config.json, logs, checkpoints and best/, the release")
     paths.add_argument("--resume", action="store_true", help="go on from the newest complete checkpoint of the run")
 
@@ -54,6 +60,13 @@ def build_parser():
     queries.add_argument("--crop_s", type=float, default=5.0, help="seconds of the random crop or zero padding")
     queries.add_argument("--pad_to_longest", action="store_true", help="pad to the batch's longest, not to --crop_s")
     queries.add_argument("--keep_decoded", action="store_true", help="keep decoded audio in memory, 115 MB an hour")
+
+    queries.add_argument(
+        "--streaming", action="store_true", help="read utterances as they are needed: the corpus need not fit the disk"
+    )
+    queries.add_argument(
+        "--shuffle_rows", type=int, default=1000, help="streamed utterances that are shuffled among each other"
+    )
 
     augmentation = parser.add_argument_group("augmentation, off by default")
     augmentation.add_argument("--speed", type=float, default=0.0, help="largest change of speed in semitones")
@@ -147,13 +160,19 @@ def parse_arguments(argv=None):
     for name in ("num_train_epochs", "batch_size", "max_queries", "crop_s", "keep_checkpoints", "log_every"):
         if getattr(args, name) <= 0:
             parser.error(f"--{name} is {getattr(args, name)}; it must be above 0")
-    for name in ("micro_batch_size", "num_workers", "profile", "checkpoint_every"):
+    for name in ("micro_batch_size", "num_workers", "profile", "checkpoint_every", "shuffle_rows"):
         if getattr(args, name) < 0:
             parser.error(f"--{name} is {getattr(args, name)}; it must not be below 0")
     if not 0 <= args.ema_decay < 1:
         parser.error(f"--ema_decay is {args.ema_decay}; it must be from 0 up to, but not including, 1")
     if args.compile and args.pad_to_longest:
         parser.error("--compile needs batches of one length: leave out --pad_to_longest")
+    if args.streaming and args.keep_decoded:
+        parser.error("--streaming is for a corpus larger than the machine: leave out --keep_decoded")
+    if args.streaming and args.balance:
+        parser.error("--streaming deals out every utterance of a row group: leave out --balance")
+    if is_remote(args.corpus_dir) and not args.streaming:
+        parser.error(f"--corpus_dir {args.corpus_dir} is not on this machine: add --streaming, or download it")
     if args.report_to != "none" and importlib.util.find_spec(args.report_to) is None:
         parser.error(f"--report_to {args.report_to} needs that package: pip install {args.report_to}")
     return args

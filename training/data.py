@@ -1,15 +1,17 @@
 """From the query corpus to batches: random crop, random caption, tokens."""
 
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import torch
 from datasets import Audio, load_dataset
 from torch.utils.data import Dataset, Sampler
 
 from dataset_scripts.binning import ATTRIBUTES, Bins
-from dataset_scripts.queries import EMOTION_NOUNS, TEMPLATES, generate_queries, sample_queries
+from dataset_scripts.queries import EMOTION_NOUNS, TEMPLATES, generate_queries, queries_of_variant, sample_queries
 from modeling_paraclap.audio_paraclap import load_audio, load_crop
 
 from .augment import augment
@@ -27,14 +29,30 @@ def load_split(corpus_dir, split):
     Raises:
         FileNotFoundError: If there is no such split in the folder.
     """
-    files = sorted(str(file) for file in Path(corpus_dir).glob(f"data/{split}-*.parquet"))
+    files = [file if is_remote(corpus_dir) else file.removeprefix("file://") for file in files_of(corpus_dir, split)]
+    rows = load_dataset("parquet", data_files={split: files}, split=split)
+    return rows.cast_column("audio", Audio(SAMPLING_RATE, decode=False))
+
+
+def is_remote(corpus_dir):
+    """Whether the corpus lies elsewhere, as `hf://datasets/ORG/NAME` or `s3://bucket/path` do."""
+    return "://" in str(corpus_dir)
+
+
+def files_of(corpus_dir, split):
+    """Addresses of a split's Parquet files, in order.
+
+    Raises:
+        FileNotFoundError: If there is no such split in the folder.
+    """
+    filesystem, folder = fsspec.url_to_fs(str(corpus_dir))
+    files = sorted(filesystem.unstrip_protocol(file) for file in filesystem.glob(f"{folder}/data/{split}-*.parquet"))
     if not files:
         raise FileNotFoundError(
             f"{corpus_dir} has no data/{split}-*.parquet; "
             "build the corpus with: python -m dataset_scripts.build_query_corpus --output_dir " + str(corpus_dir)
         )
-    rows = load_dataset("parquet", data_files={split: files}, split=split)
-    return rows.cast_column("audio", Audio(SAMPLING_RATE, decode=False))
+    return files
 
 
 class EncodedAudio(Sequence):
@@ -67,6 +85,7 @@ class QueryCorpus(Dataset):
         bins: [`Bins`] of the corpus, to draw queries of augmented utterances.
         keep_decoded: Whether to keep decoded audio in memory (32 kB a second), which saves decoding it each epoch.
         seed: Seed of all that is random here.
+        labels: Table of all that is said of the split, if its rows are not at hand.
     """
 
     def __init__(
@@ -80,6 +99,7 @@ class QueryCorpus(Dataset):
         bins=None,
         keep_decoded=False,
         seed=0,
+        labels=None,
     ):
         self.audio = EncodedAudio(rows)
         self.variant = variant
@@ -94,11 +114,11 @@ class QueryCorpus(Dataset):
         self.bins = bins
         self.seed = seed
         self.decoded = {} if keep_decoded else None
-        self.labels = rows.remove_columns("audio").to_pandas()
+        self.labels = rows.remove_columns("audio").to_pandas() if labels is None else labels
         if variant == "only_emo":
             self.indices = np.flatnonzero(self.labels["emotion"].notna())
         else:
-            self.indices = np.arange(len(rows))
+            self.indices = np.arange(len(self.labels))
         emotions = self.labels["emotion"].dropna().unique()
         self.emotion_queries = {
             emotion: {text for _, text in generate_queries({"emotion": emotion})} for emotion in emotions
@@ -111,19 +131,32 @@ class QueryCorpus(Dataset):
         return len(self.indices)
 
     def __getitem__(self, key):
-        """`(epoch, i)` to a dict of what is heard and what is said of it.
-
-        Returns:
-            `waveform` (samples,); `caption`; `queries`, all that hold; and what nobody knows of the utterance:
-            `unknown_attributes`, and `unknown_queries`, those of emotions that its corpus does not tell apart.
-        """
+        """`(epoch, i)` to a dict of what is heard and what is said of it; see [`example`]."""
         epoch, item = key
         index = int(self.indices[item])
+        return self.example(epoch, index, self.labels.iloc[index])
+
+    def example(self, epoch, index, row, audio=None):
+        """What is heard of an utterance in an epoch, and what is said of it.
+
+        Args:
+            epoch: Its number.
+            index: Number of the utterance in the split.
+            row: Its labels.
+            audio: Its encoded audio; looked up if not given.
+
+        Returns:
+            `waveform` (samples,); `caption`; `queries`, all that hold and that the variant tells; and what nobody knows
+            of the utterance: `unknown_attributes`, and `unknown_queries`, those of emotions that its corpus does not
+            tell apart.
+        """
         rng = np.random.default_rng([self.seed, epoch, index])
-        row = self.labels.iloc[index]
         # Augmentation needs the whole utterance, whose functionals it changes; without it only the crop is decoded.
         whole = self.augmentation or self.decoded is not None
-        waveform = self._waveform(index) if whole else load_crop(self.audio[index], self.crop, rng, SAMPLING_RATE)
+        if whole:
+            waveform = self._waveform(index, audio)
+        else:
+            waveform = load_crop(self.audio[index] if audio is None else audio, self.crop, rng, SAMPLING_RATE)
         queries, attributes = list(row["queries"]), list(row["query_attributes"])
         if self.augmentation:
             changed = {name: row[name] if np.isfinite(row[name]) else None for name in AUGMENTED}
@@ -141,7 +174,7 @@ class QueryCorpus(Dataset):
         return {
             "waveform": waveform,
             "caption": caption,
-            "queries": queries,
+            "queries": queries_of_variant(queries, attributes, self.variant),
             "unknown_attributes": {name for name, column in SOURCES.items() if not isinstance(row[column], str)},
             "unknown_queries": set().union(*(self.emotion_queries[emotion] for emotion in unknown_emotions)),
         }
@@ -155,10 +188,10 @@ class QueryCorpus(Dataset):
             caption = " and ".join([emotions[rng.integers(len(emotions))], *others])
         return caption
 
-    def _waveform(self, index):
+    def _waveform(self, index, audio):
         if self.decoded is not None and index in self.decoded:
             return self.decoded[index].astype(np.float32) / 32768
-        waveform = load_audio(self.audio[index], SAMPLING_RATE)
+        waveform = load_audio(self.audio[index] if audio is None else audio, SAMPLING_RATE)
         if self.decoded is not None:
             # 16 bits as in most sources; the copy is rounded at once so that the first epoch hears what later ones do.
             self.decoded[index] = np.clip(np.rint(waveform * 32768), -32768, 32767).astype(np.int16)
@@ -298,4 +331,13 @@ def vocabulary_of(labels):
 
 def load_bins(corpus_dir):
     """The bins that the query corpus was made with."""
-    return Bins.load(Path(corpus_dir) / "bins.json")
+    with tempfile.TemporaryDirectory() as folder:
+        return Bins.load(copy_bins(corpus_dir, folder))
+
+
+def copy_bins(corpus_dir, folder):
+    """Copies the corpus's bins.json into a folder, and returns its path there."""
+    filesystem, source = fsspec.url_to_fs(str(corpus_dir))
+    target = Path(folder) / "bins.json"
+    filesystem.get_file(f"{source}/bins.json", str(target))
+    return target

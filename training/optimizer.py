@@ -21,5 +21,5 @@ def build_optimizer(model, args):
             }
             for (encoder, decays), parameters in sorted(groups.items(), key=lambda item: item[0])
         ],
-        fused=torch.cuda.is_available(),
+        fused=True,
     )

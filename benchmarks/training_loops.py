@@ -1,0 +1,198 @@
+"""The training loops that `benchmarks.training` compares, each in a process of its own.
+
+A loop is a function of a [`Task`] that builds model, data and optimizer and returns a function that makes one step and
+tells how many seconds of it were spent waiting for data.
+"""
+
+import json
+import random
+import resource
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import soundfile
+import torch
+from accelerate import Accelerator
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, Dataset
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import AutoTokenizer
+
+import train_accelerate
+from modeling_paraclap.modeling_paraclap import masked_mean
+from training.arguments import parse_arguments
+from training.data import SAMPLING_RATE
+from training.optimizer import build_optimizer
+from training.step import ContrastiveStep
+
+CROP = 5 * SAMPLING_RATE
+Step = Callable[[], float]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What all loops are given.
+
+    Attributes:
+        folder: holds `corpus/`, the query corpus, and beside it `audio/*.wav` with `audio/*.json`, captions of each.
+        words: arguments of `train_accelerate.py`, among them the model's and the batch size.
+        threads: torch's.
+        workers: processes that load data for ours; the authors' loader has none.
+        busy: whether the machine has other work: seconds are then those of the process's CPU time over its threads.
+    """
+
+    folder: Path
+    words: tuple[str, ...]
+    threads: int
+    workers: int
+    busy: bool = False
+
+    def clock(self) -> float:
+        """Seconds that went by, or that this process worked."""
+        return time.process_time() / self.threads if self.busy else time.perf_counter()
+
+    def arguments(self, *more: str):
+        """The arguments of ours, and of the model of any."""
+        words = [
+            "--corpus_dir",
+            str(self.folder / "corpus"),
+            "--output_dir",
+            "none",
+            "--num_workers",
+            str(self.workers),
+        ]
+        return parse_arguments([*words, *self.words, *more])
+
+
+class WholeFiles(Dataset):
+    """As the authors' data set goes: the whole file is read, then cropped or padded; a JSON beside it has captions."""
+
+    def __init__(self, folder: Path, max_queries: int):
+        self.files, self.max_queries = sorted(folder.glob("*.wav")), max_queries
+
+    def __len__(self):
+        return len(self.files)
+
+    def __getitem__(self, index):
+        waveform = torch.from_numpy(soundfile.read(self.files[index], dtype="float32")[0])
+        if len(waveform) > CROP:
+            start = random.randrange(len(waveform) - CROP + 1)
+            waveform = waveform[start : start + CROP]
+        queries = json.loads(self.files[index].with_suffix(".json").read_text())
+        caption = " and ".join(random.sample(queries, random.randint(1, min(self.max_queries, len(queries)))))
+        return F.pad(waveform, (0, CROP - len(waveform))), caption
+
+
+def forever(loader, after_epoch=lambda: None):
+    """Batches of one epoch after the other."""
+    while True:
+        yield from loader
+        after_epoch()
+
+
+def authors_way(task: Task) -> Step:
+    """As the authors' training is described: fp32, a loader without workers, tokens made in the loop, no audio mask."""
+    args = task.arguments()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = train_accelerate.build(args)[0].to(device).train()
+    tokenizer = AutoTokenizer.from_pretrained(args.tokenizer_name_or_path)
+    towers = [p for tower in (model.audio_model, model.text_model) for p in tower.parameters() if p.requires_grad]
+    heads = [p for name, p in model.named_parameters() if not name.startswith(("audio_model.", "text_model."))]
+    optimizer = torch.optim.Adam([{"params": towers, "lr": 1e-5}, {"params": heads, "lr": 1e-3}])
+    data = WholeFiles(task.folder / "audio", args.max_queries)
+    batches = forever(DataLoader(data, args.batch_size, shuffle=True, drop_last=True))
+
+    def step():
+        start = task.clock()
+        waveforms, captions = next(batches)
+        tokens = tokenizer(list(captions), padding=True, return_tensors="pt").to(device)
+        waiting = task.clock() - start
+        audio = model.audio_projection(model.audio_model(waveforms.to(device)).last_hidden_state.mean(1))
+        states = model.text_model(tokens["input_ids"], attention_mask=tokens["attention_mask"]).last_hidden_state
+        cls = model.config.text_pooling == "cls"
+        text = model.text_projection(states[:, 0] if cls else masked_mean(states, tokens["attention_mask"]))
+        logits = model.similarity(F.normalize(audio, dim=-1), F.normalize(text, dim=-1))
+        own = torch.arange(len(logits), device=device)
+        loss = (F.cross_entropy(logits, own) + F.cross_entropy(logits.t(), own)) / 2
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        loss.item()
+        return waiting
+
+    return step
+
+
+def ours(task: Task, *more: str) -> Step:
+    """The loop of `train_accelerate.py`, without logs and checkpoints."""
+    args = task.arguments(*more)
+    accelerator = Accelerator(mixed_precision=args.mixed_precision)
+    train_accelerate.choose_precision(args)
+    model, processor = train_accelerate.build(args)
+    loader, sampler = train_accelerate.build_loader(args, processor)
+    optimizer = build_optimizer(model, args)
+    model, optimizer, loader = accelerator.prepare(model, optimizer, loader)
+    batches = forever(loader, lambda: setattr(sampler, "epoch", sampler.epoch + 1))
+    step_of = ContrastiveStep(accelerator, model.train())
+
+    def step():
+        start = task.clock()
+        batch = next(batches)
+        waiting = task.clock() - start
+        step_of(batch)
+        optimizer.step()
+        optimizer.zero_grad()
+        return waiting
+
+    return step
+
+
+LOOPS: dict[str, Callable[[Task], Step]] = {
+    "(a) the authors' way": authors_way,
+    "(b) ours, fp32": lambda task: ours(task, "--mixed_precision", "no"),
+    "(c) ours, bf16": lambda task: ours(task, "--mixed_precision", "bf16"),
+    "(d) ours, bf16, compiled": lambda task: ours(task, "--mixed_precision", "bf16", "--compile"),
+}
+
+
+def serve(connection: Connection, name: str, task: Task, warm_up: int) -> None:
+    """A loop's process: builds, warms up, then makes as many steps as it is told.
+
+    Args:
+        connection (`Connection`): Receives numbers of steps, and 0 for the end. Sends `(operations, seconds)` of one
+            step and of all that came before the first number; then `(seconds, seconds waiting)` for each number, and
+            at the end the peak memory in MB, the accelerator's where there is one.
+        name (`str`): Of the loop.
+        task (`Task`): What to train.
+        warm_up (`int`): Steps that are not timed, the first of which is counted in operations.
+    """
+    torch.set_num_threads(task.threads)
+    torch.manual_seed(0)
+    start = time.perf_counter()
+    step = LOOPS[name](task)
+    operations = FlopCounterMode(display=False)
+    if "compiled" in name:  # compiled code is not counted
+        step()
+    else:
+        with operations:
+            step()
+    for _ in range(warm_up - 1):
+        step()
+    finish()
+    connection.send((operations.get_total_flops(), time.perf_counter() - start))
+    while steps := connection.recv():
+        start = task.clock()
+        waiting = sum(step() for _ in range(steps))
+        finish()
+        connection.send((task.clock() - start, waiting))
+    on_device = torch.cuda.is_available() and torch.cuda.max_memory_allocated() / 2**20
+    connection.send(on_device or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def finish() -> None:
+    """Waits for what the accelerator still has to do."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()

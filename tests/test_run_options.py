@@ -1,0 +1,95 @@
+"""What a run may be asked for besides: compiled towers, a profile, other trackers, on the smallest of runs."""
+
+import importlib.util
+import json
+
+import pytest
+import torch
+from training_runs import arguments
+
+import train_accelerate
+from training.optimizer import build_optimizer
+from training.records import read_rows
+
+
+def run(corpus_dir, text_encoder, folder, *more):
+    words = arguments(corpus_dir, text_encoder, folder, "--max_steps", "5", "--checkpoint_every", "0", *more)
+    train_accelerate.main(words)
+    return folder
+
+
+def test_a_compiled_run_learns_the_same(corpus_dir, text_encoder, tmp_path, monkeypatch):
+    """Traced and differentiated as for inductor, whose C++ takes a minute to compile and is not ours to test."""
+    compile_module, losses, compiled = torch.nn.Module.compile, [], []
+
+    def compile_quickly(module, **kwargs):
+        compiled.append(type(module).__name__)
+        compile_module(module, backend="aot_eager", **kwargs)
+
+    monkeypatch.setattr(torch.nn.Module, "compile", compile_quickly)
+    for more in ([], ["--compile"]):
+        folder = run(corpus_dir, text_encoder, tmp_path / f"run{len(more)}", "--report_to", "none", *more)
+        losses.append([float(row["loss"]) for row in read_rows(folder / "steps.csv")])
+    assert compiled == ["Wav2Vec2Model", "BertModel"]
+    assert len(losses[0]) == 2 and losses[1] == pytest.approx(losses[0], rel=1e-4)
+
+
+def test_a_profile_is_a_trace_and_a_table(corpus_dir, text_encoder, tmp_path, capsys):
+    folder = run(corpus_dir, text_encoder, tmp_path / "run", "--profile", "2", "--report_to", "none")
+    events = json.loads((folder / "profile.json").read_text(encoding="utf-8"))["traceEvents"]
+    assert any("convolution_backward" in event["name"] for event in events)
+    assert "aten::convolution_backward" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("tracker", "written"), [("tensorboard", "events.out.*"), ("wandb", "*.wandb")])
+def test_a_tracker_gets_the_curves(corpus_dir, text_encoder, tmp_path, monkeypatch, tracker, written):
+    if importlib.util.find_spec(tracker) is None:
+        pytest.skip(f"{tracker} is not installed")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    folder = run(corpus_dir, text_encoder, tmp_path / "run", "--report_to", tracker)
+    (log,) = (folder / "logs").rglob(written)
+    assert log.stat().st_size > 500
+
+
+def test_trackio_gets_the_curves(corpus_dir, text_encoder, tmp_path, monkeypatch):
+    if importlib.util.find_spec("trackio") is None:
+        pytest.skip("trackio is not installed")
+    monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "trackio"))
+    run(corpus_dir, text_encoder, tmp_path / "run", "--report_to", "trackio")
+    assert any((tmp_path / "trackio").iterdir())
+
+
+def test_a_tracker_that_is_not_installed_is_said(corpus_dir, text_encoder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(SystemExit):
+        run(corpus_dir, text_encoder, tmp_path / "run", "--report_to", "wandb")
+    assert "--report_to wandb needs that package: pip install wandb" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("words", "precision"), [([], "high"), (["--no-tf32"], "highest")])
+def test_tf32_is_a_choice(words, precision):
+    args = train_accelerate.parse_arguments(["--corpus_dir", "c", "--output_dir", "o", *words])
+    before = torch.get_float32_matmul_precision()
+    try:
+        train_accelerate.choose_precision(args)
+        assert torch.get_float32_matmul_precision() == precision
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def test_the_fused_optimizer_makes_the_same_step(tiny_model):
+    args = train_accelerate.parse_arguments(["--corpus_dir", "c", "--output_dir", "o", "--weight_decay", "0.1"])
+    optimizer = build_optimizer(tiny_model, args)
+    assert all(group["fused"] for group in optimizer.param_groups)
+    plain = torch.optim.AdamW(
+        [{**g, "params": [p.detach().clone() for p in g["params"]], "fused": False} for g in optimizer.param_groups]
+    )
+    for group, other in zip(optimizer.param_groups, plain.param_groups, strict=True):
+        for one, two in zip(group["params"], other["params"], strict=True):
+            one.grad = torch.randn_like(one)
+            two.grad = one.grad.clone()
+    optimizer.step()
+    plain.step()
+    for group, other in zip(optimizer.param_groups, plain.param_groups, strict=True):
+        for one, two in zip(group["params"], other["params"], strict=True):
+            torch.testing.assert_close(one.detach(), two)

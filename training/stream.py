@@ -1,0 +1,155 @@
+"""Training from a corpus that is larger than the machine: rows are read as they are needed, wherever they lie.
+
+The order is a function of seed, epoch and position alone, as it is for a corpus on disk. So a resumed run starts at its
+position without reading what lies before it, which the shuffle buffer of `datasets` cannot do: its content is in no
+state. Row groups are read in a random order and shuffled within a window of several.
+"""
+
+import bisect
+from concurrent.futures import ThreadPoolExecutor
+
+import fsspec
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+from torch.utils.data import Sampler
+
+from .data import QueryCorpus, files_of
+
+LABELS = ("corpus", "emotion", "gender", "queries", "query_attributes")
+
+
+class RowGroups:
+    """The row groups of a split's Parquet files, on disk or at any address that fsspec knows (`hf://`, `s3://`).
+
+    Args:
+        corpus_dir: Folder of the query corpus.
+        split: Name of the split.
+        labelled: Column that has a value in each row that counts; None for all rows.
+
+    Raises:
+        FileNotFoundError: If there is no such split in the folder.
+    """
+
+    def __init__(self, corpus_dir, split="train", labelled=None):
+        self.labelled = labelled
+        self.places, self.sizes, self.firsts, rows = [], [], [], 0
+        self.labels = pd.DataFrame(columns=list(LABELS))
+        for file in files_of(corpus_dir, split):
+            with fsspec.open(file) as handle:
+                parquet = pq.ParquetFile(handle)
+                for group in range(parquet.num_row_groups):
+                    labels = parquet.read_row_group(group, columns=list(LABELS)).to_pandas()
+                    # What is kept of the labels is what differs: it does not grow with the corpus.
+                    self.labels = _distinct(pd.concat([self.labels, labels]) if rows else labels)
+                    self.places.append((file, group))
+                    self.sizes.append(int(labels[labelled].notna().sum()) if labelled else len(labels))
+                    self.firsts.append(rows)
+                    rows += len(labels)
+
+    def read(self, number):
+        """The rows that count of one row group: a list of `(number of the row in the split, dict)`."""
+        file, group = self.places[number]
+        with fsspec.open(file) as handle:
+            table = pq.ParquetFile(handle).read_row_group(group)
+        audio = table.column("audio").to_pylist()
+        rows = table.drop_columns("audio").to_pandas()
+        if any(of_one["bytes"] is None for of_one in audio):
+            raise ValueError(f"{file} holds paths, not audio: build the corpus with audio to stream it.")
+        return [
+            (self.firsts[number] + index, row | {"audio": audio[index]["bytes"]})
+            for index, row in enumerate(rows.to_dict("records"))
+            if self.labelled is None or isinstance(row[self.labelled], str)
+        ]
+
+
+def _distinct(labels):
+    """A row for each corpus, emotion and gender, with one list of all queries that occur with them."""
+    rows = []
+    for key, of_one in labels.groupby(["corpus", "emotion", "gender"], dropna=False, sort=True):
+        queries = {}
+        for texts, attributes in zip(of_one["queries"], of_one["query_attributes"], strict=True):
+            queries.update(zip(texts, attributes, strict=True))
+        rows.append((*key, list(queries), list(queries.values())))
+    return pd.DataFrame(rows, columns=list(LABELS))
+
+
+class StreamSampler(Sampler):
+    """Yields `(epoch, (number, row))` of the rows that one of several processes trains on.
+
+    Each epoch deals out the row groups anew, each to the process that has fewest rows so far; no row is seen twice.
+
+    Args:
+        groups: [`RowGroups`].
+        seed: Seed of the order.
+        batch_size: Rows of a batch, for the length that all processes have in common.
+        window: Rows that are shuffled among each other, at the least; two such windows are in memory.
+        process: Index of this process.
+        processes: Their number.
+    """
+
+    def __init__(self, groups, seed, batch_size, window=1000, process=0, processes=1):
+        self.groups, self.seed, self.window, self.batch_size = groups, seed, window, batch_size
+        self.process, self.processes = process, processes
+        self.epoch, self.first_batch = 0, 0
+        # Dealt to the one with fewest, no process lags the mean by more than the largest group.
+        spare = max(groups.sizes) if processes > 1 else 0
+        self.size = max(sum(groups.sizes) // processes - spare, 0) // batch_size * batch_size
+
+    def __len__(self):
+        return self.size
+
+    def __iter__(self):
+        windows = self._windows()
+        ends = np.cumsum([sum(self.groups.sizes[number] for number in window) for window in windows]).tolist()
+        start, epoch = self.first_batch * self.batch_size, self.epoch
+        window = bisect.bisect_right(ends, start)
+        position = start - (ends[window - 1] if window else 0)
+        left = self.size - start
+        with ThreadPoolExecutor(1) as reader:
+            ahead = reader.submit(self._read, epoch, windows[window]) if left > 0 else None
+            while left > 0:
+                rows = ahead.result()[position:][:left]
+                window, position, left = window + 1, 0, left - len(rows)
+                if left > 0:
+                    ahead = reader.submit(self._read, epoch, windows[window])
+                for row in rows:
+                    yield epoch, row
+
+    def _windows(self):
+        """Row groups of this process in this epoch's order, in lists of at least `window` rows."""
+        order = np.random.default_rng([self.seed, self.epoch]).permutation(len(self.groups.sizes))
+        rows, own = [0] * self.processes, [[]]
+        held = 0
+        for number in order.tolist():
+            process = int(np.argmin(rows))
+            rows[process] += self.groups.sizes[number]
+            if process != self.process:
+                continue
+            if held >= self.window:
+                own.append([])
+                held = 0
+            own[-1].append(number)
+            held += self.groups.sizes[number]
+        return own
+
+    def _read(self, epoch, window):
+        rows = [row for number in window for row in self.groups.read(number)]
+        order = np.random.default_rng([self.seed, epoch, window[0]]).permutation(len(rows))
+        return [rows[index] for index in order]
+
+
+class StreamedCorpus(QueryCorpus):
+    """[`QueryCorpus`] of rows that a [`StreamSampler`] brings; the same utterance has the same crop and caption."""
+
+    def __init__(self, groups, **kwargs):
+        super().__init__(None, labels=groups.labels, **kwargs)
+        self.size = sum(groups.sizes)
+
+    def __len__(self):
+        return self.size
+
+    def __getitem__(self, key):
+        """`(epoch, (number, row))` to an example."""
+        epoch, (number, row) = key
+        return self.example(epoch, number, row, row["audio"])
