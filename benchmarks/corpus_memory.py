@@ -3,7 +3,7 @@
     python -m benchmarks.corpus_memory --utterances 50000
 
 The corpus is MSP-Podcast's layout with random labels; every file is the same 5 s of noise, as hard links, and its bytes
-are embedded in Parquet as usual. The peak is that of this process (Linux's ru_maxrss); what the imports take is said
+are embedded in Parquet as usual. The peak is that of this process; what the imports take is said
 apart. Prints one JSON object at the end.
 """
 
@@ -13,7 +13,6 @@ import io
 import json
 import multiprocessing
 import os
-import resource
 import tempfile
 from pathlib import Path
 
@@ -21,6 +20,7 @@ import numpy as np
 import pandas as pd
 import soundfile
 
+from benchmarks.memory import peak_mb
 from dataset_scripts.build_query_corpus import build_query_corpus
 from dataset_scripts.corpora import scan_corpus
 from dataset_scripts.egemaps import FUNCTIONALS, SHARD
@@ -58,11 +58,6 @@ def write_functionals(root: Path, folder: Path) -> None:
         values = pd.DataFrame(rng.uniform(1, 9, (len(index), len(columns))), index=index, columns=columns)
         values.insert(0, "error", None)
         shards.add(keys, values)
-
-
-def peak_mb() -> float:
-    """The most memory that this process has had so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def main() -> None:

@@ -6,7 +6,6 @@ tells how many seconds of it were spent waiting for data.
 
 import json
 import random
-import resource
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoTokenizer
 
 import train_accelerate
+from benchmarks.memory import peak_mb
 from modeling_paraclap.modeling_paraclap import masked_mean
 from training.arguments import parse_arguments
 from training.data import SAMPLING_RATE
@@ -189,7 +189,7 @@ def serve(connection: Connection, name: str, task: Task, warm_up: int) -> None:
         finish()
         connection.send((task.clock() - start, waiting))
     on_device = torch.cuda.is_available() and torch.cuda.max_memory_allocated() / 2**20
-    connection.send(on_device or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    connection.send(on_device or peak_mb())
 
 
 def finish() -> None:

@@ -5,7 +5,6 @@ the scores of the labels, in their order.
 """
 
 import json
-import resource
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
@@ -17,6 +16,7 @@ from torch.nn import functional as F
 from transformers import pipeline
 from transformers.pipelines.zero_shot_audio_classification import ZeroShotAudioClassificationPipeline
 
+from benchmarks.memory import peak_mb
 from modeling_paraclap import ParaClapModel, ParaClapProcessor
 from modeling_paraclap.audio_paraclap import load_audio
 from modeling_paraclap.modeling_paraclap import masked_mean
@@ -134,4 +134,4 @@ def serve(
         wall, cpu = time.perf_counter(), time.process_time()
         scores = scorer(path)
         connection.send(("scores", scores, time.process_time() - cpu, time.perf_counter() - wall))
-    connection.send(("peak", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
+    connection.send(("peak", peak_mb()))

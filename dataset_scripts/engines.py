@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 
 ENGINES = ("processes", "ray")
+STARTS = 3  # attempts to start Ray on this machine
 Chunk = list[tuple[int, str]]  # positions and paths
 Results = list[tuple[int, dict | str]]  # positions and functionals, or the reason why there are none
 Engine = Callable[[Callable[[Chunk], Results], list[Chunk]], Iterator[Results]]
@@ -90,7 +91,7 @@ def ray_data(num_proc: int, address: str | None = None) -> Iterator[tuple[Engine
     Raises:
         ImportError: ray is not installed.
         ConnectionError: there is no cluster at `address`.
-        WorkerError: a worker died more often than Ray tries again; raised while results are taken.
+        WorkerError: Ray does not start; or, while results are taken, a worker died more often than Ray tries again.
     """
     try:
         import ray
@@ -108,7 +109,7 @@ def ray_data(num_proc: int, address: str | None = None) -> Iterator[tuple[Engine
             paths = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
             environment = {"env_vars": {"PYTHONPATH": os.pathsep.join(paths)}}
             options |= {"num_cpus": num_proc, "include_dashboard": False, "runtime_env": environment}
-        ray.init(**options)
+        _start(ray, options)
     try:
         context = DataContext.get_current()
         context.enable_progress_bars = False
@@ -117,6 +118,20 @@ def ray_data(num_proc: int, address: str | None = None) -> Iterator[tuple[Engine
     finally:
         if mine:
             ray.shutdown()
+
+
+def _start(ray, options: dict) -> None:
+    """Start or join Ray; a machine under load may need longer than the 30 s that Ray gives its own processes."""
+    for attempt in range(1, STARTS + 1):
+        try:
+            ray.init(**options)
+            return
+        except Exception as error:  # Ray has no class of its own for it
+            if "timed out during startup" not in str(error):
+                raise
+            ray.shutdown()
+            if attempt == STARTS:
+                raise WorkerError(f"Ray did not start, {STARTS} times ({error}); is the machine under load?") from error
 
 
 def _check_reachable(address: str) -> None:

@@ -10,7 +10,7 @@ from owners_layouts import write
 
 from dataset_scripts import egemaps
 from dataset_scripts.egemaps import extract_functionals
-from dataset_scripts.engines import WorkerError
+from dataset_scripts.engines import WorkerError, ray_data
 
 ray = pytest.importorskip("ray", reason="the engine is an extra: pip install 'paraclap[ray]'")
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.context")
@@ -45,15 +45,27 @@ def _die(chunk, all_functionals):
     os._exit(1)
 
 
-def test_a_worker_that_dies_is_reported_and_another_s_ray_left_alone(frame, monkeypatch):
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
-    try:
-        monkeypatch.setattr(egemaps, "_run", _die)
+def test_a_worker_that_dies_is_reported_and_a_ray_that_runs_left_alone(frame, monkeypatch):
+    monkeypatch.setattr(egemaps, "_run", _die)
+    with ray_data(2):
         with pytest.raises(WorkerError, match="Ray gave up on one of 20 files, from .*0.wav to .*19.wav"):
             extract_functionals(frame, engine="ray")
         assert ray.is_initialized()
-    finally:
-        ray.shutdown()
+    assert not ray.is_initialized()
+
+
+def test_a_slow_start_is_tried_again(monkeypatch):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    starts = []
+
+    def slow(**options):
+        starts.append(options)
+        raise Exception("The current node timed out during startup.")
+
+    monkeypatch.setattr(ray, "init", slow)
+    with pytest.raises(WorkerError, match="Ray did not start, 3 times .*timed out"), ray_data(2):
+        pass
+    assert [options["num_cpus"] for options in starts] == [2, 2, 2]
 
 
 def test_an_unknown_engine_and_a_cluster_that_is_not_there(frame):
