@@ -36,6 +36,7 @@ from modeling_paraclap.audio_paraclap import load_audio
 from modeling_paraclap.export_onnx import export_onnx
 from modeling_paraclap.release_paraclap import save_release
 from synthetic_speech import SAMPLING_RATE, VOICES, synthesise
+from training.encoders import read_config
 
 ROOT = Path(__file__).resolve().parent.parent
 LABELS = ["angry", "happy", "sad", "neutral"]
@@ -49,9 +50,13 @@ def build_config(size: str) -> ParaClapConfig:
     if size == "paper":
         return ParaClapConfig()
     if size == "small":
-        audio = Wav2Vec2Config(**json.loads((ROOT / "configs" / "audio-small.json").read_text()))
-        text = BertConfig.from_pretrained(text_encoder_folder())
-        return ParaClapConfig(audio_config=audio, text_config=text, projection_dim=256, text_pooling="mean")
+        return ParaClapConfig(
+            audio_config=read_config(ROOT / "configs" / "audio-small.json"),
+            text_config=BertConfig.from_pretrained(text_encoder_folder()),
+            projection_dim=256,
+            audio_pooling="statistics",
+            text_pooling="mean",
+        )
     tiny = dict(hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32)
     audio = Wav2Vec2Config(
         conv_dim=[16] * 7, feat_extract_norm="layer", do_stable_layer_norm=True, num_conv_pos_embeddings=8, **tiny

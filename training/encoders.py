@@ -46,7 +46,7 @@ def build_model(
                 f"The {name} encoder needs one source: --{name}_model_name_or_path for a pretrained one, "
                 f"or --{name}_config for one from scratch; got {'both' if path else 'none'}."
             )
-        towers[name] = AutoConfig.from_pretrained(path) if path else _read_config(file)
+        towers[name] = AutoConfig.from_pretrained(path) if path else read_config(file)
     towers["audio"].apply_spec_augment = spec_augment
     model = ParaClapModel(ParaClapConfig(audio_config=towers["audio"], text_config=towers["text"], **config_kwargs))
     if audio_model_name_or_path:
@@ -64,7 +64,8 @@ def build_processor(tokenizer_name_or_path, do_normalize=False, max_tokens=None)
     return ParaClapProcessor(feature_extractor=ParaClapFeatureExtractor(do_normalize=do_normalize), tokenizer=tokenizer)
 
 
-def _read_config(file):
+def read_config(file):
+    """The configuration of an encoder from a JSON file with a `model_type`."""
     content = json.loads(Path(file).read_text(encoding="utf-8"))
     if content.get("model_type") == ParaClapAudioConfig.model_type:
         return ParaClapAudioConfig(**content)
