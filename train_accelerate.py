@@ -48,6 +48,7 @@ from training.data import (
     vocabulary_of,
 )
 from training.encoders import build_model, build_processor
+from training.memory import keep_freed_memory
 from training.optimizer import build_optimizer
 from training.profile import profiled
 from training.progress import Progress
@@ -91,7 +92,7 @@ def train(args, termination):
     # W&B writes into the working directory unless it is told, and elsewhere if the folder is not there.
     accelerator.init_trackers(name, init_kwargs={"wandb": {"dir": str(run / "logs")}})
     set_seed(args.seed, device_specific=True)
-    choose_precision(args)
+    prepare_machine(args, accelerator.device)
 
     model, processor = build(args)
     loader, sampler = build_loader(args, processor, accelerator.process_index, accelerator.num_processes)
@@ -153,8 +154,10 @@ def train(args, termination):
     )
 
 
-def choose_precision(args):
-    """TensorFloat-32 for float32 products, or not; devices without it are not changed."""
+def prepare_machine(args, device):
+    """TensorFloat-32 for float32 products, or not; devices without it are not changed. On a CPU, quicker memory."""
+    if device.type == "cpu":
+        keep_freed_memory()
     torch.set_float32_matmul_precision("high" if args.tf32 else "highest")
 
 

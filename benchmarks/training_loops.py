@@ -130,7 +130,7 @@ def ours(task: Task, *more: str) -> Step:
     """The loop of `train_accelerate.py`, without logs and checkpoints."""
     args = task.arguments(*more)
     accelerator = Accelerator(mixed_precision=args.mixed_precision)
-    train_accelerate.choose_precision(args)
+    train_accelerate.prepare_machine(args, accelerator.device)
     model, processor = train_accelerate.build(args)
     loader, sampler = train_accelerate.build_loader(args, processor)
     optimizer = build_optimizer(model, args)

@@ -2,10 +2,12 @@
 
 import importlib.util
 import json
+import subprocess
+import sys
 
 import pytest
 import torch
-from training_runs import arguments
+from training_runs import ROOT, arguments
 
 import train_accelerate
 from training.optimizer import build_optimizer
@@ -71,7 +73,7 @@ def test_tf32_is_a_choice(words, precision):
     args = train_accelerate.parse_arguments(["--corpus_dir", "c", "--output_dir", "o", *words])
     before = torch.get_float32_matmul_precision()
     try:
-        train_accelerate.choose_precision(args)
+        train_accelerate.prepare_machine(args, torch.device("cpu"))
         assert torch.get_float32_matmul_precision() == precision
     finally:
         torch.set_float32_matmul_precision(before)
@@ -93,3 +95,19 @@ def test_the_fused_optimizer_makes_the_same_step(tiny_model):
     for group, other in zip(optimizer.param_groups, plain.param_groups, strict=True):
         for one, two in zip(group["params"], other["params"], strict=True):
             torch.testing.assert_close(one.detach(), two)
+
+
+def test_a_process_keeps_the_memory_that_a_step_frees():
+    code = (
+        "import numpy, resource, sys; from training.memory import keep_freed_memory\n"
+        "told = keep_freed_memory() if sys.argv[1] == 'keep' else None\n"
+        "for _ in range(20): numpy.ones(2**24)\n"
+        "print(told, resource.getrusage(resource.RUSAGE_SELF).ru_minflt)"
+    )
+    faults = {}
+    for way in ("keep", "give back"):
+        done = subprocess.run([sys.executable, "-c", code, way], cwd=ROOT, capture_output=True, text=True, check=True)
+        told, faults[way] = done.stdout.split()
+    if told == "False":
+        pytest.skip("this C library has no mallopt")
+    assert int(faults["keep"]) < 0.5 * int(faults["give back"])
