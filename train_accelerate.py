@@ -194,6 +194,7 @@ def build(args):
         audio_config=args.audio_config,
         text_model_name_or_path=args.text_model_name_or_path,
         text_config=args.text_config,
+        filter_bank=args.filter_bank,
         spec_augment=args.spec_augment,
         projection_dim=args.projection_dim,
         projection_dropout=args.projection_dropout,

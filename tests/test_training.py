@@ -10,17 +10,18 @@ import opensmile
 import pytest
 import torch
 from training_runs import ROOT, arguments, command, environment, final_weights
+from transformers import Wav2Vec2Config
 
 import train_accelerate
 from dataset_scripts.queries import VARIANTS
-from modeling_paraclap import ParaClapModel
+from modeling_paraclap import ParaClapAudioConfig, ParaClapModel
 from modeling_paraclap.losses_paraclap import multi_positive_loss, sigmoid_loss
 from synthetic_speech import Voice, synthesise
 from training.arguments import parse_arguments
 from training.augment import augment
 from training.checkpoint import complete_checkpoints
 from training.data import Collator, EpochSampler, QueryCorpus, load_bins, load_split
-from training.encoders import build_model
+from training.encoders import build_model, initialise_filter_bank
 from training.step import positives_of, unknown_of
 from training.stop import TERMINATED
 
@@ -337,3 +338,20 @@ def test_the_papers_recipe_is_the_default():
     assert (args.encoder_learning_rate, args.head_learning_rate) == (1e-5, 1e-3)
     assert (args.batch_size, args.num_train_epochs, args.crop_s, args.max_queries) == (64, 50, 5.0, 5)
     assert (args.variant, args.weight_decay, args.loss_type) == ("rand5", 0.0, "contrastive")
+
+
+def test_the_filter_bank_answers_to_its_frequencies(tiny_config):
+    shape = dict(conv_dim=[128, 16, 16], conv_kernel=[320, 8, 4], conv_stride=[80, 4, 2], num_feat_extract_layers=3)
+    model = ParaClapModel(tiny_config(audio_config=Wav2Vec2Config(**shape, num_hidden_layers=1)))
+    initialise_filter_bank(model.audio_model)
+    filters = model.audio_model.feature_extractor.conv_layers[0].conv.weight.detach()[:, 0]
+    hertz = torch.fft.rfft(filters, 4096).abs().argmax(1) * 16000 / 4096
+    cosines, sines = hertz.chunk(2)
+    assert (cosines.diff() >= 0).all() and cosines[0] < 200 and cosines[-1] == pytest.approx(7600, abs=50)
+    assert torch.allclose(cosines[8:], sines[8:], atol=60)
+
+
+def test_a_filter_bank_needs_a_waveform_encoder(tiny_config):
+    model = ParaClapModel(tiny_config(audio_config=ParaClapAudioConfig(num_hidden_layers=1)))
+    with pytest.raises(ValueError, match="paraclap_audio has no convolution over the waveform"):
+        initialise_filter_bank(model.audio_model)

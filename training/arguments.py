@@ -35,6 +35,7 @@ def build_parser():
     model = parser.add_argument_group("model")
     model.add_argument("--audio_model_name_or_path", help="pretrained audio encoder (Hub id or folder)")
     model.add_argument("--audio_config", help="JSON configuration of an audio encoder from scratch")
+    model.add_argument("--filter_bank", action="store_true", help="start a waveform encoder's first convolution as one")
     model.add_argument("--text_model_name_or_path", help="pretrained text encoder (Hub id or folder)")
     model.add_argument("--text_config", help="JSON configuration of a text encoder from scratch")
     model.add_argument("--tokenizer_name_or_path", help="tokenizer; that of the text encoder if not given")

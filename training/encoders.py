@@ -1,8 +1,10 @@
 """The model that a run starts from: each tower pretrained or from a configuration."""
 
 import json
+import math
 from pathlib import Path
 
+import numpy as np
 import torch
 from transformers import CONFIG_MAPPING, AutoConfig, AutoModel, AutoTokenizer
 
@@ -14,12 +16,15 @@ from modeling_paraclap import (
     ParaClapProcessor,
 )
 
+LOWEST_HZ, HIGHEST_HZ = 60.0, 7600.0
+
 
 def build_model(
     audio_model_name_or_path=None,
     audio_config=None,
     text_model_name_or_path=None,
     text_config=None,
+    filter_bank=False,
     spec_augment=False,
     **config_kwargs,
 ):
@@ -30,6 +35,7 @@ def build_model(
         audio_config: JSON file with a `model_type`, for an audio encoder from scratch.
         text_model_name_or_path: Hub id or folder of a pretrained text encoder.
         text_config: JSON file with a `model_type`, for a text encoder from scratch.
+        filter_bank: Whether a waveform encoder from scratch starts from a filter bank ([`initialise_filter_bank`]).
         spec_augment: Whether the audio encoder masks spans of time and channels in training.
         **config_kwargs: Further arguments of [`ParaClapConfig`].
 
@@ -51,6 +57,8 @@ def build_model(
     model = ParaClapModel(ParaClapConfig(audio_config=towers["audio"], text_config=towers["text"], **config_kwargs))
     if audio_model_name_or_path:
         model.load_tower("audio", AutoModel.from_pretrained(audio_model_name_or_path, dtype=torch.float32))
+    elif filter_bank:
+        initialise_filter_bank(model.audio_model)
     if text_model_name_or_path:
         model.load_tower("text", AutoModel.from_pretrained(text_model_name_or_path, dtype=torch.float32))
     return model
@@ -74,3 +82,34 @@ def read_config(file):
             f'{file} has model_type {content.get("model_type")!r}; give an encoder\'s, such as "wav2vec2".'
         )
     return CONFIG_MAPPING[content["model_type"]](**content)
+
+
+@torch.no_grad()
+def initialise_filter_bank(audio_model, sampling_rate=16000, amplitude=3.0):
+    """Makes the first convolution a filter bank: windowed cosines and sines at frequencies spaced by the mel scale.
+
+    A few hours of speech are too little to find such filters from noise, and all later layers wait for them. The
+    filters go on learning.
+
+    Args:
+        audio_model: An encoder of the wav2vec2 family (`feature_extractor.conv_layers`).
+        sampling_rate: Rate of the waveform in Hz.
+        amplitude: Length of the filters' weight vectors; waveforms are far smaller than the unit variance that such
+            layers expect.
+
+    Raises:
+        ValueError: If the encoder has no such convolution.
+    """
+    if not hasattr(audio_model.feature_extractor, "conv_layers"):
+        raise ValueError(f"A {audio_model.config.model_type} has no convolution over the waveform: no --filter_bank.")
+    weight = audio_model.feature_extractor.conv_layers[0].conv.weight
+    channels, _, kernel = weight.shape
+    pairs = channels // 2
+    mels = np.linspace(1127 * math.log(1 + LOWEST_HZ / 700), 1127 * math.log(1 + HIGHEST_HZ / 700), pairs)
+    hertz = 700 * (np.exp(mels / 1127) - 1)
+    phase = 2 * np.pi * hertz[:, None] * (np.arange(kernel) - kernel / 2) / sampling_rate
+    filters = np.concatenate([np.cos(phase), np.sin(phase)]) * np.hanning(kernel)
+    # Speech falls off with frequency: lift the high bands so that the channels have comparable power.
+    filters *= np.sqrt(1 + np.tile(hertz, 2) / 500)[:, None]
+    filters *= amplitude / np.sqrt(np.square(filters[:pairs]).sum(1).mean())
+    weight[: 2 * pairs] = torch.tensor(filters[:, None], dtype=weight.dtype)
