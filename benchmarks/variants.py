@@ -34,7 +34,7 @@ def authors_way(folder: Path, labels: list[str]) -> Scorer:
     @torch.no_grad()
     def scores(path):
         samples = torch.from_numpy(load_audio(path))[None]
-        audio = model.audio_projection(model.audio_model(samples).last_hidden_state.mean(1))
+        audio = model.get_audio_features(samples).pooler_output
         tokens = processor.tokenizer(prompts, padding=True, return_tensors="pt")
         states = model.text_model(tokens["input_ids"], attention_mask=tokens["attention_mask"]).last_hidden_state
         pooled = states[:, 0] if model.config.text_pooling == "cls" else masked_mean(states, tokens["attention_mask"])
