@@ -86,7 +86,9 @@ def build_tower(config):
     in the sub-configuration and give one model two dtypes. A parameter without a gradient stops DDP, so BERT's pooler
     and the mask embedding of a wav2vec2-like encoder without SpecAugment are left out.
     """
-    tower_class = ParaClapAudioModel if isinstance(config, ParaClapAudioConfig) else MODEL_MAPPING[type(config)]
+    # By name: transformers may import the configuration's file of a release folder twice, to two classes.
+    own = config.model_type == ParaClapAudioConfig.model_type
+    tower_class = ParaClapAudioModel if own else MODEL_MAPPING[type(config)]
     if isinstance(tower_class, tuple):
         tower_class = tower_class[0]
     has_pooler = "add_pooling_layer" in inspect.signature(tower_class.__init__).parameters

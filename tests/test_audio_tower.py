@@ -1,11 +1,16 @@
 """The audio tower for little data: what it is blind to, what it sees, and that padding changes nothing."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
 
 from modeling_paraclap import ParaClapAudioConfig, ParaClapAudioModel, ParaClapConfig, ParaClapModel
 from modeling_paraclap.modeling_paraclap import masked_statistics
+from modeling_paraclap.release_paraclap import save_release
 from synthetic_speech import VOICES, synthesise
 
 SMALL = dict(hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, conv_dim=(16, 16, 16))
@@ -139,3 +144,24 @@ def test_onnxruntime_has_the_same_embeddings(tiny_config, tmp_path):
         (found,) = session.run(None, {"input_values": waveforms.numpy(), "padding_mask": mask.numpy()})
         expected = torch.nn.functional.normalize(expected, dim=-1)
         torch.testing.assert_close(torch.from_numpy(found), expected, atol=1e-5, rtol=0)
+
+
+def test_the_folder_alone_equals_the_package(tiny_config, tiny_processor, tmp_path):
+    torch.manual_seed(0)
+    config = tiny_config(audio_config=ParaClapAudioConfig(**SMALL), audio_pooling="statistics", center_audio=True)
+    model = ParaClapModel(config).eval()
+    save_release(model, tiny_processor, tmp_path / "release")
+    waveform = torch.randn(1, 8000, generator=torch.Generator().manual_seed(0)) * 0.1
+    code = (
+        "import sys, torch; from transformers import AutoModel\n"
+        "model = AutoModel.from_pretrained(sys.argv[1], trust_remote_code=True).eval()\n"
+        "waveform = torch.randn(1, 8000, generator=torch.Generator().manual_seed(0)) * 0.1\n"
+        "torch.save(model.get_audio_features(waveform).pooler_output.detach(), sys.argv[2])\n"
+    )
+    # -I: neither the working directory nor PYTHONPATH can bring the package in.
+    command = [sys.executable, "-I", "-c", code, str(tmp_path / "release"), str(tmp_path / "alone.pt")]
+    environment = os.environ | {"HF_HOME": str(tmp_path / "hub")}
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True, timeout=120)
+    with torch.no_grad():
+        expected = model.get_audio_features(waveform).pooler_output
+    assert torch.equal(torch.load(tmp_path / "alone.pt", weights_only=True), expected)
