@@ -36,7 +36,7 @@ def _row(task, model):
     whole = task["templates"] == ["{}"]
     notes = [task["split"]]
     notes += ["**transductive**: calibrated with this audio, unlabelled"] if task["calibrated"] else []
-    notes += [f"model trained without it (`{Path(model).name}`)"] if "without" in model else []
+    notes += [f"model trained without it (`{Path(model).name}`)"] if "without" in Path(model).name else []
     cells = (
         f"{task['corpus']}, {', '.join(notes)} ({task['n']})",
         f"{task['column']} ({len(task['prompts'])})",

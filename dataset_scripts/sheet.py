@@ -56,8 +56,8 @@ def _counts(axes, frame: pd.DataFrame) -> None:
 
 def _histogram(axes, values: pd.Series, attribute: str, bins: Bins) -> None:
     counts, _, _ = axes.hist(values, bins=60)
-    edges = bins.edges.get(attribute, ())
-    for edge, side in zip(edges, ("right", "left"), strict=False):
+    edges = bins.edges[attribute] if attribute in bins.edges else ()
+    for edge, side in zip(edges, ("right", "left")[: len(edges)], strict=True):
         axes.axvline(edge, color="black", linestyle="--")
         gap = " " if side == "left" else ""
         axes.annotate(f"{gap}{edge:.3g}{' ' if side == 'right' else ''}", (edge, 1.02 * max(counts)), ha=side)

@@ -17,7 +17,7 @@ def result_rows(tasks: Mapping[str, dict], trained_on: Collection[str] | None = 
         heard = {} if trained_on is None else {"in training": "yes" if result["corpus"] in trained_on else "no"}
         rows.append(
             {
-                "task": task,
+                "task": f"{task}, calibrated" if result.get("calibrated") else task,
                 "classes": len(result["prompts"]),
                 "utterances": result["n"],
                 **heard,

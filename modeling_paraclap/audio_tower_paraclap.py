@@ -127,7 +127,7 @@ class ParaClapSubsampling(nn.Module):
         self.convolutions = nn.ModuleList(
             nn.Conv1d(before, after, kernel, stride, padding=kernel // 2)
             for before, after, kernel, stride in zip(
-                channels, config.conv_dim, config.conv_kernel, config.conv_stride, strict=False
+                channels[:-1], config.conv_dim, config.conv_kernel, config.conv_stride, strict=True
             )
         )
         self.layer_norms = nn.ModuleList(nn.LayerNorm(size, eps=config.layer_norm_eps) for size in config.conv_dim)
@@ -149,6 +149,10 @@ class ParaClapFeatureEncoder(nn.Module):
         super().__init__()
         self.front_end = ParaClapFrontEnd(config)
         self.subsampling = ParaClapSubsampling(config)
+
+    def _freeze_parameters(self):
+        # What `Wav2Vec2Model.freeze_feature_encoder` and `--freeze_feature_encoder` call.
+        self.requires_grad_(False)
 
     def forward(self, waveform, mask):
         """(batch, samples) and its mask to (batch, frames, channels), its mask, and the cues (batch, 2)."""
@@ -180,10 +184,6 @@ class ParaClapAudioModel(Wav2Vec2Model):
         super()._init_weights(module)
         if isinstance(module, ParaClapFrontEnd):
             module.fill()
-
-    def freeze_feature_encoder(self):
-        """Stops the convolutions from learning."""
-        self.feature_extractor.requires_grad_(False)
 
     def _get_feat_extract_output_lengths(self, input_lengths, add_adapter=None):
         """Number of frames of as many samples; a frame stands for the samples around it, so one sample has one."""

@@ -42,6 +42,8 @@ class Calibration:
         if len(embeddings) < FEWEST:
             raise ValueError(f"{len(embeddings)} recordings are too few to calibrate with; give {FEWEST} or more.")
         self.embeddings = embeddings.float().cpu()
+        self.mean = self.embeddings.mean(0)
+        self._last = (None, 0.0, None)  # most calls ask for the labels of the call before: text, scale, bias
 
     @classmethod
     def load(cls, file: str | Path) -> "Calibration":
@@ -71,12 +73,16 @@ class Calibration:
         Returns:
             (n, labels), on the device of `audio_embeds`.
         """
-        text = text_embeds.float().cpu()
-        mean = self.embeddings.mean(0)
-        known = scale * F.normalize(self.embeddings - mean, dim=-1) @ text.T
-        bias = balancing_bias(known).to(audio_embeds.device)
-        centred = F.normalize(audio_embeds.float() - mean.to(audio_embeds.device), dim=-1)
-        return scale * centred @ text.T.to(audio_embeds.device) + bias
+        device, text = audio_embeds.device, text_embeds.float().cpu()
+        centred = F.normalize(audio_embeds.float() - self.mean.to(device), dim=-1)
+        return scale * centred @ text.T.to(device) + self._bias(text, scale).to(device)
+
+    def _bias(self, text: torch.Tensor, scale: float) -> torch.Tensor:
+        before, its_scale, bias = self._last
+        if before is None or its_scale != scale or not torch.equal(before, text):
+            bias = balancing_bias(scale * F.normalize(self.embeddings - self.mean, dim=-1) @ text.T)
+            self._last = (text, scale, bias)
+        return bias
 
 
 def balancing_bias(logits: torch.Tensor) -> torch.Tensor:

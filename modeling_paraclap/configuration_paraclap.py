@@ -59,6 +59,11 @@ class ParaClapAudioConfig(Wav2Vec2Config):
         layerdrop=0.0,
         **kwargs,
     ):
+        if not len(conv_dim) == len(conv_kernel) == len(conv_stride):
+            raise ValueError(
+                f"conv_dim, conv_kernel and conv_stride have {len(conv_dim)}, {len(conv_kernel)} and "
+                f"{len(conv_stride)} entries; give each convolution one of each."
+            )
         if any(kernel % 2 == 0 for kernel in conv_kernel):
             raise ValueError(f"conv_kernel is {list(conv_kernel)}; odd widths keep a frame at its place.")
         if not 0 < hop_samples <= window_samples <= 1024:

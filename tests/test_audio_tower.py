@@ -74,6 +74,13 @@ def test_padding_changes_nothing(tower):
             torch.testing.assert_close(together[row, : len(alone)], alone, atol=1e-5, rtol=0)
 
 
+def test_the_convolutions_can_be_frozen():
+    model = ParaClapAudioModel(ParaClapAudioConfig(**SMALL))
+    model.freeze_feature_encoder()
+    frozen = {name.split(".")[0] for name, parameter in model.named_parameters() if not parameter.requires_grad}
+    assert frozen == {"feature_extractor"}
+
+
 def test_digital_silence_has_finite_features(tower):
     features, mask, cues = features_of(tower, torch.zeros(1, 8000))
     assert torch.isfinite(features).all() and torch.isfinite(cues).all() and mask.all()
@@ -111,6 +118,7 @@ def test_statistics_pooling_leaves_the_padding_out():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
+        (dict(conv_stride=(2, 2)), "have 3, 3 and 2 entries; give each convolution one of each"),
         (dict(conv_kernel=(4, 5, 3)), "odd widths keep a frame at its place"),
         (dict(window_samples=2048), "a window has at most 1024 samples"),
         (dict(hop_samples=600), "a hop no more than a window"),

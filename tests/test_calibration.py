@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 from torch.nn import functional as F
 from transformers import pipeline
 
+from modeling_paraclap import calibration_paraclap
 from modeling_paraclap.calibration_paraclap import Calibration, balancing_bias
 
 
@@ -33,6 +34,19 @@ def test_every_label_has_the_same_mean_probability():
     logits = torch.randn(300, 5, generator=torch.Generator().manual_seed(1)) * 3 + torch.tensor([4.0, 0, 0, -3, 1])
     shares = (logits + balancing_bias(logits)).softmax(1).mean(0)
     torch.testing.assert_close(shares, torch.full((5,), 0.2), atol=1e-3, rtol=0)
+
+
+def test_the_same_labels_are_balanced_once_and_others_anew(monkeypatch):
+    audio, text, _ = shifted_classes()
+    calls = []
+    monkeypatch.setattr(
+        calibration_paraclap, "balancing_bias", lambda logits: calls.append(1) or balancing_bias(logits)
+    )
+    calibration = Calibration(audio)
+    first = calibration(audio[:1], text, 10.0)
+    assert torch.equal(calibration(audio[:1], text.clone(), 10.0), first) and len(calls) == 1
+    calibration(audio[:1], text[:2], 10.0), calibration(audio[:1], text[:2], 5.0)
+    assert len(calls) == 3
 
 
 def test_saved_and_loaded_it_does_the_same(tmp_path):
