@@ -15,6 +15,7 @@ checkpoints/ and best/, the release folder of the epoch with the best validation
 --resume.
 """
 
+import gc
 import json
 import math
 import shutil
@@ -54,7 +55,7 @@ from training.profile import profiled
 from training.progress import Progress
 from training.records import describe_device, draw_curves, write_config, write_row, write_seconds
 from training.step import ContrastiveStep
-from training.stop import TERMINATED, Termination, check_finite, explain, leave_sigterm_to_the_trainer
+from training.stop import TERMINATED, Stopped, Termination, check_finite, explain, leave_sigterm_to_the_trainer
 from training.stream import RowGroups, StreamedCorpus, StreamSampler
 from training.validation import Validation
 
@@ -65,26 +66,38 @@ AUGMENTATIONS = ("speed", "gain", "equaliser", "noise", "reverb", "silence")
 def main(argv=None):
     """Runs the training that the arguments describe; what ends it early and is nobody's bug ends with a message."""
     args = parse_arguments(argv)
-    termination = Termination(every=args.log_every)
-    try:
-        train(args, termination)
-    except (OSError, RuntimeError, EOFError, FloatingPointError, SafetensorError) as error:
-        reason = explain(error)
-        if reason is None:
-            raise
-        sys.exit(f"{reason} {where_to_go_on(Path(args.output_dir))}")
-    finally:
-        termination.close()
-
-
-def train(args, termination):
-    """From the first step, or the newest checkpoint's, to the last."""
     run = Path(args.output_dir)
     accelerator = Accelerator(
         mixed_precision=args.mixed_precision,
         log_with=None if args.report_to == "none" else args.report_to,
         project_dir=str(run / "logs"),
     )
+    termination = Termination(every=args.log_every)
+    stopped = False
+    try:
+        train(args, accelerator, termination)
+    except Stopped as stop:
+        accelerator.print(f"{stop} {where_to_go_on(run)}")
+        stopped = True
+    except (OSError, RuntimeError, EOFError, FloatingPointError, SafetensorError) as error:
+        reason = explain(error)
+        if reason is None:
+            raise
+        sys.exit(f"{reason} {where_to_go_on(run)}")
+    finally:
+        termination.close()
+    # The model that averages gradients must be gone before its process group. Were it the group's last owner, it would
+    # wait for the group's threads with the interpreter's lock in its hands, and they for the lock.
+    accelerator.free_memory()
+    gc.collect()
+    accelerator.end_training()
+    if stopped:
+        sys.exit(TERMINATED)
+
+
+def train(args, accelerator, termination):
+    """From the first step, or the newest checkpoint's, to the last."""
+    run = Path(args.output_dir)
     if accelerator.is_main_process:
         start_run(run, args, describe_device(accelerator))
     accelerator.wait_for_everyone()
@@ -144,9 +157,8 @@ def train(args, termination):
                 results = validation(step.towers, progress=accelerator.is_main_process)
                 finish_epoch(accelerator, step.towers, processor, args, run, state, results, progress)
             save_checkpoint(accelerator, run / "checkpoints", state, args.keep_checkpoints)
-            stop_if_asked(termination, accelerator, run, state)
+            stop_if_asked(termination, accelerator, state)
     progress.bar.close()
-    accelerator.end_training()
     if accelerator.is_main_process:
         draw_curves(run)
     accelerator.print(
@@ -176,15 +188,13 @@ def where_to_go_on(run):
     return f"{newest[0]} is complete: go on with --resume." if newest else "There is no checkpoint yet."
 
 
-def stop_if_asked(termination, accelerator, run, state, save=None):
-    """Ends the program after a SIGTERM, once `save` has been called; None where all is saved, at an epoch's end."""
+def stop_if_asked(termination, accelerator, state, save=None):
+    """Raises Stopped after a SIGTERM, once `save` has been called; None where all is saved, at an epoch's end."""
     if not termination.agreed(accelerator, state["step"] if save else 0):
         return
     if save:
         save()
-    accelerator.end_training()
-    accelerator.print(f"Stopped by SIGTERM at step {state['step']}. {where_to_go_on(run)}")
-    sys.exit(TERMINATED)
+    raise Stopped(f"Stopped by SIGTERM at step {state['step']}.")
 
 
 def build(args):
@@ -322,7 +332,7 @@ def train_epoch(
         if state["batch"] < len(loader):
             if args.checkpoint_every and state["step"] % args.checkpoint_every == 0:
                 save()
-            stop_if_asked(termination, accelerator, run, state, save)
+            stop_if_asked(termination, accelerator, state, save)
     check_finite(loss, towers, state)
     state["epoch"] += 1
     state["batch"] = 0

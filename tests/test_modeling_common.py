@@ -276,6 +276,7 @@ for loss_type, frozen in (("contrastive", ()), ("sigmoid", ("text",)), ("multi_p
     assert torch.equal(*others), loss_type
     assert dist.get_world_size() == 2
 print("rank", rank, "done")
+del parallel  # as the group's last owner it could wait for the group's threads for ever
 dist.destroy_process_group()
 """
 

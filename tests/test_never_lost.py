@@ -164,7 +164,7 @@ def test_what_nobody_expects_is_not_explained_away():
 
 
 def test_the_program_ends_with_the_reason_and_the_way_on(tmp_path, monkeypatch):
-    def fail(args, termination):
+    def fail(args, accelerator, termination):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(train_accelerate, "train", fail)

@@ -11,6 +11,10 @@ DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 DISK_MESSAGES = ("no space left", "file too large", "quota exceeded", "file write failed", "unexpected pos")
 
 
+class Stopped(Exception):
+    """A run that was asked to stop has saved itself."""
+
+
 class Termination:
     """Notes a SIGTERM, by which Slurm and others announce the end of a job, instead of dying by it.
 
