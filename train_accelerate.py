@@ -12,7 +12,7 @@ A small audio encoder from scratch with a frozen sentence encoder, as the defaul
 
 RUN gets config.json (arguments, versions, git revision), logs/ (TensorBoard), history.csv (a row per epoch),
 checkpoints/ and best/, the release folder of the epoch with the best validation UAR. A killed run goes on with
---resume.
+--resume. Once all is chosen, --train_split train+validation learns from the speakers of both and keeps the last epoch.
 """
 
 import gc
@@ -31,6 +31,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 from transformers import get_scheduler
 
+from modeling_paraclap.memory_paraclap import keep_freed_memory
 from modeling_paraclap.modeling_paraclap import TOWERS
 from modeling_paraclap.release_paraclap import save_release
 from training.arguments import parse_arguments
@@ -49,7 +50,6 @@ from training.data import (
     vocabulary_of,
 )
 from training.encoders import build_model, build_processor
-from training.memory import keep_freed_memory
 from training.optimizer import build_optimizer
 from training.profile import profiled
 from training.progress import Progress
@@ -109,7 +109,9 @@ def train(args, accelerator, termination):
 
     model, processor = build(args)
     loader, sampler = build_loader(args, processor, accelerator.process_index, accelerator.num_processes)
-    validation = Validation(load_split(args.corpus_dir, "validation"), processor, args.hypothesis_template)
+    validation = None
+    if "validation" not in args.train_split.split("+"):  # what was learned from shows nothing
+        validation = Validation(load_split(args.corpus_dir, "validation"), processor, args.hypothesis_template)
     optimizer = build_optimizer(model, args)
     model, optimizer = accelerator.prepare(model, optimizer)
     if args.streaming:
@@ -154,16 +156,15 @@ def train(args, accelerator, termination):
                 average,
             )
             with average.applied():
-                results = validation(step.towers, progress=accelerator.is_main_process)
+                results = validation(step.towers, progress=accelerator.is_main_process) if validation else {}
                 finish_epoch(accelerator, step.towers, processor, args, run, state, results, progress)
             save_checkpoint(accelerator, run / "checkpoints", state, args.keep_checkpoints)
             stop_if_asked(termination, accelerator, state)
     progress.bar.close()
     if accelerator.is_main_process:
         draw_curves(run)
-    accelerator.print(
-        f"Best epoch {state['best_epoch']}: validation UAR {state['best_uar']:.3f}. Release: {run / 'best'}"
-    )
+    kept = f"Best epoch {state['best_epoch']}: validation UAR {state['best_uar']:.3f}" if validation else "Last epoch"
+    accelerator.print(f"{kept}. Release: {run / 'best'}")
 
 
 def prepare_machine(args, device):
@@ -246,11 +247,12 @@ def build_loader(args, processor, process=0, processes=1):
         "seed": args.seed,
     }
     if args.streaming:
-        groups = RowGroups(args.corpus_dir, labelled="emotion" if args.variant == "only_emo" else None)
+        labelled = "emotion" if args.variant == "only_emo" else None
+        groups = RowGroups(args.corpus_dir, args.train_split, labelled)
         corpus = StreamedCorpus(groups, **options)
         sampler = StreamSampler(groups, args.seed, args.batch_size, args.shuffle_rows, process, processes)
     else:
-        corpus = QueryCorpus(load_split(args.corpus_dir, "train"), keep_decoded=args.keep_decoded, **options)
+        corpus = QueryCorpus(load_split(args.corpus_dir, args.train_split), keep_decoded=args.keep_decoded, **options)
         weights = balance_weights(corpus.labels.iloc[corpus.indices], args.balance) if args.balance else None
         sampler = EpochSampler(len(corpus), args.seed, weights)
     if len(sampler) < args.batch_size:
@@ -339,19 +341,20 @@ def train_epoch(
 
 
 def finish_epoch(accelerator, towers, processor, args, run, state, results, progress):
-    """Prints and logs the validation, and keeps the best epoch as a release folder."""
+    """Prints and logs the validation, and keeps the best epoch as a release folder; without one, the last."""
     progress.count_seconds()
+    better = not results or results["uar"] > state["best_uar"]
     accelerator.log({f"validation/{name}": value for name, value in results.items()}, step=state["step"])
     if accelerator.is_main_process:
         figures = "  ".join(f"{name} {value:.3f}" for name, value in results.items())
         tqdm.write(f"epoch {state['epoch']:3}  {figures}")
-        if results["uar"] > state["best_uar"]:
+        if better:
             save_best(towers, processor, args, run, state["epoch"], results)
         record = run / "best" / "training.json"
         if state["seconds"] is not None and record.exists():
             write_seconds(record, state["seconds"])
         write_row(run / "history.csv", {"epoch": state["epoch"], "step": state["step"], **results})
-    if results["uar"] > state["best_uar"]:
+    if results and better:
         state["best_uar"], state["best_epoch"] = results["uar"], state["epoch"]
 
 

@@ -4,7 +4,8 @@ A waveform encoder has to find a spectrum, pitch and the invariances to level, m
 a few hours do not hold them. This tower is given them: log mel bands without the utterance's mean (where a gain or a
 filter is a constant), the normalised autocorrelation at the lags of speech (pitch, whatever the level), and two numbers
 that the normalisation takes away and some queries are about, level and duration. Behind them stands the transformer
-encoder of wav2vec 2.0.
+encoder of wav2vec 2.0. The mean spectrum, which a voice shapes as much as a channel does, comes in once more behind
+the encoder, and training leaves it out now and then, so that emotions do not come to depend on it.
 """
 
 import math
@@ -24,8 +25,8 @@ SAMPLING_RATE = 16000
 FFT_SIZE = 1024
 SILENCE = 1e-10  # power of digital silence, so that its logarithm exists
 PITCH_LINES = FFT_SIZE // 4  # of the spectrum, up to 4 kHz: above, harmonics are too weak to say anything of pitch
-LEVEL_DB, LEVEL_SPREAD_DB = -25.0, 10.0  # of usual recordings, to bring the level near zero mean and unit variance
-TYPICAL_DURATION_S = 2.5
+QUIETEST_DB, LOUDEST_DB, LEVEL_BINS = -60.0, 0.0, 25
+SHORTEST_OCTAVES, DURATION_BINS = -2.0, 33  # the shortest duration that is told from shorter ones is 0.25 s
 
 
 def mel_filters(bands, lowest_hz=50.0, highest_hz=8000.0):
@@ -52,6 +53,17 @@ def lag_cosines(bins, lowest_hz, bins_per_octave):
     pitches = lowest_hz * 2 ** (torch.arange(bins) / bins_per_octave)
     hertz = torch.arange(PITCH_LINES)[:, None] * SAMPLING_RATE / FFT_SIZE
     return torch.cos(2 * math.pi * hertz / pitches)
+
+
+def soft_bins(values, lowest, highest, bins):
+    """(batch,) to (batch, bins): a value is shared between the two nearest of evenly spaced centres.
+
+    One number would have to be bent by what follows to tell "normal" from both "low" and "high"; of these, any function
+    is a sum.
+    """
+    centres = torch.arange(bins, device=values.device)
+    position = (values.clamp(lowest, highest) - lowest) / (highest - lowest) * (bins - 1)
+    return (1 - (position[:, None] - centres).abs()).clamp(min=0)
 
 
 class ParaClapFrontEnd(nn.Module):
@@ -82,7 +94,8 @@ class ParaClapFrontEnd(nn.Module):
 
         Returns:
             Features (batch, frames, num_mel_bins + num_pitch_bins), zero in the padding; the frames' mask
-            (batch, frames), boolean; and the cues (batch, 2), level and duration, each around zero.
+            (batch, frames), boolean; the cues (batch, LEVEL_BINS + DURATION_BINS), level and duration as
+            [`soft_bins`]; and the timbre (batch, num_mel_bins), the mean spectrum without its level.
         """
         mask = mask.float()
         waveform = waveform.float() * mask
@@ -102,16 +115,21 @@ class ParaClapFrontEnd(nn.Module):
         loudness = mel.logsumexp(2, keepdim=True)
         loudest = loudness.masked_fill(~valid_column, -math.inf).amax(1, keepdim=True)
         weight = torch.sigmoid(loudness - loudest + self.config.speech_range_db / 10 * math.log(10)) * valid_column
-        mel = (mel - (mel * weight).sum(1, keepdim=True) / weight.sum(1, keepdim=True)) / 3
+        mean_spectrum = (mel * weight).sum(1, keepdim=True) / weight.sum(1, keepdim=True)
+        mel = (mel - mean_spectrum) / 3
+        timbre = (mean_spectrum - mean_spectrum.mean(2, keepdim=True))[:, 0] / 2
 
         flattened = power[..., : len(self.lags)].sqrt().sqrt()  # so that formants weigh less
         pitch = 2 * (flattened @ self.lags.float()) / flattened.sum(2, keepdim=True).clamp(min=SILENCE)
 
         level = 10 * torch.log10(waveform.square().sum(1) / samples.clamp(min=1) + SILENCE)
-        octaves = torch.log2(samples.clamp(min=1) / SAMPLING_RATE / TYPICAL_DURATION_S)
-        longest = math.log2(self.config.longest_duration_s / TYPICAL_DURATION_S)
-        cues = torch.stack([(level - LEVEL_DB) / LEVEL_SPREAD_DB, octaves.clamp(max=longest)], 1)
-        return torch.cat([mel, pitch], 2) * valid_column, valid, cues
+        octaves = torch.log2(samples.clamp(min=1) / SAMPLING_RATE)
+        longest = math.log2(self.config.longest_duration_s)
+        cues = [
+            soft_bins(level, QUIETEST_DB, LOUDEST_DB, LEVEL_BINS),
+            soft_bins(octaves, SHORTEST_OCTAVES, longest, DURATION_BINS),
+        ]
+        return torch.cat([mel, pitch], 2) * valid_column, valid, torch.cat(cues, 1), timbre
 
     def lengths(self, samples):
         """Number of frames of as many samples."""
@@ -155,9 +173,9 @@ class ParaClapFeatureEncoder(nn.Module):
         self.requires_grad_(False)
 
     def forward(self, waveform, mask):
-        """(batch, samples) and its mask to (batch, frames, channels), its mask, and the cues (batch, 2)."""
-        features, mask, cues = self.front_end(waveform, mask)
-        return *self.subsampling(features, mask), cues
+        """(batch, samples) and its mask to (batch, frames, channels), its mask, the cues and the timbre."""
+        features, mask, cues, timbre = self.front_end(waveform, mask)
+        return *self.subsampling(features, mask), cues, timbre
 
 
 class ParaClapAudioModel(Wav2Vec2Model):
@@ -176,7 +194,12 @@ class ParaClapAudioModel(Wav2Vec2Model):
     def __init__(self, config):
         super().__init__(config)
         self.feature_extractor = ParaClapFeatureEncoder(config)
-        self.cue_projection = nn.Linear(2, config.hidden_size)
+        self.cue_projection = nn.Linear(LEVEL_BINS + DURATION_BINS, config.hidden_size)
+        self.timbre_projection = nn.Sequential(
+            nn.Linear(config.num_mel_bins, config.hidden_size),
+            nn.GELU(),
+            nn.Linear(config.hidden_size, config.hidden_size),
+        )
         self.post_init()
 
     @torch.no_grad()
@@ -207,9 +230,13 @@ class ParaClapAudioModel(Wav2Vec2Model):
         """
         if attention_mask is None:
             attention_mask = torch.ones_like(input_values)
-        features, mask, cues = self.feature_extractor(input_values, attention_mask)
+        features, mask, cues, timbre = self.feature_extractor(input_values, attention_mask)
         hidden_states, _ = self.feature_projection(features)
         hidden_states = self._mask_hidden_states(hidden_states, attention_mask=mask)
         hidden_states = self.encoder(hidden_states, attention_mask=mask, **kwargs).last_hidden_state
-        cues = self.cue_projection(cues.to(hidden_states.dtype))
-        return BaseModelOutput(last_hidden_state=hidden_states + cues[:, None])
+        cues, timbre = cues.to(hidden_states.dtype), timbre.to(hidden_states.dtype)
+        timbre = self.timbre_projection(timbre)
+        if self.training and self.config.timbre_dropout:
+            timbre = timbre * (torch.rand(len(timbre), 1, device=timbre.device) >= self.config.timbre_dropout)
+        whole = self.cue_projection(cues) + timbre
+        return BaseModelOutput(last_hidden_state=hidden_states + whole[:, None])

@@ -27,6 +27,7 @@ class ParaClapAudioConfig(Wav2Vec2Config):
         dynamic_range_db: What lies further below the utterance's loudest band is as good as silence.
         speech_range_db: Frames further below the loudest hardly count in the mean spectrum that is taken out.
         longest_duration_s: Longer utterances are all one duration; the length of the training's crops.
+        timbre_dropout: Probability in training that an utterance goes without its mean spectrum.
         **kwargs: Arguments of `Wav2Vec2Config`: dropouts, positional convolution, SpecAugment.
 
     Raises:
@@ -53,6 +54,7 @@ class ParaClapAudioConfig(Wav2Vec2Config):
         dynamic_range_db=70.0,
         speech_range_db=20.0,
         longest_duration_s=5.0,
+        timbre_dropout=0.3,
         num_conv_pos_embeddings=16,
         do_stable_layer_norm=True,
         feat_extract_norm="layer",
@@ -80,6 +82,7 @@ class ParaClapAudioConfig(Wav2Vec2Config):
         self.dynamic_range_db = dynamic_range_db
         self.speech_range_db = speech_range_db
         self.longest_duration_s = longest_duration_s
+        self.timbre_dropout = timbre_dropout
         super().__init__(
             hidden_size=hidden_size,
             num_hidden_layers=num_hidden_layers,

@@ -10,8 +10,10 @@ import torch
 from training_runs import ROOT, arguments
 
 import train_accelerate
+from training.data import load_split
 from training.optimizer import build_optimizer
 from training.records import read_rows
+from training.stream import RowGroups
 
 
 def run(corpus_dir, text_encoder, folder, *more):
@@ -99,7 +101,7 @@ def test_the_fused_optimizer_makes_the_same_step(tiny_model):
 
 def test_a_process_keeps_the_memory_that_a_step_frees():
     code = (
-        "import resource, sys; from training.memory import keep_freed_memory\n"
+        "import resource, sys; from modeling_paraclap.memory_paraclap import keep_freed_memory\n"
         "told, faults = keep_freed_memory() if sys.argv[1] == 'keep' else None, []\n"
         "for _ in range(20):\n"
         "    block = b'x' * 2**27; del block\n"
@@ -113,3 +115,24 @@ def test_a_process_keeps_the_memory_that_a_step_frees():
     if told == "False":
         pytest.skip("this C library has no mallopt")
     assert int(faults["keep"]) < 0.1 * int(faults["give back"]), faults
+
+
+def test_all_splits_are_learned_from_once_nothing_is_chosen_any_more(corpus_dir, text_encoder, tmp_path, capsys):
+    sizes = [len(load_split(corpus_dir, split)) for split in ("train", "validation", "train+validation")]
+    assert sizes[0] + sizes[1] == sizes[2] > sizes[0]
+    more = ["--num_train_epochs", "2", "--report_to", "none", "--checkpoint_every", "0"]
+    words = arguments(corpus_dir, text_encoder, tmp_path / "run", *more, "--train_split", "train+validation")
+    train_accelerate.main(words)
+    output = capsys.readouterr().out
+    assert "Last epoch. Release:" in output and "uar" not in output
+    record = json.loads((tmp_path / "run" / "best" / "training.json").read_text(encoding="utf-8"))
+    assert record["epoch"] == 2 and record["validation"] == {}
+    assert read_rows(tmp_path / "run" / "history.csv")[-1] == {"epoch": "2", "step": str(2 * (sizes[2] // 4))}
+    assert (tmp_path / "run" / "curves.png").stat().st_size > 1000
+    with pytest.raises(FileNotFoundError, match="has no data/dev-"):
+        load_split(corpus_dir, "train+dev")
+
+
+def test_streaming_takes_several_splits(corpus_dir):
+    groups = RowGroups(corpus_dir, "train+validation")
+    assert sum(groups.sizes) == len(load_split(corpus_dir, "train+validation"))

@@ -29,6 +29,12 @@ def build_parser():
         help="query corpus made by dataset_scripts.build_query_corpus; with --streaming also an address that fsspec "
         "knows: hf://datasets/ORG/NAME, s3://BUCKET/PATH (with s3fs)",
     )
+    paths.add_argument(
+        "--train_split",
+        default="train",
+        help="split to learn from, or several as datasets writes them: train+validation, once all choices are made "
+        "(nothing is left to choose an epoch by, so the last is kept)",
+    )
     paths.add_argument("--output_dir", help="folder of the run: config.json, logs, checkpoints and best/, the release")
     paths.add_argument("--resume", action="store_true", help="go on from the newest complete checkpoint of the run")
 

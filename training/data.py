@@ -24,13 +24,14 @@ AUGMENTED = ("pitch_mean", "pitch_std", "intensity", "duration")
 
 
 def load_split(corpus_dir, split):
-    """One split of a query corpus as `dataset_scripts.build_query_corpus` writes it.
+    """One split of a query corpus as `dataset_scripts.build_query_corpus` writes it, or several: `train+validation`.
 
     Raises:
         FileNotFoundError: If there is no such split in the folder.
     """
     files = [file if is_remote(corpus_dir) else file.removeprefix("file://") for file in files_of(corpus_dir, split)]
-    rows = load_dataset("parquet", data_files={split: files}, split=split)
+    name = split.replace("+", "_and_")
+    rows = load_dataset("parquet", data_files={name: files}, split=name)
     return rows.cast_column("audio", Audio(SAMPLING_RATE, decode=False))
 
 
@@ -40,18 +41,21 @@ def is_remote(corpus_dir):
 
 
 def files_of(corpus_dir, split):
-    """Addresses of a split's Parquet files, in order.
+    """Addresses of the Parquet files of a split, or of several (`train+validation`), in order.
 
     Raises:
         FileNotFoundError: If there is no such split in the folder.
     """
     filesystem, folder = fsspec.url_to_fs(str(corpus_dir))
-    files = sorted(filesystem.unstrip_protocol(file) for file in filesystem.glob(f"{folder}/data/{split}-*.parquet"))
-    if not files:
-        raise FileNotFoundError(
-            f"{corpus_dir} has no data/{split}-*.parquet; "
-            "build the corpus with: python -m dataset_scripts.build_query_corpus --output_dir " + str(corpus_dir)
-        )
+    files = []
+    for name in split.split("+"):
+        found = sorted(filesystem.unstrip_protocol(file) for file in filesystem.glob(f"{folder}/data/{name}-*.parquet"))
+        if not found:
+            raise FileNotFoundError(
+                f"{corpus_dir} has no data/{name}-*.parquet; "
+                "build the corpus with: python -m dataset_scripts.build_query_corpus --output_dir " + str(corpus_dir)
+            )
+        files += found
     return files
 
 

@@ -39,7 +39,9 @@ class Progress:
         rate = (step - self.last[0]) * self.samples / max(now - self.last[1], 1e-9)
         self.last = (step, now)
         loss, scale = loss.item(), self.model.logit_scale.item()
-        figures = {"loss": f"{loss:.3f}", "uar": f"{max(self.state['best_uar'], 0):.3f}", "samples/s": f"{rate:.1f}"}
+        figures = {"loss": f"{loss:.3f}", "samples/s": f"{rate:.1f}"}
+        if self.state["best_uar"] >= 0:
+            figures["uar"] = f"{self.state['best_uar']:.3f}"
         self.bar.set_postfix(figures, refresh=False)
         rates = {f"learning_rate/{i}": rate for i, rate in enumerate(scheduler.get_last_lr())}
         self.accelerator.log({"loss": loss, "logit_scale": scale, "samples_per_second": rate, **rates}, step=step)

@@ -24,7 +24,7 @@ class RowGroups:
 
     Args:
         corpus_dir: Folder of the query corpus.
-        split: Name of the split.
+        split: Name of the split, or of several: `train+validation`.
         labelled: Column that has a value in each row that counts; None for all rows.
 
     Raises:
