@@ -249,6 +249,19 @@ def test_device_map_and_offloading_to_disk(saved, tiny_model, tmp_path, device_m
     assert torch.equal(features, tiny_model.get_audio_features(batch()["input_values"]).pooler_output)
 
 
+@torch.no_grad()
+def test_both_towers_compile_without_a_break_in_the_graph(saved, tiny_model):
+    """Traced as for inductor, whose C++ takes a minute to compile; benchmarks/inference.py runs that."""
+    compiled = ParaClapModel.from_pretrained(saved).eval()
+    for tower in (compiled.audio_model, compiled.text_model):
+        tower.compile(dynamic=True, fullgraph=True, backend="aot_eager")
+    for n, samples in ((2, 8000), (2, 9123), (3, 12001)):
+        inputs = {name: value[:n] for name, value in batch(3, samples).items()}
+        found, expected = compiled(**inputs), tiny_model(**inputs)
+        torch.testing.assert_close(found.logits_per_audio, expected.logits_per_audio, atol=1e-5, rtol=1e-5)
+    assert list(compiled.state_dict()) == list(tiny_model.state_dict())  # saves under the same names
+
+
 DDP_SCRIPT = """
 import sys
 import torch
