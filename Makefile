@@ -56,12 +56,13 @@ corpus: $(VENV)/installed  ## build the query corpus of the default checkpoint f
 checkpoint: $(VENV)/installed  ## train the default checkpoint on that corpus and write checkpoints/paraclap-small
 	$(VENV)/bin/accelerate launch --num_processes 1 --num_machines 1 --mixed_precision bf16 --dynamo_backend no --cpu \
 		train_accelerate.py --config configs/paraclap-small.yaml --corpus_dir $(CORPUS) --output_dir $(RUN_DIR) --resume \
+		$(if $(TRAIN_SPLIT),--train_split $(TRAIN_SPLIT)) \
 		--text_model_name_or_path "$$($(RUN) -c 'import default_checkpoint as d; print(d.text_encoder_folder())')"
 	$(RUN) default_checkpoint.py strip $(RUN_DIR)/best $(CHECKPOINT)
 
-checkpoint-without-emodb: $(VENV)/installed  ## the same, trained without EMO-DB, to be tested on all of it
-	$(MAKE) corpus checkpoint TRAINED_ON="nemo librispeech" CORPUS=$(CORPUS)-without-emodb RUN_DIR=$(RUN_DIR)-without-emodb \
-		CHECKPOINT=$(CHECKPOINT)-without-emodb
+checkpoint-without-emodb: $(VENV)/installed  ## the same on all speakers but EMO-DB's, to be tested on all of those
+	$(MAKE) corpus checkpoint TRAINED_ON="nemo librispeech" TRAIN_SPLIT=train+validation+test CORPUS=$(CORPUS)-without-emodb \
+		RUN_DIR=$(RUN_DIR)-without-emodb CHECKPOINT=$(CHECKPOINT)-without-emodb
 
 results: $(VENV)/installed  ## evaluate the default checkpoint on CORPORA=DIR, every protocol, and write its figures into README
 	$(RUN) default_checkpoint.py assemble $(CHECKPOINT) build/paraclap-small

@@ -28,7 +28,7 @@ from dataset_scripts.tasks import TASKS
 from evaluation.corpus_tasks import TaskError, evaluate_corpus, load_bins, select_tasks
 from evaluation.measures import CONFIDENCE_LEVEL
 from evaluation.tables import result_rows, template_rows
-from modeling_paraclap import ParaClapModel, ParaClapProcessor
+from modeling_paraclap import ParaClapModel, ParaClapProcessor, keep_freed_memory
 from modeling_paraclap.checkpoint_paraclap import hash_file
 from modeling_paraclap.zero_shot_paraclap import parse_templates
 
@@ -143,6 +143,8 @@ def run(args: argparse.Namespace) -> tuple[dict[str, dict], pd.DataFrame]:
     corpora = parse_corpora(args.corpora)
     tasks = select_tasks(list(corpora), args.tasks, args.all_rows)
     bins = load_bins(tasks, args.bins or file_of(args.model, "bins.json"))
+    if torch.device(args.device).type == "cpu":
+        keep_freed_memory()
     model = ParaClapModel.from_pretrained(args.model, dtype=torch.float32).eval().to(args.device)
     processor = ParaClapProcessor.from_pretrained(args.model)
     args.output_dir.mkdir(parents=True, exist_ok=True)

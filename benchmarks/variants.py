@@ -17,7 +17,7 @@ from transformers import pipeline
 from transformers.pipelines.zero_shot_audio_classification import ZeroShotAudioClassificationPipeline
 
 from benchmarks.memory import peak_mb
-from modeling_paraclap import ParaClapModel, ParaClapProcessor
+from modeling_paraclap import ParaClapModel, ParaClapProcessor, keep_freed_memory
 from modeling_paraclap.audio_paraclap import load_audio
 from modeling_paraclap.modeling_paraclap import masked_mean
 
@@ -58,8 +58,12 @@ def stock_pipeline(folder: Path, labels: list[str]) -> Scorer:
     )
 
 
-def ours(folder: Path, labels: list[str], dtype: torch.dtype = torch.float32, compiled: bool = False) -> Scorer:
-    """The pipeline of this package."""
+def ours(
+    folder: Path, labels: list[str], dtype: torch.dtype = torch.float32, kept: bool = False, compiled: bool = False
+) -> Scorer:
+    """The pipeline of this package, with `keep_freed_memory` or without."""
+    if kept:
+        keep_freed_memory()
     if compiled:
         import torch._inductor.config
 
@@ -102,9 +106,11 @@ VARIANTS: dict[str, Callable[[Path, list[str]], Scorer]] = {
     "(a) the authors' way": authors_way,
     "(b) transformers' stock class": stock_pipeline,
     "(c) ours, fp32": ours,
+    "(c) ours, fp32, memory kept": lambda folder, labels: ours(folder, labels, kept=True),
     "(d) ours, bf16": lambda folder, labels: ours(folder, labels, torch.bfloat16),
-    "(e) ours, fp32, compiled": lambda folder, labels: ours(folder, labels, compiled=True),
-    "(e) ours, bf16, compiled": lambda folder, labels: ours(folder, labels, torch.bfloat16, compiled=True),
+    "(d) ours, bf16, memory kept": lambda folder, labels: ours(folder, labels, torch.bfloat16, kept=True),
+    "(e) ours, fp32, kept, compiled": lambda folder, labels: ours(folder, labels, kept=True, compiled=True),
+    "(e) ours, bf16, kept, compiled": lambda folder, labels: ours(folder, labels, torch.bfloat16, True, True),
     "(f) onnxruntime, fp32": onnx,
     "(f) onnxruntime, int8": lambda folder, labels: onnx(folder, labels, ".int8"),
 }

@@ -119,7 +119,7 @@ def evaluate_corpus(corpus, root, tasks, model, processor, bins, args) -> tuple[
         rows = task.references(frame).notna().to_numpy()
         if not rows.any():
             raise TaskError(f"{root} has no readable utterance with {task.column} of {', '.join(task.labels)}.")
-        result = run_task(task, frame[rows], audio_embeds[torch.from_numpy(rows)], model, processor, args)
+        result = run_task(task, frame[rows], audio_embeds[torch.tensor(rows)], model, processor, args)
         results.append(result | {"n_without_label": int(of_split.sum() - rows.sum()), "n_unreadable": len(unreadable)})
     return results, left_out.reset_index(drop=True)
 

@@ -5,6 +5,7 @@ from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, AutoProces
 from .audio_tower_paraclap import ParaClapAudioModel
 from .configuration_paraclap import ParaClapAudioConfig, ParaClapConfig
 from .feature_extraction_paraclap import ParaClapFeatureExtractor
+from .memory_paraclap import keep_freed_memory
 from .modeling_paraclap import ParaClapModel, ParaClapOutput, ParaClapPreTrainedModel
 from .pipeline_paraclap import ParaClapZeroShotAudioClassificationPipeline, register_pipeline
 from .processing_paraclap import ParaClapProcessor
@@ -25,4 +26,5 @@ __all__ = [
     "ParaClapPreTrainedModel",
     "ParaClapProcessor",
     "ParaClapZeroShotAudioClassificationPipeline",
+    "keep_freed_memory",
 ]

@@ -1,4 +1,4 @@
-"""Memory that a step frees is kept for the next."""
+"""On a CPU: memory that one step or utterance frees is kept for the next."""
 
 import ctypes
 import sys
@@ -9,11 +9,19 @@ TOP_PAD_BYTES = 256 * 2**20
 
 
 def keep_freed_memory():
-    """Tells glibc's malloc not to give freed memory back to the system.
+    """Tells glibc's malloc not to give freed memory back to the system, for the rest of the process.
 
-    A step on the CPU frees gigabytes of activations and asks for them again at once; by default each large block comes
-    from the system anew, page by page and zeroed, which takes a fifth of the time of a paper-size step. Returns whether
-    there was something to tell; other C libraries go on as they are.
+    A model on the CPU frees its activations and asks for as much again at once; by default each large block comes from
+    the system anew, page by page and zeroed. `train_accelerate.py` and `evaluate_zero_shot.py` call this themselves; in
+    a program of your own, call it once before the model works, if the process may keep its peak of memory. What it
+    gains is measured by `benchmarks.inference` and `benchmarks.training`.
+
+    Returns:
+        Whether there was something to tell; other C libraries than glibc go on as they are.
+
+    Example:
+        >>> from modeling_paraclap import keep_freed_memory
+        >>> told = keep_freed_memory()
     """
     if not sys.platform.startswith("linux"):
         return False

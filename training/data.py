@@ -63,7 +63,7 @@ class EncodedAudio(Sequence):
     """The encoded audio of a split, row by row: bytes, or a path where the corpus was built without audio."""
 
     def __init__(self, rows):
-        self.rows = rows
+        self.rows = rows.select_columns("audio")  # else every column of the row is decoded
 
     def __len__(self):
         return len(self.rows)
@@ -105,7 +105,7 @@ class QueryCorpus(Dataset):
         seed=0,
         labels=None,
     ):
-        self.audio = EncodedAudio(rows)
+        self.audio = None if rows is None else EncodedAudio(rows)
         self.variant = variant
         self.crop = int(crop_s * SAMPLING_RATE)
         self.max_queries = max_queries
@@ -119,6 +119,8 @@ class QueryCorpus(Dataset):
         self.seed = seed
         self.decoded = {} if keep_decoded else None
         self.labels = rows.remove_columns("audio").to_pandas() if labels is None else labels
+        # A row of a table takes pandas longer than its audio takes to decode.
+        self.columns = {name: column.to_numpy() for name, column in self.labels.items()}
         if variant == "only_emo":
             self.indices = np.flatnonzero(self.labels["emotion"].notna())
         else:
@@ -138,7 +140,7 @@ class QueryCorpus(Dataset):
         """`(epoch, i)` to a dict of what is heard and what is said of it; see [`example`]."""
         epoch, item = key
         index = int(self.indices[item])
-        return self.example(epoch, index, self.labels.iloc[index])
+        return self.example(epoch, index, {name: column[index] for name, column in self.columns.items()})
 
     def example(self, epoch, index, row, audio=None):
         """What is heard of an utterance in an epoch, and what is said of it.
