@@ -60,7 +60,7 @@ from training.stream import RowGroups, StreamedCorpus, StreamSampler
 from training.validation import Validation
 
 MAX_LOGIT_SCALE = math.log(100)
-AUGMENTATIONS = ("speed", "gain", "equaliser", "noise", "reverb", "silence")
+AUGMENTATIONS = ("part", "speed", "gain", "equaliser", "noise", "reverb", "silence")
 
 
 def main(argv=None):
@@ -253,7 +253,8 @@ def build_loader(args, processor, process=0, processes=1):
         sampler = StreamSampler(groups, args.seed, args.batch_size, args.shuffle_rows, process, processes)
     else:
         corpus = QueryCorpus(load_split(args.corpus_dir, args.train_split), keep_decoded=args.keep_decoded, **options)
-        weights = balance_weights(corpus.labels.iloc[corpus.indices], args.balance) if args.balance else None
+        labels = corpus.labels.iloc[corpus.indices]
+        weights = balance_weights(labels, args.balance, args.corpus_weights) if args.balance else None
         sampler = EpochSampler(len(corpus), args.seed, weights)
     if len(sampler) < args.batch_size:
         sys.exit(

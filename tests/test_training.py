@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 import opensmile
+import pandas as pd
 import pytest
 import torch
 from training_runs import ROOT, arguments, command, environment, final_weights
@@ -20,7 +21,7 @@ from synthetic_speech import Voice, synthesise
 from training.arguments import parse_arguments
 from training.augment import augment
 from training.checkpoint import complete_checkpoints
-from training.data import Collator, EpochSampler, QueryCorpus, load_bins, load_split
+from training.data import Collator, EpochSampler, QueryCorpus, balance_weights, load_bins, load_split
 from training.encoders import build_model, initialise_filter_bank
 from training.step import positives_of, unknown_of
 from training.stop import TERMINATED
@@ -276,6 +277,32 @@ def test_augmentation_tells_what_it_changed():
         assert measured[features["pitch_mean"]] == pytest.approx(said["pitch_mean"], abs=1.0)
         assert measured[features["intensity"]] == pytest.approx(said["intensity"], abs=1.5)
         assert len(changed) / 16000 == pytest.approx(said["duration"], rel=1e-3)
+
+
+def test_a_part_is_shorter_and_says_so():
+    waveform = synthesise(Voice("synthetic", pitch=150, pitch_range=2, syllable_rate=4, level=-25), 4.0)
+    waveform[:32000] *= 0.1
+    before = {"pitch_mean": 30.0, "pitch_std": 0.1, "intensity": -28.0, "duration": 4.0, "gender": "female"}
+    lengths = []
+    for seed in range(40):
+        part, said = augment(waveform, before, np.random.default_rng(seed), part=1.0)
+        assert said["duration"] == len(part) / 16000 and said["pitch_std"] is None
+        power = [10 * np.log10(np.mean(samples**2.0)) for samples in (part, waveform)]
+        assert said["intensity"] == pytest.approx(-28.0 + power[0] - power[1], abs=1e-3)
+        lengths.append(said["duration"])
+    assert 1.0 <= min(lengths) < 1.3 and 3.0 < max(lengths) <= 4.0
+    assert before["duration"] == 4.0
+    short, said = augment(waveform[:8000], {"duration": 0.5}, np.random.default_rng(0), part=1.0)
+    assert len(short) == 8000 and said["duration"] == 0.5
+
+
+def test_a_corpus_may_be_drawn_more_often():
+    labels = pd.DataFrame({"corpus": ["a"] * 4 + ["b"] * 2, "emotion": ["angry", "sad"] * 2 + [None] * 2})
+    plain, more = balance_weights(labels, 1.0), balance_weights(labels, 1.0, "b=4, a=2")
+    assert plain[4:].sum() == pytest.approx(1 / 3) and more[4:].sum() == pytest.approx(1 / 2)
+    for wrong in ("c=2", "a", "a=0", "a=-1", "a=x"):
+        with pytest.raises(ValueError, match="--corpus_weights has.*one of the corpora a, b"):
+            balance_weights(labels, 1.0, wrong)
 
 
 def test_augmented_utterances_get_queries_that_are_true(corpus_dir):

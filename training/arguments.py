@@ -64,6 +64,9 @@ def build_parser():
     queries.add_argument("--max_queries", type=int, default=5, help="largest number of queries joined in a caption")
     queries.add_argument("--emotion_probability", type=float, default=0.0, help="chance of an emotion query put first")
     queries.add_argument("--balance", type=float, default=0.0, help="evens out corpora and emotions: 0 not, 1 wholly")
+    queries.add_argument(
+        "--corpus_weights", default="", help="with --balance: how many times as often to draw, as librispeech=3,nemo=2"
+    )
     queries.add_argument("--crop_s", type=float, default=5.0, help="seconds of the random crop or zero padding")
     queries.add_argument("--pad_to_longest", action="store_true", help="pad to the batch's longest, not to --crop_s")
     queries.add_argument("--keep_decoded", action="store_true", help="keep decoded audio in memory, 115 MB an hour")
@@ -76,6 +79,7 @@ def build_parser():
     )
 
     augmentation = parser.add_argument_group("augmentation, off by default")
+    augmentation.add_argument("--part", type=float, default=0.0, help="probability that only a part is heard")
     augmentation.add_argument("--speed", type=float, default=0.0, help="largest change of speed in semitones")
     augmentation.add_argument("--gain", type=float, default=0.0, help="largest change of level in dB")
     augmentation.add_argument("--equaliser", type=float, default=0.0, help="random frequency response, deviation in dB")
@@ -178,6 +182,8 @@ def parse_arguments(argv=None):
         parser.error("--streaming is for a corpus larger than the machine: leave out --keep_decoded")
     if args.streaming and args.balance:
         parser.error("--streaming deals out every utterance of a row group: leave out --balance")
+    if args.corpus_weights and not args.balance:
+        parser.error("--corpus_weights changes what --balance draws: give both")
     if is_remote(args.corpus_dir) and not args.streaming:
         parser.error(f"--corpus_dir {args.corpus_dir} is not on this machine: add --streaming, or download it")
     if args.report_to != "none" and importlib.util.find_spec(args.report_to) is None:

@@ -11,11 +11,14 @@ from scipy.fft import irfft, next_fast_len, rfft
 
 SAMPLING_RATE = 16000
 LONGEST_SILENCE_S = 1.2
+SHORTEST_PART_S = 1.0
 GENDER_SHIFT = 2.0  # semitones of speed beyond which a voice may be heard as of the other gender
 LEVEL_FLOOR = 1e-10  # power of digital silence, so that its logarithm exists
 
 
-def augment(waveform, functionals, rng, *, speed=0.0, gain=0.0, equaliser=0.0, noise=0.0, reverb=0.0, silence=0.0):
+def augment(
+    waveform, functionals, rng, *, part=0.0, speed=0.0, gain=0.0, equaliser=0.0, noise=0.0, reverb=0.0, silence=0.0
+):
     """Changes one utterance and its functionals at random.
 
     Args:
@@ -23,6 +26,8 @@ def augment(waveform, functionals, rng, *, speed=0.0, gain=0.0, equaliser=0.0, n
         functionals: Dict with any of pitch_mean (semitones from 27.5 Hz), pitch_std (its standard deviation over its
             mean), intensity (dB), duration (s) and gender; values may be None.
         rng: `numpy.random.Generator`.
+        part: Probability that only a part is heard, of a random length from 1 s up: where the utterances of one corpus
+            are all long, nothing but their length may tell that.
         speed: Largest change of the playback speed in semitones, drawn uniformly from both sides.
         gain: Largest change of the level in dB, drawn uniformly from both sides.
         equaliser: Standard deviation in dB of a random smooth frequency response (six bands).
@@ -34,8 +39,10 @@ def augment(waveform, functionals, rng, *, speed=0.0, gain=0.0, equaliser=0.0, n
         The new waveform (float32) and a copy of the functionals that fits it; the gender is None where a voice moved so
         far that nobody knows.
     """
-    level_before = _level(waveform)
     functionals = dict(functionals)
+    if part and rng.random() < part:
+        waveform = _part_of(waveform, functionals, rng)
+    level_before = _level(waveform)
     if speed:
         shift = rng.uniform(-speed, speed)
         if abs(shift) > GENDER_SHIFT and "gender" in functionals:
@@ -69,6 +76,23 @@ def augment(waveform, functionals, rng, *, speed=0.0, gain=0.0, equaliser=0.0, n
 def _level(waveform):
     """Level in dB relative to full scale."""
     return 10 * math.log10(float(np.mean(np.square(waveform, dtype=np.float64))) + LEVEL_FLOOR)
+
+
+def _part_of(waveform, functionals, rng):
+    """A random part, its length drawn evenly on a logarithmic scale; how pitch varies within it nobody knows."""
+    shortest = int(SHORTEST_PART_S * SAMPLING_RATE)
+    if len(waveform) <= shortest:
+        return waveform
+    length = int(shortest * (len(waveform) / shortest) ** rng.random())
+    start = int(rng.integers(len(waveform) - length + 1))
+    kept = waveform[start : start + length]
+    if functionals.get("duration") is not None:
+        functionals["duration"] = length / SAMPLING_RATE
+    if functionals.get("intensity") is not None:
+        functionals["intensity"] += _level(kept) - _level(waveform)
+    if "pitch_std" in functionals:
+        functionals["pitch_std"] = None
+    return kept
 
 
 def _play_at(waveform, rate):

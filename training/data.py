@@ -168,9 +168,10 @@ class QueryCorpus(Dataset):
             changed = {name: row[name] if np.isfinite(row[name]) else None for name in AUGMENTED}
             changed["gender"] = row["gender"]
             waveform, changed = augment(waveform, changed, rng, **self.augmentation)
-            row = {**row, "gender": changed.pop("gender")}
+            gender = changed.pop("gender")
             bins = {f"{name}_bin": self.bins.bin_of(name, value) for name, value in changed.items()}
-            pairs = generate_queries({**row, **bins})
+            row = {**row, **bins, "gender": gender}
+            pairs = generate_queries(row)
             attributes, queries = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
         if len(waveform) > self.crop:
             start = int(rng.integers(len(waveform) - self.crop + 1))
@@ -232,7 +233,7 @@ class EpochSampler(Sampler):
         return iter([(self.epoch, int(item)) for item in order])
 
 
-def balance_weights(labels, power):
+def balance_weights(labels, power, corpora=""):
     """Probabilities that even out corpora and, within each, emotions.
 
     A pair of corpus and emotion with n utterances gets the share of n ** (1 - power): 0 leaves it as it is, 1 gives
@@ -241,12 +242,25 @@ def balance_weights(labels, power):
     Args:
         labels: Table with the columns corpus and emotion.
         power: In [0, 1].
+        corpora: How many times as often to draw from a corpus, as "librispeech=3,nemo=2".
 
     Returns:
         (rows,) float64 that sum to 1.
+
+    Raises:
+        ValueError: If a corpus is not in the table, or its factor no positive number.
     """
     pairs = labels["corpus"] + "/" + labels["emotion"].fillna("")
     weights = pairs.map(pairs.value_counts()).to_numpy(float) ** -power
+    for entry in filter(None, corpora.split(",")):
+        name, _, factor = entry.partition("=")
+        rows = (labels["corpus"] == name.strip()).to_numpy()
+        if not rows.any() or not factor.strip().replace(".", "", 1).isdigit() or not float(factor):
+            raise ValueError(
+                f"--corpus_weights has {entry!r}; write NAME=FACTOR, a factor above 0 and one of the corpora "
+                f"{', '.join(sorted(labels['corpus'].unique()))}."
+            )
+        weights[rows] *= float(factor)
     return weights / weights.sum()
 
 
