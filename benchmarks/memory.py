@@ -1,7 +1,9 @@
-"""Peak memory of a process."""
+"""Memory of a process: the peak, and now."""
 
 import resource
 from pathlib import Path
+
+STATUS = Path("/proc/self/status")
 
 
 def peak_mb() -> float:
@@ -9,8 +11,21 @@ def peak_mb() -> float:
 
     Linux's ru_maxrss begins with what the parent had when it forked; VmHWM counts from the start of the program.
     """
-    status = Path("/proc/self/status")
-    if status.is_file():
-        lines = dict(line.split(":", 1) for line in status.read_text().splitlines() if ":" in line)
-        return int(lines["VmHWM"].split()[0]) / 1024
+    if STATUS.is_file():
+        return _status_mb("VmHWM")
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def current_mb() -> float:
+    """Resident memory of this process in MB; on Linux."""
+    return _status_mb("VmRSS")
+
+
+def forget_peak() -> None:
+    """Lets the peak begin with what the process holds now; on Linux."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def _status_mb(name: str) -> float:
+    lines = dict(line.split(":", 1) for line in STATUS.read_text().splitlines() if ":" in line)
+    return int(lines[name].split()[0]) / 1024

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import inference
+from benchmarks import inference, long_audio
+from benchmarks.memory import STATUS
 from benchmarks.variants import VARIANTS
 from modeling_paraclap.audio_paraclap import load_audio
 
@@ -50,3 +51,11 @@ def test_a_rate_of_products_and_a_folder_with_too_few_clips(tmp_path):
     assert 1e8 < inference.matrix_product_rate(torch.float32, 0.05) < 1e13
     with pytest.raises(SystemExit, match="has 0 clips"):
         inference.prepare_clips(tmp_path, 3, tmp_path / "clips")
+
+
+@pytest.mark.skipif(not STATUS.is_file(), reason="the memory of a process is read from /proc")
+def test_a_long_recording_is_measured_in_windows(capsys):
+    found = long_audio.main("--size tiny --hours 0.05 --window_length_s 7 --batch_size 2".split())
+    assert found["audio_s"] == 180 and found["windows"] == 26 and found["seconds"] > 0
+    assert found["model_mb"] > 100 and found["above_mb"] >= 0
+    assert "0.05 h in 26 windows of 7 s, batch 2" in capsys.readouterr().out
