@@ -115,6 +115,7 @@ def measure(task: Task, names: list[str], rounds: int, steps: int, warm_up: int)
 def loader_rate(task: Task, batches: int) -> float:
     """Samples a second of our loader alone, start of the workers not counted."""
     args = task.arguments()
+    train_accelerate.prepare_machine(args, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     processor = train_accelerate.build_processor(args.tokenizer_name_or_path)
     loader, sampler = train_accelerate.build_loader(args, processor)
     count, start = 0, None

@@ -97,9 +97,14 @@ class ParaClapFeatureExtractor(SequenceFeatureExtractor):
             pad_to_multiple_of=pad_to_multiple_of,
             return_attention_mask=True,
         )
-        values, masks = list(batch["input_values"]), [mask.astype(np.int64) for mask in batch.pop("attention_mask")]
+        values, masks = list(batch["input_values"]), batch.pop("attention_mask")
         if self.do_normalize:
             values = [_normalized(waveform, mask == 1) for waveform, mask in zip(values, masks, strict=True)]
+        if return_tensors and len({len(waveform) for waveform in values}) == 1:
+            # At once into one array: as lists they would be copied twice more on the way to tensors.
+            values, masks = np.stack(values), np.stack(masks, dtype=np.int64)
+        else:
+            masks = [mask.astype(np.int64) for mask in masks]
         return BatchFeature({"input_values": values, "padding_mask": masks}, tensor_type=return_tensors)
 
     def fetch_audio(self, audio_url_or_urls: Any, sampling_rate: int | None = None) -> Any:

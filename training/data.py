@@ -292,11 +292,12 @@ class Collator:
         texts = [example["caption"] for example in examples]
         if self.query_bank:
             texts += sorted({query for example in examples for query in example["queries"]})
+        padding = {"padding": "max_length", "max_length": self.pad_to} if self.pad_to else {"padding": True}
         batch = self.processor(
             text=texts,
             audio=[example["waveform"] for example in examples],
-            sampling_rate=SAMPLING_RATE,
-            padding=True,
+            text_kwargs={"padding": True},
+            audio_kwargs={"sampling_rate": SAMPLING_RATE, **padding},
             return_tensors="pt",
         )
         limit = self.processor.tokenizer.model_max_length
@@ -306,10 +307,6 @@ class Collator:
                 f"A caption has {batch['input_ids'].shape[1]} tokens, the text encoder takes {limit}: lower "
                 f"--max_queries or take another text encoder. The caption: {longest!r}"
             )
-        if self.pad_to and batch["input_values"].shape[1] < self.pad_to:
-            missing = (0, self.pad_to - batch["input_values"].shape[1])
-            for name in ("input_values", "padding_mask"):
-                batch[name] = torch.nn.functional.pad(batch[name], missing)
         if self.vocabulary is not None:
             batch["said"] = self._which([text.split(" and ") for text in texts])
             batch["holds"] = self._which([example["queries"] for example in examples])
