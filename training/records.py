@@ -23,7 +23,13 @@ def write_config(run, args, device):
         args: Namespace of `parse_arguments`.
         device: What it runs on, of `describe_device`.
     """
-    git = subprocess.run(["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True)
+    # With "-dirty" behind it where something is not committed.
+    git = subprocess.run(
+        ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude", "*"],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+    )
     content = {
         "arguments": {name: value for name, value in vars(args).items() if name not in ("resume", "config")},
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
