@@ -31,7 +31,8 @@ class ParaClapAudioConfig(Wav2Vec2Config):
         **kwargs: Arguments of `Wav2Vec2Config`: dropouts, positional convolution, SpecAugment.
 
     Raises:
-        ValueError: If the convolutions' lists differ in length, a kernel is even, or the window is too long.
+        ValueError: If the convolutions' lists differ in length, a kernel is even, the window is too long, the longest
+            duration too short, or a probability none.
     """
 
     model_type = "paraclap_audio"
@@ -73,6 +74,10 @@ class ParaClapAudioConfig(Wav2Vec2Config):
                 f"window_samples is {window_samples}, hop_samples {hop_samples}: a window has at most 1024 samples, "
                 "and a hop no more than a window."
             )
+        if longest_duration_s <= 0.25:
+            raise ValueError(f"longest_duration_s is {longest_duration_s}; durations are told apart from 0.25 s up.")
+        if not 0 <= timbre_dropout < 1:
+            raise ValueError(f"timbre_dropout is {timbre_dropout}; it is a probability from 0 up to, but not including, 1.")
         self.num_mel_bins = num_mel_bins
         self.num_pitch_bins = num_pitch_bins
         self.bins_per_octave = bins_per_octave
