@@ -77,7 +77,7 @@ class ParaClapAudioConfig(Wav2Vec2Config):
         if longest_duration_s <= 0.25:
             raise ValueError(f"longest_duration_s is {longest_duration_s}; durations are told apart from 0.25 s up.")
         if not 0 <= timbre_dropout < 1:
-            raise ValueError(f"timbre_dropout is {timbre_dropout}; it is a probability from 0 up to, but not including, 1.")
+            raise ValueError(f"timbre_dropout is {timbre_dropout}; it must be from 0 up to, but not including, 1.")
         self.num_mel_bins = num_mel_bins
         self.num_pitch_bins = num_pitch_bins
         self.bins_per_octave = bins_per_octave

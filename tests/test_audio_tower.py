@@ -148,7 +148,7 @@ def test_statistics_pooling_leaves_the_padding_out():
         (dict(window_samples=2048), "a window has at most 1024 samples"),
         (dict(hop_samples=600), "a hop no more than a window"),
         (dict(longest_duration_s=0.2), "longest_duration_s is 0.2; durations are told apart from 0.25 s up"),
-        (dict(timbre_dropout=1.0), "timbre_dropout is 1.0; it is a probability"),
+        (dict(timbre_dropout=1.0), "timbre_dropout is 1.0; it must be from 0 up to"),
     ],
 )
 def test_configurations_that_cannot_work_are_refused(wrong, message):
