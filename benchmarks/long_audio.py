@@ -1,7 +1,7 @@
 r"""Measures the memory that a long recording takes above the model's own, window by window.
 
     python -m benchmarks.long_audio --size small --hours 3
-    python -m benchmarks.long_audio --size paper --hours 3 --dtype bfloat16   # a quarter of an hour on 2 cores
+    python -m benchmarks.long_audio --size paper --hours 3 --dtype bfloat16
 
 The recording is synthetic speech at 16 kHz, written to a file; the model has random weights (memory does not depend on
 the values). The model's own memory is what the process holds once the model is there. Needs
@@ -25,7 +25,6 @@ from modeling_paraclap import (
     ParaClapFeatureExtractor,
     ParaClapModel,
     ParaClapZeroShotAudioClassificationPipeline,
-    keep_freed_memory,
 )
 from synthetic_speech import SAMPLING_RATE, VOICES, synthesise
 
@@ -75,10 +74,7 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
     parser.add_argument("--window_length_s", type=float, default=10.0, help="of each window (default: %(default)s)")
     parser.add_argument("--batch_size", type=int, default=1, help="windows at once (default: %(default)s)")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
-    parser.add_argument("--keep", action="store_true", help="with keep_freed_memory")
     args = parser.parse_args(arguments)
-    if args.keep:
-        keep_freed_memory()
     minutes = max(1, round(args.hours * 60))
     found = measure(args.size, minutes, args.window_length_s, args.batch_size, getattr(torch, args.dtype))
     print(

@@ -57,5 +57,5 @@ def test_a_rate_of_products_and_a_folder_with_too_few_clips(tmp_path):
 def test_a_long_recording_is_measured_in_windows(capsys):
     found = long_audio.main("--size tiny --hours 0.05 --window_length_s 7 --batch_size 2".split())
     assert found["audio_s"] == 180 and found["windows"] == 26 and found["seconds"] > 0
-    assert found["model_mb"] > 100 and found["above_mb"] >= 0
+    assert found["model_mb"] > 100 and 0 <= found["above_mb"] < 200
     assert "0.05 h in 26 windows of 7 s, batch 2" in capsys.readouterr().out

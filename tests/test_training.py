@@ -300,7 +300,7 @@ def test_a_corpus_may_be_drawn_more_often():
     labels = pd.DataFrame({"corpus": ["a"] * 4 + ["b"] * 2, "emotion": ["angry", "sad"] * 2 + [None] * 2})
     plain, more = balance_weights(labels, 1.0), balance_weights(labels, 1.0, "b=4, a=2")
     assert plain[4:].sum() == pytest.approx(1 / 3) and more[4:].sum() == pytest.approx(1 / 2)
-    for wrong in ("c=2", "a", "a=0", "a=-1", "a=x"):
+    for wrong in ("c=2", "a", "a=0", "a=-1", "a=x", "a=nan", "a=inf"):
         with pytest.raises(ValueError, match="--corpus_weights has.*one of the corpora a, b"):
             balance_weights(labels, 1.0, wrong)
 

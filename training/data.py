@@ -1,5 +1,6 @@
 """From the query corpus to batches: random crop, random caption, tokens."""
 
+import math
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -255,12 +256,16 @@ def balance_weights(labels, power, corpora=""):
     for entry in filter(None, corpora.split(",")):
         name, _, factor = entry.partition("=")
         rows = (labels["corpus"] == name.strip()).to_numpy()
-        if not rows.any() or not factor.strip().replace(".", "", 1).isdigit() or not float(factor):
+        try:
+            factor = float(factor)
+        except ValueError:
+            factor = 0.0  # refused as any other that is not above 0
+        if not rows.any() or not 0 < factor < math.inf:
             raise ValueError(
                 f"--corpus_weights has {entry!r}; write NAME=FACTOR, a factor above 0 and one of the corpora "
                 f"{', '.join(sorted(labels['corpus'].unique()))}."
             )
-        weights[rows] *= float(factor)
+        weights[rows] *= factor
     return weights / weights.sum()
 
 
