@@ -59,9 +59,15 @@ def stock_pipeline(folder: Path, labels: list[str]) -> Scorer:
 
 
 def ours(
-    folder: Path, labels: list[str], dtype: torch.dtype = torch.float32, kept: bool = False, compiled: bool = False
+    folder: Path,
+    labels: list[str],
+    dtype: torch.dtype = torch.float32,
+    kept: bool = False,
+    compiled: bool = False,
+    laid_out: bool = False,
+    int8: bool = False,
 ) -> Scorer:
-    """The pipeline of this package, with `keep_freed_memory` or without."""
+    """The pipeline of this package, with `keep_freed_memory` or without, and with `optimize_for_cpu` or without."""
     if kept:
         keep_freed_memory()
     if compiled:
@@ -71,6 +77,8 @@ def ours(
     classifier = pipeline(TASK, model=str(folder), device="cpu", dtype=dtype)
     if compiled:
         classifier.model.audio_model.compile(dynamic=True)
+    if laid_out:
+        classifier.model.optimize_for_cpu(int8=int8)
     return lambda path: _in_order(classifier(path, candidate_labels=labels, hypothesis_template=TEMPLATE), labels)
 
 
@@ -107,8 +115,13 @@ VARIANTS: dict[str, Callable[[Path, list[str]], Scorer]] = {
     "(b) transformers' stock class": stock_pipeline,
     "(c) ours, fp32": ours,
     "(c) ours, fp32, memory kept": lambda folder, labels: ours(folder, labels, kept=True),
+    "(c) ours, fp32, kept, laid out": lambda folder, labels: ours(folder, labels, kept=True, laid_out=True),
     "(d) ours, bf16": lambda folder, labels: ours(folder, labels, torch.bfloat16),
     "(d) ours, bf16, memory kept": lambda folder, labels: ours(folder, labels, torch.bfloat16, kept=True),
+    "(d) ours, bf16, kept, laid out": lambda folder, labels: ours(
+        folder, labels, torch.bfloat16, kept=True, laid_out=True
+    ),
+    "(g) ours, int8, kept, laid out": lambda folder, labels: ours(folder, labels, kept=True, laid_out=True, int8=True),
     "(e) ours, fp32, kept, compiled": lambda folder, labels: ours(folder, labels, kept=True, compiled=True),
     "(e) ours, bf16, kept, compiled": lambda folder, labels: ours(folder, labels, torch.bfloat16, True, True),
     "(f) onnxruntime, fp32": onnx,

@@ -1,0 +1,129 @@
+"""A model laid out for a CPU says what the model says, refuses what it cannot do, and the pipeline does not notice."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+from transformers import Wav2Vec2Config, pipeline
+
+from modeling_paraclap import ParaClapAudioConfig, ParaClapConfig, ParaClapModel
+from modeling_paraclap.cpu_paraclap import ChannelsLastConv1d, PackedLinear
+from tests.test_modeling import AUDIO_CONFIGS, FRONT_END, SIZE, TEXT_CONFIGS, batch
+
+ENCODERS = AUDIO_CONFIGS | {
+    "wav2vec2": Wav2Vec2Config(**SIZE, **FRONT_END, do_stable_layer_norm=True),
+    "wav2vec2, group norm": Wav2Vec2Config(**SIZE, **FRONT_END | {"feat_extract_norm": "group"}),
+    "paraclap": ParaClapAudioConfig(num_hidden_layers=1),
+}
+
+
+def model_with(encoder, dtype=torch.float32):
+    """A model with random weights around one of ENCODERS."""
+    torch.manual_seed(0)
+    config = ParaClapConfig(audio_config=ENCODERS[encoder], text_config=TEXT_CONFIGS["roberta"], projection_dim=24)
+    return ParaClapModel(config).eval().to(dtype)
+
+
+@torch.no_grad()
+def embeddings(model):
+    """Those of a padded batch, in float32."""
+    inputs = batch()
+    values = inputs["input_values"].to(model.dtype)
+    return model.get_audio_features(values, inputs["padding_mask"]).pooler_output.float()
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_float32_is_the_same(encoder):
+    model = model_with(encoder)
+    expected = embeddings(model)
+    assert torch.allclose(embeddings(model.optimize_for_cpu()), expected, atol=1e-5)
+    assert any(isinstance(module, PackedLinear) for module in model.audio_model.modules())
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_bfloat16_is_the_same_but_for_rounding(encoder):
+    exact = embeddings(model_with(encoder))
+    plain = model_with(encoder, torch.bfloat16)
+    distance = 1 - F.cosine_similarity(embeddings(plain), exact)
+    laid_out = 1 - F.cosine_similarity(embeddings(plain.optimize_for_cpu()), exact)
+    assert any(isinstance(module, ChannelsLastConv1d) for module in plain.audio_model.modules())
+    assert laid_out.max() < 2 * distance.max() + 1e-4
+
+
+@pytest.mark.parametrize("encoder", [name for name in ENCODERS if name not in ("wavlm", "paraclap")])
+def test_8_bit_weights_are_close(encoder):
+    model = model_with(encoder)
+    expected = embeddings(model)
+    engine = torch.backends.quantized.engine
+    found = embeddings(model.optimize_for_cpu(int8=True))
+    assert F.cosine_similarity(found, expected).min() > 0.99
+    assert not torch.allclose(found, expected, atol=1e-6)  # else nothing became smaller
+    assert torch.backends.quantized.engine == engine
+
+
+def test_features_are_not_turned_over():
+    model = model_with("wav2vec2", torch.bfloat16).optimize_for_cpu()
+    layers = [module for module in model.audio_model.modules() if isinstance(module, ChannelsLastConv1d)]
+    assert len(layers) == 4  # the positions' too
+    output = layers[1](torch.randn(2, 80, 16, dtype=torch.bfloat16).transpose(1, 2))
+    assert output.transpose(1, 2).is_contiguous()
+
+
+@pytest.mark.parametrize(
+    ("encoder", "dtype", "int8", "message"),
+    [
+        ("wav2vec2", torch.bfloat16, True, "in float32, WavLM excepted; this is a Wav2Vec2Model in torch.bfloat16"),
+        ("wavlm", torch.float32, True, "this is a WavLMModel"),
+        ("paraclap", torch.float32, True, "this is a ParaClapAudioModel"),
+    ],
+)
+def test_what_has_no_8_bit_weights(encoder, dtype, int8, message):
+    model = model_with(encoder, dtype)
+    expected = embeddings(model)
+    with pytest.raises(ValueError, match=message):
+        model.optimize_for_cpu(int8=int8)
+    assert torch.equal(embeddings(model), expected)
+
+
+def test_only_once_and_on_a_cpu():
+    model = model_with("wav2vec2")
+    model.optimize_for_cpu()
+    with pytest.raises(ValueError, match="already; load it again"):
+        model.optimize_for_cpu()
+    with pytest.raises(ValueError, match="The model is on meta"):
+        model_with("wav2vec2").to("meta").optimize_for_cpu()
+
+
+def test_it_is_not_saved_and_does_not_learn(tmp_path):
+    model = model_with("wav2vec2").optimize_for_cpu()
+    with pytest.raises(RuntimeError, match="cannot be saved; load it again"):
+        model.save_pretrained(tmp_path)
+    assert not list(tmp_path.glob("*.safetensors"))
+    with pytest.raises(RuntimeError, match="does not require grad"):
+        model(**batch(), return_loss=True).loss.backward()
+
+
+@pytest.mark.parametrize("int8", [False, True])
+def test_the_pipeline_gives_the_same(tiny_release, int8):
+    time = np.arange(16000) / 16000
+    speech = (0.3 * np.sin(2 * np.pi * 150 * time)).astype(np.float32)
+    labels = ["angry", "happy", "sad"]
+    scores = []
+    for optimise in (False, True):
+        classifier = pipeline("zero-shot-audio-classification", model=str(tiny_release), device="cpu")
+        if optimise:
+            classifier.model.optimize_for_cpu(int8=int8)
+        results = classifier([speech, speech[:8000]], candidate_labels=labels)
+        scores.append([{entry["label"]: entry["score"] for entry in result} for result in results])
+    for plain, optimised in zip(*scores, strict=True):
+        for label in labels:
+            assert optimised[label] == pytest.approx(plain[label], abs=0.02 if int8 else 1e-6)
+
+
+def test_a_model_of_its_own_stays_as_it_was():
+    model = model_with("hubert")
+    expected = embeddings(model)
+    copy.deepcopy(model).optimize_for_cpu()
+    assert torch.equal(embeddings(model), expected)
