@@ -25,6 +25,7 @@ from transformers.utils import cached_file
 from dataset_scripts.corpora import CORPORA, CorpusError, parse_corpora
 from dataset_scripts.report import format_table
 from dataset_scripts.tasks import TASKS
+from evaluation.calibrations import KINDS
 from evaluation.corpus_tasks import TaskError, evaluate_corpus, load_bins, select_tasks
 from evaluation.measures import CONFIDENCE_LEVEL
 from evaluation.tables import result_rows, template_rows
@@ -86,8 +87,11 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--calibrate",
-        action="store_true",
-        help="transductive: take out what the evaluated audio has in common, and even out how often each label comes",
+        nargs="?",
+        choices=KINDS,
+        const="corpus",
+        help="transductive: take out what the evaluated audio has in common, and even out how often each label comes; "
+        "with `speaker`, in the audio of each speaker, who have to be known (default: corpus)",
     )
     parser.add_argument(
         "--all_rows", action="store_true", help="all splits of each corpus: for a model that never trained on it"

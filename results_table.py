@@ -12,6 +12,10 @@ import sys
 from pathlib import Path
 
 BEGIN, END = "<!-- results: written by `make results` -->", "<!-- end of results -->"
+CALIBRATED = {
+    "corpus": "**transductive**: calibrated with this audio, unlabelled",
+    "speaker": "**transductive**: calibrated with each speaker's audio, unlabelled; speakers known",
+}
 CONFUSION = "ravdess_confusion.png"
 
 
@@ -35,7 +39,7 @@ def _row(task, model):
     synonyms = any(label not in text for label, text in zip(task["prompts"], prompts, strict=True))
     whole = task["templates"] == ["{}"]
     notes = [task["split"]]
-    notes += ["**transductive**: calibrated with this audio, unlabelled"] if task["calibrated"] else []
+    notes += [CALIBRATED[task["calibrated"]]] if task["calibrated"] else []
     notes += [f"model trained without it (`{Path(model).name}`)"] if "without" in Path(model).name else []
     cells = (
         f"{task['corpus']}, {', '.join(notes)} ({task['n']})",

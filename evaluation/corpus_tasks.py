@@ -12,9 +12,9 @@ from dataset_scripts.binning import Bins
 from dataset_scripts.corpora import CORPORA, scan_corpus
 from dataset_scripts.egemaps import extract_functionals
 from dataset_scripts.tasks import TASKS, Task
-from modeling_paraclap.calibration_paraclap import Calibration
 from modeling_paraclap.zero_shot_paraclap import TextEmbeddings, parse_labels, parse_templates, prompts_of
 
+from .calibrations import fit_calibration
 from .embedding import embed_audio, predict
 from .measures import evaluate_task, uar_per_group
 from .plots import draw_confusion
@@ -151,7 +151,7 @@ def run_task(task: Task, frame: pd.DataFrame, audio_embeds: torch.Tensor, model,
     else:
         phrases, template = task.labels, task.template or args.template or model.config.hypothesis_template
     templates = parse_templates(template)
-    calibration = Calibration(audio_embeds) if args.calibrate else None
+    calibration = fit_calibration(args.calibrate, audio_embeds, frame)
     prompts, scores = score(audio_embeds, phrases, templates, model, processor, calibration)
     references = task.references(frame)
     measured, predictions = evaluate_task(references, scores, task.labels, args.n_resamples, args.seed)
@@ -167,7 +167,7 @@ def run_task(task: Task, frame: pd.DataFrame, audio_embeds: torch.Tensor, model,
     table.join(columns).to_csv(args.output_dir / f"{task.name}_predictions.csv", index=False, float_format="%.6f")
     prompt = " + ".join(f'"{template}"' for template in templates)
     interval = " [{:.3f}, {:.3f}]".format(*measured["intervals"]["uar"]) if measured["intervals"] else ""
-    kind = "zero-shot, calibrated" if args.calibrate else "zero-shot"
+    kind = f"zero-shot, calibrated by {args.calibrate}" if args.calibrate else "zero-shot"
     title = (
         f"{CORPORA[task.corpus].title}: {task.column}, {kind}, {len(frame)} utterances"
         f"{f' of the {task.split} split' if task.split else ''}\nprompt {prompt}\n"

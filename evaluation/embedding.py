@@ -1,6 +1,6 @@
 """From audio files to embeddings, and from embeddings to scores."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -8,7 +8,6 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from modeling_paraclap.audio_paraclap import AudioError, load_audio
-from modeling_paraclap.calibration_paraclap import Calibration
 
 WINDOW = 32  # batches that are decoded and sorted by length together: little padding, bounded memory
 
@@ -75,7 +74,7 @@ def predict(
     audio_embeds: torch.Tensor,
     text_embeds: torch.Tensor,
     logit_scale: torch.Tensor | float,
-    calibration: Calibration | None = None,
+    calibration: Callable[[torch.Tensor, torch.Tensor, float], torch.Tensor] | None = None,
 ) -> torch.Tensor:
     """Scores of labels that exclude one another, as the pipeline gives them.
 

@@ -12,12 +12,13 @@ def result_rows(tasks: Mapping[str, dict], trained_on: Collection[str] | None = 
     """
     rows = []
     for task, result in tasks.items():
+        calibrated = result.get("calibrated")
         paper, interval, most = result["paper_uar"], result["intervals"], result["most_predicted"]
         best = max(paper, key=paper.get) if paper else None
         heard = {} if trained_on is None else {"in training": "yes" if result["corpus"] in trained_on else "no"}
         rows.append(
             {
-                "task": f"{task}, calibrated" if result.get("calibrated") else task,
+                "task": f"{task}, calibrated by {calibrated}" if calibrated else task,
                 "classes": len(result["prompts"]),
                 "utterances": result["n"],
                 **heard,

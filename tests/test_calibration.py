@@ -3,12 +3,14 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch.nn import functional as F
 from transformers import pipeline
 
+from evaluation.calibrations import fit_calibration
 from modeling_paraclap import calibration_paraclap
 from modeling_paraclap.calibration_paraclap import Calibration, balancing_bias
 
@@ -101,4 +103,33 @@ def test_the_evaluation_names_it(tmp_path, tiny_release, corpora):
     arguments += ["--n_resamples", "0", "--all_rows", "--output_dir", str(tmp_path / "eval"), "--calibrate"]
     assert evaluate_zero_shot.main(arguments) == 0
     task = json.loads((tmp_path / "eval" / "results.json").read_text())["tasks"]["emodb"]
-    assert task["calibrated"] is True and task["split"] == "all" and task["n"] == 40
+    assert task["calibrated"] == "corpus" and task["split"] == "all" and task["n"] == 40
+
+
+def test_a_calibration_for_each_speaker(capsys):
+    generator = torch.Generator().manual_seed(0)
+    speakers = np.repeat(["a", "b", "c"], [30, 40, 5]).astype(object)
+    offsets = {name: 3 * torch.randn(8, generator=generator) for name in "abc"}
+    labels = torch.arange(75) % 4
+    embeds = torch.eye(8)[labels] + torch.stack([offsets[name] for name in speakers])
+    embeds, text = embeds / embeds.norm(dim=1, keepdim=True), torch.eye(8)[:4]
+    order = torch.randperm(75, generator=generator)
+    frame = pd.DataFrame({"speaker": speakers[order.numpy()]})
+    calibrations = fit_calibration("speaker", embeds[order], frame)
+    assert "1 speakers have fewer than 20" in capsys.readouterr().out
+    logits = calibrations(embeds[order], text, 10.0)
+    for name in "ab":
+        rows = torch.from_numpy(frame["speaker"].to_numpy() == name)
+        torch.testing.assert_close(logits[rows], Calibration(embeds[order][rows])(embeds[order][rows], text, 10.0))
+        assert torch.equal(logits[rows].argmax(1), labels[order][rows])
+    assert not torch.equal(Calibration(embeds)(embeds, text, 10.0).argmax(1), labels)  # all voices at once tell less
+    rows = torch.from_numpy(frame["speaker"].to_numpy() == "c")
+    torch.testing.assert_close(logits[rows], Calibration(embeds[order])(embeds[order][rows], text, 10.0))
+
+
+def test_speakers_that_nobody_knows_share_a_calibration():
+    embeds = torch.nn.functional.normalize(torch.randn(25, 8), dim=1)
+    frame = pd.DataFrame({"speaker": [None] * 25})
+    shared = fit_calibration("speaker", embeds, frame)(embeds, torch.eye(8)[:3], 10.0)
+    torch.testing.assert_close(shared, Calibration(embeds)(embeds, torch.eye(8)[:3], 10.0))
+    assert fit_calibration(None, embeds, frame) is None

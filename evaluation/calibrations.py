@@ -1,0 +1,64 @@
+"""Calibrations for an evaluation: with all of its audio, or with each speaker's own."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+
+from modeling_paraclap.calibration_paraclap import FEWEST, Calibration
+
+KINDS = ("corpus", "speaker")
+
+
+class SpeakerCalibrations:
+    """A [`Calibration`] for each speaker of the audio; speakers with too few utterances share one fitted on all.
+
+    What is neutral for a voice is not in one utterance; the mean of a speaker's utterances tells it, as far as the
+    speaker's labels are about equally frequent.
+
+    Args:
+        embeddings (`torch.Tensor`): (utterances, dim), of unit length.
+        speakers (sequence of `str`): (utterances,), whose each is; those of None share the calibration of all.
+
+    Attributes:
+        n_sharing (`int`): How many speakers had too few utterances.
+    """
+
+    def __init__(self, embeddings: torch.Tensor, speakers: Sequence[str | None]):
+        groups = pd.Series(np.arange(len(embeddings))).groupby(np.asarray(speakers, dtype=object), dropna=True)
+        alone = [rows.to_numpy() for _, rows in groups if len(rows) >= FEWEST]
+        sharing = np.setdiff1d(np.arange(len(embeddings)), np.concatenate([[], *alone]).astype(int))
+        self.n_sharing = sum(len(rows) < FEWEST for _, rows in groups)
+        alone = [torch.tensor(rows) for rows in alone]
+        self.parts = [(rows, Calibration(embeddings[rows])) for rows in alone]
+        if len(sharing):
+            self.parts.append((torch.tensor(sharing), Calibration(embeddings)))
+
+    def __call__(self, audio_embeds: torch.Tensor, text_embeds: torch.Tensor, scale: float) -> torch.Tensor:
+        """(utterances, labels) logits of the same utterances in the same order; see [`Calibration`]."""
+        logits = audio_embeds.new_empty(len(audio_embeds), len(text_embeds))
+        for rows, calibration in self.parts:
+            logits[rows] = calibration(audio_embeds[rows], text_embeds, scale)
+        return logits
+
+
+def fit_calibration(kind: str | None, embeddings: torch.Tensor, frame: pd.DataFrame):
+    """What `--calibrate` names, fitted on the evaluated audio without its labels; None for none.
+
+    Args:
+        kind (`str`, *optional*): `"corpus"` or `"speaker"`.
+        embeddings (`torch.Tensor`): (utterances, dim), of unit length.
+        frame (`pd.DataFrame`): The utterances, with their speakers.
+
+    Raises:
+        ValueError: If there are too few utterances to calibrate with.
+    """
+    if kind is None:
+        return None
+    if kind == "corpus":
+        return Calibration(embeddings)
+    calibrations = SpeakerCalibrations(embeddings, frame["speaker"])
+    if calibrations.n_sharing:
+        print(f"{calibrations.n_sharing} speakers have fewer than {FEWEST} utterances and share a calibration")
+    return calibrations
