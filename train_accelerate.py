@@ -31,6 +31,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 from transformers import get_scheduler
 
+from modeling_paraclap.cpu_paraclap import convolve_channels_last
 from modeling_paraclap.memory_paraclap import keep_freed_memory
 from modeling_paraclap.modeling_paraclap import TOWERS
 from modeling_paraclap.release_paraclap import save_release
@@ -108,6 +109,7 @@ def train(args, accelerator, termination):
     prepare_machine(args, accelerator.device)
 
     model, processor = build(args)
+    lay_out(model, accelerator)
     loader, sampler = build_loader(args, processor, accelerator.process_index, accelerator.num_processes)
     validation = None
     if "validation" not in args.train_split.split("+"):  # what was learned from shows nothing
@@ -172,6 +174,12 @@ def prepare_machine(args, device):
     if device.type == "cpu":
         keep_freed_memory()
     torch.set_float32_matmul_precision("high" if args.tf32 else "highest")
+
+
+def lay_out(model, accelerator):
+    """On a CPU and in bfloat16, features lie in memory as the layer norms between the convolutions want them."""
+    if accelerator.device.type == "cpu" and accelerator.mixed_precision == "bf16":
+        convolve_channels_last(model.audio_model)
 
 
 def start_run(run, args, device):
@@ -242,6 +250,7 @@ def build_loader(args, processor, process=0, processes=1):
         "crop_s": args.crop_s,
         "max_queries": args.max_queries,
         "emotion_probability": args.emotion_probability,
+        "usual_dimensions": args.usual_dimensions,
         "augmentation": augmentation,
         "bins": load_bins(args.corpus_dir) if any(augmentation.values()) else None,
         "seed": args.seed,

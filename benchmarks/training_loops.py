@@ -132,6 +132,7 @@ def ours(task: Task, *more: str) -> Step:
     accelerator = Accelerator(mixed_precision=args.mixed_precision)
     train_accelerate.prepare_machine(args, accelerator.device)
     model, processor = train_accelerate.build(args)
+    train_accelerate.lay_out(model, accelerator)
     loader, sampler = train_accelerate.build_loader(args, processor)
     optimizer = build_optimizer(model, args)
     model, optimizer, loader = accelerator.prepare(model, optimizer, loader)

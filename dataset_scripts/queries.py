@@ -132,6 +132,14 @@ _EMOTION_NAMES: dict[str, str] = {
     for name in (row["adjective"], row["noun"], *row["aliases"].split())
 }
 
+# Emotion -> the bins of its usual arousal, valence and dominance. An emotion that is now the one, now the other, has
+# none. After the circumplex of affect (https://doi.org/10.1037/h0077714) and the means of pleasure, arousal and
+# dominance for words of emotion (https://doi.org/10.1016/0092-6566(77)90037-X).
+USUAL_DIMENSIONS: dict[str, dict[str, str]] = {
+    row["adjective"]: {f"{name}_bin": row[name] for name in ("arousal", "valence", "dominance") if row[name]}
+    for row in _read_csv("emotions.csv")
+}
+
 
 def canonical_emotion(name: str, where: str = "") -> str:
     """Map a corpus's name of an emotion to the English adjective: "anger", "Angry", "Wut" -> "angry".
@@ -191,6 +199,28 @@ def generate_queries(row: Mapping, index: TemplateIndex = INDEX) -> list[tuple[s
                 text = text.format(emotion=emotion, emotion_noun=EMOTION_NOUNS.get(emotion), gender=gender)
             queries.append((template.attribute, text))
     return queries
+
+
+def with_usual_dimensions(row: Mapping) -> tuple[dict, list[tuple[str, str]], list[tuple[str, str]]]:
+    """Arousal, valence and dominance as they usually are for an utterance's emotion, where nobody annotated them.
+
+    Acted corpora label emotions alone; so "speaker is calm" or "has low valence" would never be said of them. What is
+    usual for the emotion tells nothing of its strength, so queries like "speaker is very angry" remain unknown.
+
+    Args:
+        row: as for `generate_queries`.
+
+    Returns:
+        The row with the bins; the ``(attribute, text)`` pairs that hold; and those of which nobody knows.
+    """
+    usual = USUAL_DIMENSIONS.get(row.get("emotion"), {})
+    usual = {name: bin_ for name, bin_ in usual.items() if not isinstance(row.get(name), str)}
+    row = {**row, **usual}
+    holds, unknown = [], []
+    for attribute, text in generate_queries(row):
+        of_strength = attribute.endswith("+emotion") and f"{attribute.removesuffix('+emotion')}_bin" in usual
+        (unknown if of_strength else holds).append((attribute, text))
+    return row, holds, unknown
 
 
 def _bin_of(row: Mapping, attribute: str) -> str | None:

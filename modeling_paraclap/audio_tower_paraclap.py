@@ -26,7 +26,7 @@ FFT_SIZE = 1024
 SILENCE = 1e-10  # power of digital silence, so that its logarithm exists
 PITCH_LINES = FFT_SIZE // 4  # of the spectrum, up to 4 kHz: above, harmonics are too weak to say anything of pitch
 QUIETEST_DB, LOUDEST_DB, LEVEL_BINS = -60.0, 0.0, 25
-SHORTEST_OCTAVES, DURATION_BINS = -2.0, 33  # the shortest duration that is told from shorter ones is 0.25 s
+SHORTEST_OCTAVES, DURATION_BINS = -2.0, 129  # the shortest duration that is told from shorter ones is 0.25 s
 
 
 def mel_filters(bands, lowest_hz=50.0, highest_hz=8000.0):

@@ -1,4 +1,4 @@
-"""A model laid out for inference on a CPU: the same function, its layers replaced by faster ones.
+"""A model laid out for a CPU: the same function, computed sooner.
 
 Two things take time besides the arithmetic. A convolution wants its channels side by side as the layer norm behind it
 does, but a waveform encoder turns its features over before and after each norm; and a matrix product arranges its
@@ -6,6 +6,7 @@ weights for the processor's registers at every call. Here the features stay as t
 once. 8-bit weights halve the arithmetic of bfloat16 once more, where the processor has instructions for them.
 """
 
+import types
 import warnings
 
 import torch
@@ -17,29 +18,24 @@ LEFT_ALONE = ("WavLMAttention",)
 FRAMES = 256  # that the arrangement of the weights is chosen for; any other number works
 
 
-class ChannelsLastConv1d(nn.Module):
-    """A convolution whose output, (batch, channels, time), lies in memory as (batch, time, channels).
+def convolve_channels_last(module: nn.Module) -> None:
+    """Makes every `nn.Conv1d` write its output, (batch, channels, time), to memory as (batch, time, channels).
+
+    The layer norms between them then find what they need, forward and backward. Parameters stay what they are, so that
+    the module learns and is saved as before. In float32, oneDNN loses more by it than is gained.
 
     Args:
-        convolution (`nn.Conv1d`): What to compute; its weight may be parametrised, as by a weight norm.
-        dtype (`torch.dtype`): To compute in; the output has the dtype of the input.
+        module (`nn.Module`): Changed in place.
     """
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv1d) and not isinstance(layer.padding, str) and layer.padding_mode == "zeros":
+            layer.forward = types.MethodType(_convolve, layer)
 
-    def __init__(self, convolution: nn.Conv1d, dtype: torch.dtype):
-        super().__init__()
-        weight = convolution.weight.detach()[:, :, None].to(dtype)
-        self.register_buffer("weight", weight.contiguous(memory_format=torch.channels_last), persistent=False)
-        bias = None if convolution.bias is None else convolution.bias.detach().to(dtype)
-        self.register_buffer("bias", bias, persistent=False)
-        self.stride, self.padding = convolution.stride, convolution.padding  # towers ask for them
-        self.dilation, self.groups = convolution.dilation, convolution.groups
 
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """(batch, channels, time) to (batch, channels, less time)."""
-        image = features[:, :, None].to(self.weight.dtype, memory_format=torch.channels_last)
-        stride, padding, dilation = (1, *self.stride), (0, *self.padding), (1, *self.dilation)
-        image = F.conv2d(image, self.weight, self.bias, stride, padding, dilation, self.groups)
-        return image[:, :, 0].to(features.dtype)
+def _convolve(self, features):
+    image, kernel = (x[:, :, None].to(memory_format=torch.channels_last) for x in (features, self.weight))
+    stride, padding, dilation = (1, *self.stride), (0, *self.padding), (1, *self.dilation)
+    return F.conv2d(image, kernel, self.bias, stride, padding, dilation, self.groups)[:, :, 0]
 
 
 class PackedLinear(nn.Module):
@@ -59,45 +55,45 @@ class PackedLinear(nn.Module):
 
 
 def lay_out_for_cpu(model: nn.Module, int8: bool = False) -> None:
-    """Replaces the layers of a model's audio tower; see [`~ParaClapModel.optimize_for_cpu`].
+    """Rearranges a model's audio tower for inference; see [`~ParaClapModel.optimize_for_cpu`].
 
     Args:
-        model (`ParaClapModel`): In evaluation mode, on the CPU.
+        model (`ParaClapModel`): On the CPU; changed in place.
         int8 (`bool`): Whether the transformer's weights become 8-bit integers.
 
     Raises:
         ValueError: If the model is elsewhere, was laid out before, or cannot be computed with 8-bit weights.
     """
-    tower = model.audio_model
+    tower, dtype = model.audio_model, model.dtype
     if model.device.type != "cpu":
         raise ValueError(f"The model is on {model.device}; this layout is for a CPU: model.to('cpu').")
-    if any(isinstance(module, (ChannelsLastConv1d, PackedLinear)) for module in tower.modules()):
+    if _refuse_to_save in model._state_dict_pre_hooks.values():
         raise ValueError("The model is laid out for a CPU already; load it again for another layout.")
     if int8:
-        _quantise(model, tower)
-    narrow = int8 or model.dtype == torch.bfloat16
-    # In float32, oneDNN is slower on channels that lie side by side than what turning them over costs.
-    if narrow:
-        _replace(tower, nn.Conv1d, lambda layer: ChannelsLastConv1d(layer, torch.bfloat16))
-    if model.dtype == torch.float32 or (narrow and torch.ops.mkldnn._is_mkldnn_bf16_supported()):
-        _replace(tower, nn.Linear, PackedLinear)
+        _quantise(tower, dtype)
+    if int8 or dtype == torch.bfloat16:
+        _fold_weights(tower)
+        convolve_channels_last(tower)
+    if dtype == torch.float32 or torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        _pack_linear(tower)
     model.eval().requires_grad_(False)
     model.register_state_dict_pre_hook(_refuse_to_save)
 
 
-def _quantise(model, tower):
-    """8-bit weights in the transformer, whose activations stay float32; bfloat16 before it."""
+def _quantise(tower, dtype):
+    """8-bit weights in the transformer, whose activations stay float32; bfloat16 where it convolves."""
+    kinds = {type(module).__name__ for module in tower.modules()}
     if "onednn" not in torch.backends.quantized.supported_engines:
         raise ValueError("This torch has no 8-bit products for the processor. Leave out int8.")
-    kinds = {type(module).__name__ for module in tower.modules()}
-    if model.dtype != torch.float32 or "ParaClapFrontEnd" in kinds or not kinds.isdisjoint(LEFT_ALONE):
+    if dtype != torch.float32 or "ParaClapFrontEnd" in kinds or not kinds.isdisjoint(LEFT_ALONE):
         raise ValueError(
             f"8-bit weights are for a waveform encoder in float32, WavLM excepted; this is a {type(tower).__name__} "
-            f"in {model.dtype}. Leave out int8."
+            f"in {dtype}. Leave out int8."
         )
-    extractor = tower.feature_extractor.to(torch.bfloat16)
-    extractor.register_forward_pre_hook(lambda _, inputs: (inputs[0].to(torch.bfloat16), *inputs[1:]))
-    extractor.register_forward_hook(lambda _, inputs, output: output.float())
+    for module in (tower.feature_extractor, tower.encoder.pos_conv_embed):
+        module.to(torch.bfloat16)
+        module.register_forward_pre_hook(lambda _, inputs: (inputs[0].to(torch.bfloat16), *inputs[1:]))
+        module.register_forward_hook(lambda _, inputs, output: output.float())
     engine = torch.backends.quantized.engine
     torch.backends.quantized.engine = "onednn"
     try:
@@ -109,13 +105,36 @@ def _quantise(model, tower):
         torch.backends.quantized.engine = engine
 
 
-def _replace(module, kind, replacement):
+def _fold_weights(module):
+    """Computes weight norms once, and arranges the weights of convolutions as `_convolve` takes them."""
     for name, child in module.named_children():
-        # A weight norm makes a subclass of the convolution.
-        if isinstance(child, kind):
-            setattr(module, name, replacement(child))
+        if isinstance(child, nn.Conv1d):
+            # Not `remove_parametrizations`, which takes the weight from all deep copies of the layer.
+            folded = nn.utils.skip_init(
+                nn.Conv1d,
+                child.in_channels,
+                child.out_channels,
+                child.kernel_size,
+                child.stride,
+                child.padding,
+                child.dilation,
+                child.groups,
+                bias=child.bias is not None,
+                dtype=child.weight.dtype,
+            )
+            weight = child.weight.detach()[:, :, None].contiguous(memory_format=torch.channels_last)
+            folded.weight, folded.bias = nn.Parameter(weight[:, :, 0]), child.bias
+            setattr(module, name, folded)
+        else:
+            _fold_weights(child)
+
+
+def _pack_linear(module):
+    for name, child in module.named_children():
+        if isinstance(child, nn.Linear):
+            setattr(module, name, PackedLinear(child))
         elif type(child).__name__ not in LEFT_ALONE:
-            _replace(child, kind, replacement)
+            _pack_linear(child)
 
 
 def _refuse_to_save(module, prefix, keep_vars):

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from transformers import Wav2Vec2Config, pipeline
 
 from modeling_paraclap import ParaClapAudioConfig, ParaClapConfig, ParaClapModel
-from modeling_paraclap.cpu_paraclap import ChannelsLastConv1d, PackedLinear
+from modeling_paraclap.cpu_paraclap import PackedLinear, convolve_channels_last
 from tests.test_modeling import AUDIO_CONFIGS, FRONT_END, SIZE, TEXT_CONFIGS, batch
 
 ENCODERS = AUDIO_CONFIGS | {
@@ -48,7 +48,6 @@ def test_bfloat16_is_the_same_but_for_rounding(encoder):
     plain = model_with(encoder, torch.bfloat16)
     distance = 1 - F.cosine_similarity(embeddings(plain), exact)
     laid_out = 1 - F.cosine_similarity(embeddings(plain.optimize_for_cpu()), exact)
-    assert any(isinstance(module, ChannelsLastConv1d) for module in plain.audio_model.modules())
     assert laid_out.max() < 2 * distance.max() + 1e-4
 
 
@@ -65,10 +64,25 @@ def test_8_bit_weights_are_close(encoder):
 
 def test_features_are_not_turned_over():
     model = model_with("wav2vec2", torch.bfloat16).optimize_for_cpu()
-    layers = [module for module in model.audio_model.modules() if isinstance(module, ChannelsLastConv1d)]
-    assert len(layers) == 4  # the positions' too
-    output = layers[1](torch.randn(2, 80, 16, dtype=torch.bfloat16).transpose(1, 2))
-    assert output.transpose(1, 2).is_contiguous()
+    layer = model.audio_model.feature_extractor.conv_layers[1].conv
+    output = layer(torch.randn(2, 80, 16, dtype=torch.bfloat16).transpose(1, 2))
+    assert output.shape == (2, 24, 10) and output.transpose(1, 2).is_contiguous()
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_training_channels_last_has_the_same_gradients_and_weights(encoder):
+    model = model_with(encoder)
+    laid_out = copy.deepcopy(model)
+    convolve_channels_last(laid_out.audio_model)
+    for one in (model, laid_out):
+        one(**batch(), return_loss=True).loss.backward()
+    gradients = dict(laid_out.named_parameters())
+    for name, parameter in model.named_parameters():
+        if parameter.grad is None:  # a tower may have a parameter that it does not use
+            assert gradients[name].grad is None
+        else:
+            torch.testing.assert_close(gradients[name].grad, parameter.grad, atol=1e-5, rtol=1e-3)
+    assert laid_out.state_dict().keys() == model.state_dict().keys()
 
 
 @pytest.mark.parametrize(
@@ -122,8 +136,10 @@ def test_the_pipeline_gives_the_same(tiny_release, int8):
             assert optimised[label] == pytest.approx(plain[label], abs=0.02 if int8 else 1e-6)
 
 
-def test_a_model_of_its_own_stays_as_it_was():
-    model = model_with("hubert")
+@pytest.mark.parametrize(("dtype", "int8"), [(torch.float32, False), (torch.bfloat16, False), (torch.float32, True)])
+def test_a_copy_leaves_the_model_as_it_was(dtype, int8):
+    model = model_with("hubert", dtype)
     expected = embeddings(model)
-    copy.deepcopy(model).optimize_for_cpu()
+    first, second = (embeddings(copy.deepcopy(model).optimize_for_cpu(int8=int8)) for _ in range(2))
+    assert torch.equal(first, second)
     assert torch.equal(embeddings(model), expected)

@@ -63,6 +63,11 @@ def build_parser():
     queries.add_argument("--variant", choices=VARIANTS, default="rand5", help="queries to train on (section 3.3)")
     queries.add_argument("--max_queries", type=int, default=5, help="largest number of queries joined in a caption")
     queries.add_argument("--emotion_probability", type=float, default=0.0, help="chance of an emotion query put first")
+    queries.add_argument(
+        "--usual_dimensions",
+        action="store_true",
+        help="arousal, valence and dominance as usual for the emotion, where nobody annotated them",
+    )
     queries.add_argument("--balance", type=float, default=0.0, help="evens out corpora and emotions: 0 not, 1 wholly")
     queries.add_argument(
         "--corpus_weights", default="", help="with --balance: how many times as often to draw, as librispeech=3,nemo=2"
@@ -79,7 +84,9 @@ def build_parser():
     )
 
     augmentation = parser.add_argument_group("augmentation, off by default")
-    augmentation.add_argument("--part", type=float, default=0.0, help="probability that only a part is heard")
+    augmentation.add_argument(
+        "--part", type=float, default=0.0, help="probability that of an utterance without emotion only a part is heard"
+    )
     augmentation.add_argument("--speed", type=float, default=0.0, help="largest change of speed in semitones")
     augmentation.add_argument("--gain", type=float, default=0.0, help="largest change of level in dB")
     augmentation.add_argument("--equaliser", type=float, default=0.0, help="random frequency response, deviation in dB")

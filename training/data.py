@@ -12,7 +12,14 @@ from datasets import Audio, load_dataset
 from torch.utils.data import Dataset, Sampler
 
 from dataset_scripts.binning import ATTRIBUTES, Bins
-from dataset_scripts.queries import EMOTION_NOUNS, TEMPLATES, generate_queries, queries_of_variant, sample_queries
+from dataset_scripts.queries import (
+    EMOTION_NOUNS,
+    TEMPLATES,
+    generate_queries,
+    queries_of_variant,
+    sample_queries,
+    with_usual_dimensions,
+)
 from modeling_paraclap.audio_paraclap import load_audio, load_crop
 
 from .augment import augment
@@ -86,7 +93,9 @@ class QueryCorpus(Dataset):
         crop_s: Length of the crop in seconds; shorter utterances stay as they are and are padded in the batch.
         max_queries: Largest number of queries in a caption.
         emotion_probability: Probability that a caption starts with an emotion query, in the place of one drawn.
-        augmentation: Keyword arguments of [`augment`]; empty for none.
+        usual_dimensions: Whether emotions tell arousal, valence and dominance where nobody annotated them.
+        augmentation: Keyword arguments of [`augment`]; empty for none. Of an utterance with a labelled emotion no
+            `part` is taken, as that may not hold it.
         bins: [`Bins`] of the corpus, to draw queries of augmented utterances.
         keep_decoded: Whether to keep decoded audio in memory (32 kB a second), which saves decoding it each epoch.
         seed: Seed of all that is random here.
@@ -100,6 +109,7 @@ class QueryCorpus(Dataset):
         crop_s=5.0,
         max_queries=5,
         emotion_probability=0.0,
+        usual_dimensions=False,
         augmentation=None,
         bins=None,
         keep_decoded=False,
@@ -111,6 +121,7 @@ class QueryCorpus(Dataset):
         self.crop = int(crop_s * SAMPLING_RATE)
         self.max_queries = max_queries
         self.emotion_probability = emotion_probability
+        self.usual_dimensions = usual_dimensions
         self.augmentation = {name: value for name, value in (augmentation or {}).items() if value}
         if self.augmentation and bins is None:
             raise ValueError(
@@ -164,16 +175,22 @@ class QueryCorpus(Dataset):
             waveform = self._waveform(index, audio)
         else:
             waveform = load_crop(self.audio[index] if audio is None else audio, self.crop, rng, SAMPLING_RATE)
-        queries, attributes = list(row["queries"]), list(row["query_attributes"])
         if self.augmentation:
+            augmentation = self.augmentation | ({"part": 0.0} if isinstance(row["emotion"], str) else {})
             changed = {name: row[name] if np.isfinite(row[name]) else None for name in AUGMENTED}
             changed["gender"] = row["gender"]
-            waveform, changed = augment(waveform, changed, rng, **self.augmentation)
+            waveform, changed = augment(waveform, changed, rng, **augmentation)
             gender = changed.pop("gender")
             bins = {f"{name}_bin": self.bins.bin_of(name, value) for name, value in changed.items()}
             row = {**row, **bins, "gender": gender}
+        unknown = []
+        if self.usual_dimensions:
+            row, pairs, unknown = with_usual_dimensions(row)
+        elif self.augmentation:
             pairs = generate_queries(row)
-            attributes, queries = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+        else:
+            pairs = list(zip(row["query_attributes"], row["queries"], strict=True))
+        attributes, queries = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
         if len(waveform) > self.crop:
             start = int(rng.integers(len(waveform) - self.crop + 1))
             waveform = waveform[start : start + self.crop]
@@ -184,7 +201,9 @@ class QueryCorpus(Dataset):
             "caption": caption,
             "queries": queries_of_variant(queries, attributes, self.variant),
             "unknown_attributes": {name for name, column in SOURCES.items() if not isinstance(row[column], str)},
-            "unknown_queries": set().union(*(self.emotion_queries[emotion] for emotion in unknown_emotions)),
+            "unknown_queries": {text for _, text in unknown}.union(
+                *(self.emotion_queries[emotion] for emotion in unknown_emotions)
+            ),
         }
 
     def _caption(self, queries, attributes, rng):
