@@ -213,7 +213,8 @@ def with_usual_dimensions(row: Mapping) -> tuple[dict, list[tuple[str, str]], li
     Returns:
         The row with the bins; the ``(attribute, text)`` pairs that hold; and those of which nobody knows.
     """
-    usual = USUAL_DIMENSIONS.get(row.get("emotion"), {})
+    emotion = row.get("emotion")
+    usual = USUAL_DIMENSIONS[canonical_emotion(emotion)] if isinstance(emotion, str) else {}
     usual = {name: bin_ for name, bin_ in usual.items() if not isinstance(row.get(name), str)}
     row = {**row, **usual}
     holds, unknown = [], []

@@ -7,6 +7,7 @@ rate asked for, and `stream_audio` not even those.
 """
 
 import contextlib
+import functools
 import io
 import math
 import os
@@ -230,12 +231,6 @@ def _open_sound(source: Any) -> Iterator[tuple[Any, Iterator[np.ndarray]]]:
     except (ImportError, OSError) as error:  # OSError: the wheel without its libsndfile
         raise ImportError(f"Decoding audio needs soundfile (`pip install soundfile`): {error}") from error
 
-    class SequentialSoundFile(soundfile.SoundFile):
-        """Reads from start to end; seeking after every block fails on a FLAC of unknown length."""
-
-        def seekable(self):
-            return False
-
     name = name_of(source)
     with contextlib.ExitStack() as stack:
         stream = _as_stream(source, name, stack)
@@ -244,11 +239,22 @@ def _open_sound(source: Any) -> Iterator[tuple[Any, Iterator[np.ndarray]]]:
         stream, knows_length = _check_container(stream, name)
         stream.seek(0)
         try:
-            sound = stack.enter_context(SequentialSoundFile(stream))
+            sound = stack.enter_context(_sequential(soundfile)(stream))
         except soundfile.LibsndfileError as error:
             stream = _decode_with_ffmpeg(source, stream, name, str(error), stack)
-            sound = stack.enter_context(SequentialSoundFile(stream))
+            sound = stack.enter_context(_sequential(soundfile)(stream))
         yield sound, _blocks_of(sound, name, knows_length, soundfile.LibsndfileError)
+
+
+@functools.cache
+def _sequential(soundfile: Any) -> type:
+    class SequentialSoundFile(soundfile.SoundFile):
+        """Reads from start to end; seeking after every block fails on a FLAC of unknown length."""
+
+        def seekable(self):
+            return False
+
+    return SequentialSoundFile
 
 
 def _blocks_of(sound: Any, name: str, knows_length: bool, decoding_error: type[Exception]) -> Iterator[np.ndarray]:

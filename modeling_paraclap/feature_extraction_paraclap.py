@@ -47,6 +47,8 @@ class ParaClapFeatureExtractor(SequenceFeatureExtractor):
     ):
         super().__init__(feature_size=feature_size, sampling_rate=sampling_rate, padding_value=padding_value, **kwargs)
         self.do_normalize = do_normalize
+        if self.padding_side != "right":
+            raise ValueError(f"padding_side is {self.padding_side!r}; the model counts samples from the left: 'right'.")
 
     def __call__(
         self,
@@ -89,22 +91,24 @@ class ParaClapFeatureExtractor(SequenceFeatureExtractor):
                 f"Resample it first, for example with torchaudio.functional.resample(waveform, {sampling_rate}, "
                 f"{self.sampling_rate}); the zero-shot-audio-classification pipeline does so by itself."
             )
-        batch = self.pad(
-            BatchFeature({"input_values": _as_waveforms(raw_speech)}),
+        waveforms = _as_waveforms(raw_speech)
+        # Arrays of (utterances, samples); where the lengths differ, without padding, of arrays of (samples,).
+        values = self.pad(
+            BatchFeature({"input_values": waveforms}),
             padding=padding,
             max_length=max_length,
             truncation=truncation,
             pad_to_multiple_of=pad_to_multiple_of,
-            return_attention_mask=True,
-        )
-        values, masks = list(batch["input_values"]), batch.pop("attention_mask")
+            return_attention_mask=False,
+        )["input_values"]
+        lengths = [min(len(waveform), len(padded)) for waveform, padded in zip(waveforms, values, strict=True)]
         if self.do_normalize:
-            values = [_normalized(waveform, mask == 1) for waveform, mask in zip(values, masks, strict=True)]
-        if return_tensors and len({len(waveform) for waveform in values}) == 1:
-            # At once into one array: as lists they would be copied twice more on the way to tensors.
-            values, masks = np.stack(values), np.stack(masks, dtype=np.int64)
+            for index, (waveform, length) in enumerate(zip(values, lengths, strict=True)):
+                values[index] = _normalized(waveform, length)
+        if values.ndim == 2:
+            masks = (np.arange(values.shape[1]) < np.array(lengths)[:, None]).astype(np.int64)
         else:
-            masks = [mask.astype(np.int64) for mask in masks]
+            values, masks = list(values), [np.ones(length, dtype=np.int64) for length in lengths]
         return BatchFeature({"input_values": values, "padding_mask": masks}, tensor_type=return_tensors)
 
     def fetch_audio(self, audio_url_or_urls: Any, sampling_rate: int | None = None) -> Any:
@@ -154,11 +158,11 @@ def _as_array(values: Any) -> np.ndarray:
     return np.asarray(values, dtype=np.float32)
 
 
-def _normalized(values: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    """Zero mean and unit variance over the valid samples; the padding stays what it is."""
-    speech = values[valid]
+def _normalized(values: np.ndarray, length: int) -> np.ndarray:
+    """Zero mean and unit variance over the first `length` samples; the padding stays what it is."""
+    speech = values[:length]
     result = values.copy()
-    result[valid] = (speech - speech.mean()) / np.sqrt(speech.var() + 1e-7)
+    result[:length] = (speech - speech.mean()) / np.sqrt(speech.var() + 1e-7)
     return result
 
 

@@ -147,3 +147,8 @@ def test_saved_processor_loads_with_its_settings(tiny_processor, tmp_path):
 def test_auto_classes_find_them_in_a_release(tiny_release):
     assert type(AutoFeatureExtractor.from_pretrained(tiny_release)).__name__ == "ParaClapFeatureExtractor"
     assert type(AutoProcessor.from_pretrained(tiny_release)).__name__ == "ParaClapProcessor"
+
+
+def test_padding_is_on_the_right():
+    with pytest.raises(ValueError, match="padding_side is 'left'"):
+        ParaClapFeatureExtractor(padding_side="left")

@@ -13,7 +13,15 @@ import dataset_scripts
 from dataset_scripts.binning import ATTRIBUTES, fit_bins
 from dataset_scripts.corpora import COLUMNS, CORPORA, load_corpus
 from dataset_scripts.egemaps import extract_functionals
-from dataset_scripts.queries import EMOTION_NOUNS, TEMPLATES, canonical_emotion, generate_queries, sample_queries
+from dataset_scripts.queries import (
+    EMOTION_NOUNS,
+    TEMPLATES,
+    USUAL_DIMENSIONS,
+    canonical_emotion,
+    generate_queries,
+    sample_queries,
+    with_usual_dimensions,
+)
 from dataset_scripts.tasks import TASKS
 
 BINS = ("low", "mid", "high", None)
@@ -223,3 +231,28 @@ def test_tasks_fit_the_corpora_and_the_templates():
     assert TASKS["ravdess"].chance == 0.125 and TASKS["ravdess"].split is None
     assert TASKS["ravdess"].paper_uar["only_emo"] == 0.302
     assert list(TASKS["librispeech-pitch"].labels) == ["low", "mid", "high"]
+
+
+def test_dimensions_as_usual_for_an_emotion_leave_what_was_annotated():
+    row, holds, unknown = with_usual_dimensions({"emotion": "sadness", "valence_bin": "high", "gender": None})
+    assert (row["arousal_bin"], row["valence_bin"], row["dominance_bin"]) == ("low", "high", "low")
+    assert ("arousal", "speaker is calm") in holds and ("valence", "has high valence") in holds
+    assert ("emotion", "speaker is sad") in holds and not any(attribute == "gender" for attribute, _ in holds)
+    # How sad, nobody knows.
+    assert unknown == [("arousal+emotion", "speaker is not very sad")]
+    annotated, holds, unknown = with_usual_dimensions({"emotion": "sad", "arousal_bin": "high"})
+    assert ("arousal+emotion", "speaker is very sad") in holds and not unknown
+    assert annotated["arousal_bin"] == "high"
+
+
+@pytest.mark.parametrize("emotion", [None, float("nan")])
+def test_without_an_emotion_nothing_is_usual(emotion):
+    row = {"emotion": emotion, "pitch_mean_bin": "high"}
+    same, holds, unknown = with_usual_dimensions(row)
+    assert same.keys() == row.keys() and holds == [("pitch_mean", "has a high pitch")] and not unknown
+
+
+def test_usual_dimensions_are_bins():
+    assert USUAL_DIMENSIONS.keys() == EMOTION_NOUNS.keys()
+    for bins in USUAL_DIMENSIONS.values():
+        assert set(bins) <= {"arousal_bin", "valence_bin", "dominance_bin"} and set(bins.values()) <= set(BINS)

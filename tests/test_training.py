@@ -223,6 +223,31 @@ def test_unknown_are_missing_labels_and_emotions_of_other_corpora(corpus_dir):
     assert not {"pitch_mean", "gender"} & first["unknown_attributes"]
 
 
+def test_emotions_tell_dimensions_where_asked(corpus_dir):
+    rows = load_split(corpus_dir, "train")
+    plain, usual = QueryCorpus(rows), QueryCorpus(rows, usual_dimensions=True)
+    item = int(np.flatnonzero(plain.labels["emotion"] == "sad")[0])
+    before, after = plain[(0, item)], usual[(0, item)]
+    assert set(after["queries"]) - set(before["queries"]) >= {"speaker is calm", "has low valence"}
+    assert "speaker is not very sad" in after["unknown_queries"] and "speaker is not very sad" not in after["queries"]
+    assert not {"arousal", "valence", "dominance"} & after["unknown_attributes"]
+    assert np.array_equal(before["waveform"], after["waveform"])
+    augmented = QueryCorpus(rows, usual_dimensions=True, augmentation={"gain": 1.0}, bins=load_bins(corpus_dir))
+    assert "speaker is calm" in augmented[(0, item)]["queries"]
+
+
+def test_no_part_is_taken_of_what_has_an_emotion(corpus_dir):
+    rows = load_split(corpus_dir, "train")
+    rows = rows.remove_columns("emotion").add_column("emotion", ["angry"] * 12 + [None] * 12)
+    options = dict(bins=load_bins(corpus_dir), crop_s=60.0)
+    plain = QueryCorpus(rows, augmentation={"gain": 1.0}, **options)
+    parts = QueryCorpus(rows, augmentation={"gain": 1.0, "part": 1.0}, **options)
+    lengths = [[len(corpus[(0, item)]["waveform"]) for item in range(24)] for corpus in (plain, parts)]
+    assert lengths[0][:12] == lengths[1][:12]
+    long = [item for item in range(12, 24) if lengths[0][item] > 16000]
+    assert long and all(lengths[1][item] < lengths[0][item] for item in long)
+
+
 def test_a_batch_knows_which_captions_hold_for_which_utterance(tiny_processor):
     examples = [
         example("is loud", 800, ["is loud", "is short"]),
