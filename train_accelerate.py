@@ -127,7 +127,7 @@ def train(args, accelerator, termination):
     accelerator.register_for_checkpointing(scheduler)
 
     weights = {GROUPS["emotion"]: args.emotion_weight}
-    step = ContrastiveStep(accelerator, model, args.global_negatives, args.micro_batch_size, weights)
+    step = ContrastiveStep(accelerator, model, args.global_negatives, args.micro_batch_size, weights, args.text_noise)
     average = AveragedWeights(step.towers, args.ema_decay)
     if args.ema_decay:
         accelerator.register_for_checkpointing(average)

@@ -100,6 +100,7 @@ def build_parser():
         "--query_bank", action="store_true", help="compare with every query of the batch, not one caption"
     )
     recipe.add_argument("--emotion_weight", type=float, default=1.0, help="of emotion among the grouped loss's groups")
+    recipe.add_argument("--text_noise", type=float, default=0.0, help="noise on a frozen text encoder's states")
     recipe.add_argument("--logit_bias_init_value", type=float, default=-10.0, help="initial bias of the sigmoid loss")
     recipe.add_argument("--num_train_epochs", type=int, default=50, help="epochs")
     recipe.add_argument("--batch_size", type=int, default=64, help="utterances in a batch of each process")
@@ -183,6 +184,8 @@ def parse_arguments(argv=None):
             parser.error(f"--{name} is {getattr(args, name)}; it must not be below 0")
     if not 0 <= args.ema_decay < 1:
         parser.error(f"--ema_decay is {args.ema_decay}; it must be from 0 up to, but not including, 1")
+    if args.text_noise < 0 or (args.text_noise and not args.freeze_text):
+        parser.error(f"--text_noise {args.text_noise} is for a frozen text encoder, and not below 0: add --freeze_text")
     if args.compile and args.pad_to_longest:
         parser.error("--compile needs batches of one length: leave out --pad_to_longest")
     if args.streaming and args.keep_decoded:

@@ -10,10 +10,13 @@ class FrozenTextStates:
 
     Args:
         model: A `ParaClapModel` whose text tower is frozen, and so in evaluation mode.
+        noise: Length of the noise that is added to a state at each call, in lengths of the state. A few dozen queries
+            leave a projection free to put anything between them; with noise, what is near a query lands near it, as
+            its synonyms are.
     """
 
-    def __init__(self, model):
-        self.model, self.states = model, {}
+    def __init__(self, model, noise=0.0):
+        self.model, self.noise, self.states = model, noise, {}
 
     @torch.no_grad()
     def __call__(self, input_ids, attention_mask):
@@ -30,4 +33,7 @@ class FrozenTextStates:
             tokens, mask = input_ids[rows], attention_mask[rows]
             hidden = self.model.text_model(tokens, attention_mask=mask).last_hidden_state
             self.states.update(zip(new, self.model.pool_text(hidden, mask).float(), strict=True))
-        return torch.stack([self.states[text] for text in texts])
+        states = torch.stack([self.states[text] for text in texts])
+        if self.noise:
+            states = states + self.noise * states.std(-1, keepdim=True) * torch.randn_like(states)
+        return states

@@ -26,15 +26,18 @@ class ContrastiveStep:
         micro_batch_size: Utterances that go through the towers at once; 0 for all. Fewer take less memory and a second
             forward pass (cached two-pass accumulation, https://arxiv.org/abs/2101.06983); the gradient stays the same.
         group_weights: For the grouped loss, number of an attribute's group -> its weight.
+        text_noise: Of a frozen text encoder's states; see [`FrozenTextStates`].
     """
 
-    def __init__(self, accelerator, model, global_negatives=True, micro_batch_size=0, group_weights=None):
+    def __init__(
+        self, accelerator, model, global_negatives=True, micro_batch_size=0, group_weights=None, text_noise=0.0
+    ):
         self.accelerator, self.model = accelerator, model
         self.towers = accelerator.unwrap_model(model)
         self.gathers = global_negatives and accelerator.num_processes > 1
         self.micro_batch_size = micro_batch_size
         self.group_weights = group_weights
-        self.text_states = FrozenTextStates(self.towers) if "text" in self.towers.frozen_towers else None
+        self.text_states = FrozenTextStates(self.towers, text_noise) if "text" in self.towers.frozen_towers else None
 
     def __call__(self, batch):
         """Backward of one batch of [`Collator`]; returns the loss as a tensor without gradient."""
