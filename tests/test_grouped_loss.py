@@ -75,6 +75,19 @@ def test_kept_states_of_a_frozen_text_tower_are_those_of_the_tower(tiny_config):
     assert kept.shape == (3, model.config.projection_dim)
 
 
+def test_noise_on_kept_states_is_new_each_time_and_as_long_as_asked(tiny_config):
+    torch.manual_seed(0)
+    model = ParaClapModel(tiny_config()).freeze_towers("text").train()
+    ids, mask = torch.tensor([[5, 6, 7]]), torch.ones(1, 3, dtype=torch.long)
+    (clean,) = FrozenTextStates(model)(ids, mask)
+    noisy = FrozenTextStates(model, noise=0.5)
+    added = torch.stack([noisy(ids, mask)[0] for _ in range(300)]) - clean
+    assert len(added.unique(dim=0)) == 300
+    assert added.std() == pytest.approx(0.5 * clean.std().item(), rel=0.05)
+    assert added.mean(0).abs().max() < 0.2 * clean.std()
+    assert torch.equal(next(iter(noisy.states.values())), clean)  # what is kept stays clean
+
+
 def test_an_unknown_loss_names_the_known_ones(tiny_config):
     with pytest.raises(ValueError, match="contrastive, multi_positive, sigmoid, grouped"):
         tiny_config(loss_type="triplet")

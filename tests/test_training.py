@@ -363,6 +363,8 @@ def test_a_corpus_that_is_not_there(tmp_path):
         ("batch_size: 0", "--batch_size is 0; it must be above 0"),
         ("micro_batch_size: -4", "--micro_batch_size is -4; it must not be below 0"),
         ("ema_decay: 1.0", "--ema_decay is 1.0; it must be from 0 up to, but not including, 1"),
+        ("text_noise: 0.5", "is for a frozen text encoder, and not below 0: add --freeze_text"),
+        ("{text_noise: -1.0, freeze_text: true}", "--text_noise -1.0 is for a frozen text encoder"),
         ("global_negatives: 2", "global_negatives is 2"),
         ("{compile: true, pad_to_longest: true}", "--compile needs batches of one length"),
         ("seed: 1", "--corpus_dir is needed"),
