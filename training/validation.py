@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from sklearn.metrics import recall_score
 
+from dataset_scripts.tasks import TASKS
 from evaluation.embedding import embed_audio, predict
 from modeling_paraclap.zero_shot_paraclap import TextEmbeddings, parse_labels, prompts_of
 
@@ -16,13 +17,16 @@ PROSODY = {
         {"low": "has a low pitch", "mid": "has a normal pitch", "high": "has a high pitch"},
     ),
 }
+# Emotion -> a word of the same meaning that no query has.
+SYNONYMS = TASKS["ravdess-synonyms"].labels
 
 
 class Validation:
     """UAR of zero-shot classification on a split of the query corpus.
 
-    Emotions are told apart within each corpus, among those that it has, with the model's own prompt template; the mean
-    of the corpora is `uar_emotion`. Gender and pitch bins are asked for with the paper's queries, over all corpora.
+    Emotions are told apart within each corpus, among those that it has, with the model's own prompt template, and once
+    more with synonyms, which choose nothing. Gender and pitch bins are asked for with the paper's queries, over all
+    corpora.
 
     Args:
         rows: A split from `load_split`.
@@ -39,8 +43,10 @@ class Validation:
             rows_of = np.flatnonzero((labels["corpus"] == corpus) & labels["emotion"].notna())
             emotions = sorted(labels["emotion"].iloc[rows_of].unique())
             if len(emotions) > 1:
-                prompts = {emotion: template.format(emotion) for emotion in emotions}
-                self.tasks.append((f"emotion_{corpus}", rows_of, labels["emotion"].iloc[rows_of].to_numpy(), prompts))
+                for name, words in {"emotion": {}, "synonyms": SYNONYMS}.items():
+                    prompts = {emotion: template.format(words.get(emotion, emotion)) for emotion in emotions}
+                    of_corpus = labels["emotion"].iloc[rows_of].to_numpy()
+                    self.tasks.append((f"{name}_{corpus}", rows_of, of_corpus, prompts))
         for name, (column, prompts) in PROSODY.items():
             rows_of = np.flatnonzero(labels[column].notna())
             if labels[column].iloc[rows_of].nunique() > 1:
