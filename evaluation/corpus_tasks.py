@@ -151,7 +151,10 @@ def run_task(task: Task, frame: pd.DataFrame, audio_embeds: torch.Tensor, model,
     else:
         phrases, template = task.labels, task.template or args.template or model.config.hypothesis_template
     templates = parse_templates(template)
-    calibration = fit_calibration(args.calibrate, audio_embeds, frame)
+    try:
+        calibration = fit_calibration(args.calibrate, audio_embeds, frame)
+    except ValueError as error:
+        raise TaskError(f"--calibrate {args.calibrate}: {error}") from error
     prompts, scores = score(audio_embeds, phrases, templates, model, processor, calibration)
     references = task.references(frame)
     measured, predictions = evaluate_task(references, scores, task.labels, args.n_resamples, args.seed)

@@ -74,7 +74,9 @@ def lay_out_for_cpu(model: nn.Module, int8: bool = False) -> None:
     if int8 or dtype == torch.bfloat16:
         _fold_weights(tower)
         convolve_channels_last(tower)
-    if dtype == torch.float32 or torch.ops.mkldnn._is_mkldnn_bf16_supported():
+    # Without oneDNN, and in bfloat16 on a processor that it cannot use for that, linear layers stay as they are.
+    packs = torch.backends.mkldnn.is_available()
+    if packs and (dtype == torch.float32 or torch.ops.mkldnn._is_mkldnn_bf16_supported()):
         _pack_linear(tower)
     model.eval().requires_grad_(False)
     model.register_state_dict_pre_hook(_refuse_to_save)

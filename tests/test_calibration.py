@@ -96,7 +96,7 @@ def test_the_pipeline_takes_it_as_object_or_file(tiny_release, tmp_path):
     assert len(windows) == 2
 
 
-def test_the_evaluation_names_it(tmp_path, tiny_release, corpora):
+def test_the_evaluation_names_it(tmp_path, tiny_release, corpora, capsys):
     import evaluate_zero_shot
 
     arguments = ["--model", str(tiny_release), "--corpora", f"emodb={corpora / 'EMO-DB'}", "--limit", "40"]
@@ -104,6 +104,13 @@ def test_the_evaluation_names_it(tmp_path, tiny_release, corpora):
     assert evaluate_zero_shot.main(arguments) == 0
     task = json.loads((tmp_path / "eval" / "results.json").read_text())["tasks"]["emodb"]
     assert task["calibrated"] == "corpus" and task["split"] == "all" and task["n"] == 40
+    by_speaker = [*arguments[:-1], "--calibrate", "speaker"]
+    assert evaluate_zero_shot.main(by_speaker) == 0
+    task = json.loads((tmp_path / "eval" / "results.json").read_text())["tasks"]["emodb"]
+    assert task["calibrated"] == "speaker"
+    assert "speakers have fewer than 20 utterances and share a calibration" in capsys.readouterr().out
+    assert evaluate_zero_shot.main([*by_speaker, "--limit", "10"]) == 2
+    assert "--calibrate speaker: 10 recordings are too few" in capsys.readouterr().err
 
 
 def test_a_calibration_for_each_speaker(capsys):
