@@ -201,7 +201,7 @@ def generate_queries(row: Mapping, index: TemplateIndex = INDEX) -> list[tuple[s
     return queries
 
 
-def with_usual_dimensions(row: Mapping) -> tuple[dict, list[tuple[str, str]], list[tuple[str, str]]]:
+def usual_dimensions(row: Mapping) -> tuple[dict[str, str], list[tuple[str, str]], list[tuple[str, str]]]:
     """Arousal, valence and dominance as they usually are for an utterance's emotion, where nobody annotated them.
 
     Acted corpora label emotions alone; so "speaker is calm" or "has low valence" would never be said of them. What is
@@ -211,17 +211,14 @@ def with_usual_dimensions(row: Mapping) -> tuple[dict, list[tuple[str, str]], li
         row: as for `generate_queries`.
 
     Returns:
-        The row with the bins; the ``(attribute, text)`` pairs that hold; and those of which nobody knows.
+        The bins that the row lacks; the ``(attribute, text)`` pairs that hold by them; and those of which nobody knows.
     """
     emotion = row.get("emotion")
     usual = USUAL_DIMENSIONS[canonical_emotion(emotion)] if isinstance(emotion, str) else {}
     usual = {name: bin_ for name, bin_ in usual.items() if not isinstance(row.get(name), str)}
-    row = {**row, **usual}
-    holds, unknown = [], []
-    for attribute, text in generate_queries(row):
-        of_strength = attribute.endswith("+emotion") and f"{attribute.removesuffix('+emotion')}_bin" in usual
-        (unknown if of_strength else holds).append((attribute, text))
-    return row, holds, unknown
+    pairs = [pair for pair in generate_queries({"emotion": emotion, **usual}) if pair[0] != "emotion"] if usual else []
+    holds = [pair for pair in pairs if not pair[0].endswith("+emotion")]
+    return usual, holds, [pair for pair in pairs if pair not in holds]
 
 
 def _bin_of(row: Mapping, attribute: str) -> str | None:

@@ -13,8 +13,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-# Its attention takes the weights out of its linear layers.
+# WavLM's attention takes the weights out of its linear layers; the tower for little data loses its answers to 8 bits.
 LEFT_ALONE = ("WavLMAttention",)
+WITHOUT_INT8 = ("wavlm", "paraclap_audio")
 FRAMES = 256  # that the arrangement of the weights is chosen for; any other number works
 
 
@@ -84,10 +85,9 @@ def lay_out_for_cpu(model: nn.Module, int8: bool = False) -> None:
 
 def _quantise(tower, dtype):
     """8-bit weights in the transformer, whose activations stay float32; bfloat16 where it convolves."""
-    kinds = {type(module).__name__ for module in tower.modules()}
     if "onednn" not in torch.backends.quantized.supported_engines:
         raise ValueError("This torch has no 8-bit products for the processor. Leave out int8.")
-    if dtype != torch.float32 or "ParaClapFrontEnd" in kinds or not kinds.isdisjoint(LEFT_ALONE):
+    if dtype != torch.float32 or tower.config.model_type in WITHOUT_INT8:
         raise ValueError(
             f"8-bit weights are for a waveform encoder in float32, WavLM excepted; this is a {type(tower).__name__} "
             f"in {dtype}. Leave out int8."
@@ -122,6 +122,7 @@ def _fold_weights(module):
                 child.dilation,
                 child.groups,
                 bias=child.bias is not None,
+                padding_mode=child.padding_mode,
                 dtype=child.weight.dtype,
             )
             weight = child.weight.detach()[:, :, None].contiguous(memory_format=torch.channels_last)

@@ -242,11 +242,10 @@ class ParaClapModel(ParaClapPreTrainedModel):
 
         Example:
             >>> import torch
-            >>> from transformers import BertConfig, Wav2Vec2Config
-            >>> from modeling_paraclap import ParaClapConfig, ParaClapModel
-            >>> small = dict(hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32)
-            >>> audio = Wav2Vec2Config(conv_dim=[16] * 7, feat_extract_norm="layer", num_conv_pos_embeddings=8, **small)
-            >>> model = ParaClapModel(ParaClapConfig(audio_config=audio, text_config=BertConfig(**small))).eval()
+            >>> from transformers import BertConfig
+            >>> from modeling_paraclap import ParaClapAudioConfig, ParaClapConfig, ParaClapModel
+            >>> audio, text = ParaClapAudioConfig(num_hidden_layers=1), BertConfig(num_hidden_layers=1)
+            >>> model = ParaClapModel(ParaClapConfig(audio_config=audio, text_config=text)).eval()
             >>> before = model.get_audio_features(torch.ones(1, 16000)).pooler_output
             >>> after = model.optimize_for_cpu().get_audio_features(torch.ones(1, 16000)).pooler_output
             >>> torch.allclose(before, after, atol=1e-5)

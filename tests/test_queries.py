@@ -20,7 +20,7 @@ from dataset_scripts.queries import (
     canonical_emotion,
     generate_queries,
     sample_queries,
-    with_usual_dimensions,
+    usual_dimensions,
 )
 from dataset_scripts.tasks import TASKS
 
@@ -234,22 +234,20 @@ def test_tasks_fit_the_corpora_and_the_templates():
 
 
 def test_dimensions_as_usual_for_an_emotion_leave_what_was_annotated():
-    row, holds, unknown = with_usual_dimensions({"emotion": "sadness", "valence_bin": "high", "gender": None})
-    assert (row["arousal_bin"], row["valence_bin"], row["dominance_bin"]) == ("low", "high", "low")
-    assert ("arousal", "speaker is calm") in holds and ("valence", "has high valence") in holds
-    assert ("emotion", "speaker is sad") in holds and not any(attribute == "gender" for attribute, _ in holds)
+    usual, holds, unknown = usual_dimensions({"emotion": "sadness", "valence_bin": "high", "pitch_mean_bin": "low"})
+    assert usual == {"arousal_bin": "low", "dominance_bin": "low"}
+    assert {attribute for attribute, _ in holds} == {"arousal", "dominance"}
+    assert ("arousal", "speaker is calm") in holds
     # How sad, nobody knows.
     assert unknown == [("arousal+emotion", "speaker is not very sad")]
-    annotated, holds, unknown = with_usual_dimensions({"emotion": "sad", "arousal_bin": "high"})
-    assert ("arousal+emotion", "speaker is very sad") in holds and not unknown
-    assert annotated["arousal_bin"] == "high"
+    usual, holds, unknown = usual_dimensions({"emotion": "sad", "arousal_bin": "high"})
+    assert "arousal_bin" not in usual and {attribute for attribute, _ in holds} == {"valence", "dominance"}
+    assert not unknown
 
 
 @pytest.mark.parametrize("emotion", [None, float("nan")])
 def test_without_an_emotion_nothing_is_usual(emotion):
-    row = {"emotion": emotion, "pitch_mean_bin": "high"}
-    same, holds, unknown = with_usual_dimensions(row)
-    assert same.keys() == row.keys() and holds == [("pitch_mean", "has a high pitch")] and not unknown
+    assert usual_dimensions({"emotion": emotion, "pitch_mean_bin": "high"}) == ({}, [], [])
 
 
 def test_usual_dimensions_are_bins():

@@ -18,7 +18,7 @@ from dataset_scripts.queries import (
     generate_queries,
     queries_of_variant,
     sample_queries,
-    with_usual_dimensions,
+    usual_dimensions,
 )
 from modeling_paraclap.audio_paraclap import load_audio, load_crop
 
@@ -183,13 +183,13 @@ class QueryCorpus(Dataset):
             gender = changed.pop("gender")
             bins = {f"{name}_bin": self.bins.bin_of(name, value) for name, value in changed.items()}
             row = {**row, **bins, "gender": gender}
-        unknown = []
-        if self.usual_dimensions:
-            row, pairs, unknown = with_usual_dimensions(row)
-        elif self.augmentation:
             pairs = generate_queries(row)
         else:
             pairs = list(zip(row["query_attributes"], row["queries"], strict=True))
+        unknown = []
+        if self.usual_dimensions:
+            usual, holds, unknown = usual_dimensions(row)
+            row, pairs = {**row, **usual}, holds + pairs
         attributes, queries = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
         if len(waveform) > self.crop:
             start = int(rng.integers(len(waveform) - self.crop + 1))
