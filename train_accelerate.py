@@ -20,6 +20,7 @@ import json
 import math
 import shutil
 import sys
+import traceback
 from pathlib import Path
 
 import torch
@@ -50,6 +51,7 @@ from training.data import (
     load_split,
     vocabulary_of,
 )
+from training.dropout import draw_four_at_once
 from training.encoders import build_model, build_processor
 from training.optimizer import build_optimizer
 from training.profile import profiled
@@ -87,10 +89,13 @@ def main(argv=None):
         sys.exit(f"{reason} {where_to_go_on(run)}")
     finally:
         termination.close()
-    # The model that averages gradients must be gone before its process group. Were it the group's last owner, it would
-    # wait for the group's threads with the interpreter's lock in its hands, and they for the lock.
-    accelerator.free_memory()
-    gc.collect()
+        # The interpreter keeps the frames of an error that nobody caught, and with them the loader. In the end it would
+        # send the loader's workers a SIGTERM, which they leave to the trainer, and wait for them for ever.
+        traceback.clear_frames(sys.exc_info()[2])
+        # The model that averages gradients must be gone before its process group. Were it the group's last owner, it
+        # would wait for the group's threads with the interpreter's lock in its hands, and they for the lock.
+        accelerator.free_memory()
+        gc.collect()
     accelerator.end_training()
     if stopped:
         sys.exit(TERMINATED)
@@ -177,8 +182,11 @@ def prepare_machine(args, device):
 
 
 def lay_out(model, accelerator):
-    """On a CPU and in bfloat16, features lie in memory as the layer norms between the convolutions want them."""
-    if accelerator.device.type == "cpu" and accelerator.mixed_precision == "bf16":
+    """On a CPU: cheaper random numbers, and in bfloat16 features as the layer norms between convolutions want them."""
+    if accelerator.device.type != "cpu":
+        return
+    draw_four_at_once(model)
+    if accelerator.mixed_precision == "bf16":
         convolve_channels_last(model.audio_model)
 
 

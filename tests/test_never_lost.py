@@ -157,6 +157,30 @@ def test_a_dead_worker_is_explained():
     assert re.search("decodes audio died.*lower --num_workers", result.stdout), result.stdout + result.stderr
 
 
+UNFORESEEN = """
+import sys, torch, train_accelerate
+from training.stop import leave_sigterm_to_the_trainer
+
+def train(args, accelerator, termination):
+    loader = torch.utils.data.DataLoader(
+        range(64), num_workers=1, persistent_workers=True, worker_init_fn=leave_sigterm_to_the_trainer
+    )
+    for batch in accelerator.prepare(loader):
+        raise {"ValueError": ValueError, "KeyboardInterrupt": KeyboardInterrupt}[sys.argv[1]]("unforeseen")
+
+train_accelerate.train = train
+train_accelerate.main(["--corpus_dir", "c", "--output_dir", sys.argv[2], "--report_to", "none"])
+"""
+
+
+@pytest.mark.parametrize("kind", ["ValueError", "KeyboardInterrupt"])
+def test_what_nobody_catches_ends_the_program_and_its_workers(kind, tmp_path):
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", UNFORESEEN, kind, str(tmp_path)]
+    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+    assert result.returncode and result.stderr.strip().endswith(f"{kind}: unforeseen"), result.stderr
+
+
 def test_what_nobody_expects_is_not_explained_away():
     assert explain(RuntimeError("shapes do not match")) is None
     assert explain(FileNotFoundError(2, "No such file")) is None
