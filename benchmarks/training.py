@@ -31,7 +31,7 @@ import torch
 
 import train_accelerate
 from benchmarks.inference import build_config
-from benchmarks.training_loops import LOOPS, Task, finish, serve
+from benchmarks.training_loops import LOOPS, Task, finish, forever, serve
 from dataset_scripts.binning import fit_bins
 from dataset_scripts.parquet import FEATURES, write_splits
 from dataset_scripts.query_columns import query_columns
@@ -113,21 +113,17 @@ def measure(task: Task, names: list[str], rounds: int, steps: int, warm_up: int)
 
 
 def loader_rate(task: Task, batches: int) -> float:
-    """Samples a second of our loader alone, start of the workers not counted."""
+    """Samples a second of our loader alone, once it has gone through the corpus."""
     args = task.arguments()
     train_accelerate.prepare_machine(args, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     processor = train_accelerate.build_processor(args.tokenizer_name_or_path)
     loader, sampler = train_accelerate.build_loader(args, processor)
-    count, start = 0, None
-    while True:
-        for batch in loader:
-            if start is None:
-                start = task.clock()  # the first batch is the warm-up
-                continue
-            count += len(batch["input_values"])
-            if count >= batches * args.batch_size:
-                return count / (task.clock() - start)
-        sampler.epoch += 1
+    endless = forever(loader, lambda: setattr(sampler, "epoch", sampler.epoch + 1))
+    for _ in range(len(loader) + 1):
+        next(endless)
+    start = task.clock()
+    count = sum(len(next(endless)["input_values"]) for _ in range(batches))
+    return count / (task.clock() - start)
 
 
 def summarise(rows: dict[str, dict], samples: int, steps: int, rates: dict[str, float]) -> list[dict]:
@@ -191,7 +187,7 @@ def main(arguments: list[str] | None = None) -> None:
         load = os.getloadavg()[0]
         rows = measure(task, names, args.rounds, args.steps, args.warm_up)
         rates = {name: max(before[name], matrix_product_rate(task, dtype)) for name, dtype in kinds.items()}
-        loader = loader_rate(task, batches=max(4, 128 // args.batch_size))
+        loader = loader_rate(task, batches=max(4, 1024 // args.batch_size))
     lines = summarise(rows, args.batch_size, args.steps, rates)
     operations = max(row["operations"] for row in rows.values()) / args.batch_size
     clock = "CPU" if args.busy else "wall-clock"

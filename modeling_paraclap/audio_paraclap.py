@@ -136,9 +136,9 @@ def _read_part(sound: Any, first: int, last: int, name: str) -> np.ndarray:
     try:
         if sound.format != "OGG":  # there libsndfile lands near the place, not on it
             soundfile.SoundFile.seek(sound, first)
-            part = sound.read(last - first, dtype="float32", always_2d=True)
+            part = _read(sound, last - first)
         else:
-            part = sound.read(last, dtype="float32", always_2d=True)[first:]
+            part = _read(sound, last)[first:]
     except soundfile.LibsndfileError as error:
         raise AudioError(f"{name} is truncated or damaged: {error}. Copy or download it again.") from error
     if len(part) < last - first:
@@ -146,6 +146,13 @@ def _read_part(sound: Any, first: int, last: int, name: str) -> np.ndarray:
     if not np.isfinite(part).all():
         raise AudioError(f"{name} holds samples that are NaN or infinite. Export it again from its source.")
     return part
+
+
+def _read(sound: Any, frames: int) -> np.ndarray:
+    """At most so many samples from where the file stands, float32 of shape (samples, channels), in [-1, 1]."""
+    if sound.subtype == "PCM_16":  # the same numbers, sooner than libsndfile makes them
+        return sound.read(frames, dtype="int16", always_2d=True) * np.float32(1 / 32768)
+    return sound.read(frames, dtype="float32", always_2d=True)
 
 
 def to_mono(waveform: np.ndarray) -> np.ndarray:
@@ -262,7 +269,7 @@ def _blocks_of(sound: Any, name: str, knows_length: bool, decoding_error: type[E
     position = 0
     while True:
         try:
-            block = sound.read(block_length, dtype="float32", always_2d=True)
+            block = _read(sound, block_length)
         except decoding_error as error:
             raise AudioError(
                 f"{name} is truncated or damaged: decoding stops after {position / sound.samplerate:.2f} s "

@@ -104,7 +104,7 @@ class ParaClapFrontEnd(nn.Module):
         padded = F.pad(waveform, (window // 2, window // 2))
         frames = padded.unfold(1, window, hop) * torch.hann_window(window, device=waveform.device)
         spectrum = torch.fft.rfft(frames, FFT_SIZE)
-        power = spectrum.real.square() + spectrum.imag.square()
+        power = torch.addcmul(spectrum.real.square(), spectrum.imag, spectrum.imag)
         valid = torch.arange(frames.shape[1], device=mask.device)[None] < self.lengths(samples)[:, None]
         valid_column = valid[..., None]
 
@@ -119,7 +119,8 @@ class ParaClapFrontEnd(nn.Module):
         mel = (mel - mean_spectrum) / 3
         timbre = (mean_spectrum - mean_spectrum.mean(2, keepdim=True))[:, 0] / 2
 
-        flattened = power[..., : len(self.lags)].sqrt().sqrt()  # so that formants weigh less
+        # In one piece, as a square root is slow on anything else; its fourth root, so that formants weigh less.
+        flattened = power[..., : len(self.lags)].contiguous().sqrt().sqrt()
         pitch = 2 * (flattened @ self.lags.float()) / flattened.sum(2, keepdim=True).clamp(min=SILENCE)
 
         level = 10 * torch.log10(waveform.square().sum(1) / samples.clamp(min=1) + SILENCE)
@@ -152,7 +153,7 @@ class ParaClapSubsampling(nn.Module):
 
     def forward(self, features, mask):
         """(batch, frames, bins) and its mask to (batch, fewer frames, conv_dim[-1]) and its mask."""
-        features = features.to(self.convolutions[0].weight.dtype)
+        features = features.to(self.layer_norms[0].weight.dtype)
         for convolution, layer_norm in zip(self.convolutions, self.layer_norms, strict=True):
             features = convolution(features.transpose(1, 2)).transpose(1, 2)
             mask = mask[:, :: convolution.stride[0]]
