@@ -1,9 +1,10 @@
 """A model laid out for a CPU: the same function, computed sooner.
 
-Two things take time besides the arithmetic. A convolution wants its channels side by side as the layer norm behind it
-does, but a waveform encoder turns its features over before and after each norm; and a matrix product arranges its
-weights for the processor's registers at every call. Here the features stay as they are and the weights are arranged
-once. 8-bit weights halve the arithmetic of bfloat16 once more, where the processor has instructions for them.
+Three things take time besides the arithmetic. A convolution wants its channels side by side as the layer norm behind it
+does, but a waveform encoder turns its features over before and after each norm; a matrix product arranges its weights
+for the processor's registers at every call; and the convolution that tells frames their positions has so long a kernel
+that a product of spectra is sooner done. Here the features stay as they are and the weights are arranged once. 8-bit
+weights halve the arithmetic of bfloat16 once more, where the processor has instructions for them.
 """
 
 import types
@@ -16,6 +17,8 @@ from torch.nn import functional as F
 # WavLM's attention takes the weights out of its linear layers; the tower for little data loses its answers to 8 bits.
 LEFT_ALONE = ("WavLMAttention",)
 WITHOUT_INT8 = ("wavlm", "paraclap_audio")
+MANY_CHANNELS = 16  # from which adding two outputs up is sooner than copying the input for one product
+LONG_KERNEL = 64  # from which spectra are sooner
 FRAMES = 256  # that the arrangement of the weights is chosen for; any other number works
 
 
@@ -23,7 +26,7 @@ def convolve_channels_last(module: nn.Module) -> None:
     """Makes every `nn.Conv1d` write its output, (batch, channels, time), to memory as (batch, time, channels).
 
     The layer norms between them then find what they need, forward and backward. Parameters stay what they are, so that
-    the module learns and is saved as before. In float32, oneDNN loses more by it than is gained.
+    the module learns and is saved as before. In float32, oneDNN loses more by it than is gained; see [`FrameConv1d`].
 
     Args:
         module (`nn.Module`): Changed in place.
@@ -55,6 +58,77 @@ class PackedLinear(nn.Module):
         return torch.ops.mkldnn._linear_pointwise(features, self.weight, self.bias, "none", [], "")
 
 
+class FrameConv1d(nn.Module):
+    """A convolution as matrix products, of features that lie in memory as (batch, time, channels) before and after.
+
+    The kernel's first `stride` taps see every sample once, so that their product needs no copy of the features.
+    """
+
+    def __init__(self, conv: nn.Conv1d):
+        super().__init__()
+        self.kernel_size, self.stride, self.padding = conv.kernel_size, conv.stride, conv.padding
+        (kernel,) = conv.kernel_size
+        self.taps = min(*conv.stride, kernel) if conv.in_channels >= MANY_CHANNELS else kernel
+        weight = conv.weight.detach().transpose(1, 2)  # (outputs, taps, inputs)
+        self.first = _linear(weight[:, : self.taps], conv.bias)
+        self.others = _linear(weight[:, self.taps :]) if self.taps < kernel else None
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """(batch, channels, time) to (batch, channels, less time)."""
+        (kernel,), (padding,) = self.kernel_size, self.padding
+        features = F.pad(features.transpose(1, 2), (0, 0, padding, padding))
+        length = features.shape[1] - kernel + 1
+        result = self.first(self._frames(features, length, self.taps))
+        if self.others is not None:
+            result += self.others(self._frames(features[:, self.taps :], length, kernel - self.taps))
+        return result.transpose(1, 2)
+
+    def _frames(self, features, length, taps):
+        """(batch, time, channels) to (batch, frames, taps * channels), one frame for every stride of the length."""
+        (stride,) = self.stride
+        features = features[:, : length - 1 - (length - 1) % stride + taps]
+        if taps == stride:
+            return features.reshape(len(features), -1, taps * features.shape[2])
+        return features.unfold(1, taps, stride).transpose(2, 3).flatten(2)
+
+
+def _linear(weight, bias=None):
+    """A layer of weights (outputs, taps, inputs) for the inputs of one tap after the other."""
+    layer = nn.utils.skip_init(nn.Linear, weight[0].numel(), len(weight), bias is not None, dtype=weight.dtype)
+    layer.weight = nn.Parameter(weight.flatten(1).contiguous())
+    if bias is not None:
+        layer.bias = nn.Parameter(bias.detach())
+    return layer
+
+
+class SpectralConv1d(nn.Module):
+    """A convolution with a long kernel, as a product of spectra, block by block (overlap-save); in float32 inside."""
+
+    def __init__(self, conv: nn.Conv1d):
+        super().__init__()
+        (self.kernel,), (self.stride,), (self.padding,) = conv.kernel_size, conv.stride, conv.padding
+        self.block = 2 * self.kernel  # half of it is result
+        # A layer correlates, a product of spectra convolves: the kernel is turned round.
+        spectrum = torch.fft.rfft(conv.weight.detach().float().flip(2), self.block)
+        self.spectrum = spectrum.unflatten(0, (conv.groups, -1)).permute(3, 0, 2, 1).contiguous()
+        self.bias = 0 if conv.bias is None else conv.bias.detach().float()[:, None]
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """(batch, channels, frames) to (batch, channels, (frames + 2 * padding - kernel) // stride + 1)."""
+        batch, _, frames = features.shape
+        bins, groups, inputs, outputs = self.spectrum.shape
+        length, step = frames + 2 * self.padding - self.kernel + 1, self.block - self.kernel + 1
+        blocks = -(-length // step)
+        behind = blocks * step + self.kernel - 1 - frames - self.padding
+        padded = F.pad(features.float(), (self.padding, behind))
+        spectra = torch.fft.rfft(padded.unfold(2, self.block, step)).unflatten(1, (groups, inputs))
+        spectra = spectra.permute(4, 1, 0, 3, 2).reshape(bins, groups, batch * blocks, inputs)
+        products = (spectra @ self.spectrum).view(bins, groups, batch, blocks, outputs).permute(2, 1, 4, 3, 0)
+        result = torch.fft.irfft(products, self.block)[..., self.kernel - 1 :]
+        result = result.reshape(batch, groups * outputs, -1)[..., : length : self.stride]
+        return (result + self.bias).to(features.dtype)
+
+
 def lay_out_for_cpu(model: nn.Module, int8: bool = False) -> None:
     """Rearranges a model's audio tower for inference; see [`~ParaClapModel.optimize_for_cpu`].
 
@@ -72,8 +146,8 @@ def lay_out_for_cpu(model: nn.Module, int8: bool = False) -> None:
         raise ValueError("The model is laid out for a CPU already; load it again for another layout.")
     if int8:
         _quantise(tower, dtype)
+    _replace_convolutions(tower)
     if int8 or dtype == torch.bfloat16:
-        _fold_weights(tower)
         convolve_channels_last(tower)
     # Without oneDNN, and in bfloat16 on a processor that it cannot use for that, linear layers stay as they are.
     packs = torch.backends.mkldnn.is_available()
@@ -84,7 +158,7 @@ def lay_out_for_cpu(model: nn.Module, int8: bool = False) -> None:
 
 
 def _quantise(tower, dtype):
-    """8-bit weights in the transformer, whose activations stay float32; bfloat16 where it convolves."""
+    """8-bit weights in the transformer, whose activations stay float32; bfloat16 in the layers before."""
     if "onednn" not in torch.backends.quantized.supported_engines:
         raise ValueError("This torch has no 8-bit products for the processor. Leave out int8.")
     if dtype != torch.float32 or tower.config.model_type in WITHOUT_INT8:
@@ -92,10 +166,9 @@ def _quantise(tower, dtype):
             f"8-bit weights are for a waveform encoder in float32, WavLM excepted; this is a {type(tower).__name__} "
             f"in {dtype}. Leave out int8."
         )
-    for module in (tower.feature_extractor, tower.encoder.pos_conv_embed):
-        module.to(torch.bfloat16)
-        module.register_forward_pre_hook(lambda _, inputs: (inputs[0].to(torch.bfloat16), *inputs[1:]))
-        module.register_forward_hook(lambda _, inputs, output: output.float())
+    tower.feature_extractor.to(torch.bfloat16)
+    tower.feature_extractor.register_forward_pre_hook(lambda _, inputs: (inputs[0].to(torch.bfloat16), *inputs[1:]))
+    tower.feature_extractor.register_forward_hook(lambda _, inputs, output: output.float())
     engine = torch.backends.quantized.engine
     torch.backends.quantized.engine = "onednn"
     try:
@@ -107,29 +180,16 @@ def _quantise(tower, dtype):
         torch.backends.quantized.engine = engine
 
 
-def _fold_weights(module):
-    """Computes weight norms once, and arranges the weights of convolutions as `_convolve` takes them."""
+def _replace_convolutions(module):
+    """Long kernels by spectra, and in float32 the others by matrix products; in bfloat16 convolutions are as quick."""
     for name, child in module.named_children():
-        if isinstance(child, nn.Conv1d):
-            # Not `remove_parametrizations`, which takes the weight from all deep copies of the layer.
-            folded = nn.utils.skip_init(
-                nn.Conv1d,
-                child.in_channels,
-                child.out_channels,
-                child.kernel_size,
-                child.stride,
-                child.padding,
-                child.dilation,
-                child.groups,
-                bias=child.bias is not None,
-                padding_mode=child.padding_mode,
-                dtype=child.weight.dtype,
-            )
-            weight = child.weight.detach()[:, :, None].contiguous(memory_format=torch.channels_last)
-            folded.weight, folded.bias = nn.Parameter(weight[:, :, 0]), child.bias
-            setattr(module, name, folded)
-        else:
-            _fold_weights(child)
+        if not isinstance(child, nn.Conv1d):
+            _replace_convolutions(child)
+        elif child.dilation == (1,) and child.padding_mode == "zeros" and not isinstance(child.padding, str):
+            if child.kernel_size[0] >= LONG_KERNEL:
+                setattr(module, name, SpectralConv1d(child))
+            elif child.groups == 1 and child.weight.dtype == torch.float32:
+                setattr(module, name, FrameConv1d(child))
 
 
 def _pack_linear(module):

@@ -226,9 +226,9 @@ class ParaClapModel(ParaClapPreTrainedModel):
     def optimize_for_cpu(self, int8=False):
         """Lays the audio tower out for inference on a CPU, in place: the same embeddings, sooner.
 
-        Weights are arranged for the processor once, and in bfloat16 the features of a waveform encoder stay side by
-        side. The model can neither learn nor be saved after that. What each setting gains, and what it costs in
-        precision, is measured by `benchmarks.inference`.
+        Weights are arranged for the processor once, the features of a waveform encoder stay side by side, and a long
+        convolution becomes a product of spectra. The model can neither learn nor be saved after that. What each setting
+        gains, and what it costs in precision, is measured by `benchmarks.inference`.
 
         Args:
             int8: Whether the transformer's weights become 8-bit integers and what is before it bfloat16: the fastest,

@@ -5,16 +5,20 @@ import copy
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
-from transformers import Wav2Vec2Config, pipeline
+from transformers import SEWConfig, Wav2Vec2Config, pipeline
 
 from modeling_paraclap import ParaClapAudioConfig, ParaClapConfig, ParaClapModel
-from modeling_paraclap.cpu_paraclap import PackedLinear, convolve_channels_last
+from modeling_paraclap.cpu_paraclap import FrameConv1d, PackedLinear, SpectralConv1d, convolve_channels_last
 from tests.test_modeling import AUDIO_CONFIGS, FRONT_END, SIZE, TEXT_CONFIGS, batch
 
+LONG = {"num_conv_pos_embeddings": 64}
 ENCODERS = AUDIO_CONFIGS | {
     "wav2vec2": Wav2Vec2Config(**SIZE, **FRONT_END, do_stable_layer_norm=True),
     "wav2vec2, group norm": Wav2Vec2Config(**SIZE, **FRONT_END | {"feat_extract_norm": "group"}),
+    "wav2vec2, long kernel": Wav2Vec2Config(**SIZE, **FRONT_END | LONG, do_stable_layer_norm=True),
+    "sew, long kernel": SEWConfig(**SIZE, **FRONT_END | LONG, squeeze_factor=2),
     "paraclap": ParaClapAudioConfig(num_hidden_layers=1),
 }
 
@@ -62,11 +66,44 @@ def test_8_bit_weights_are_close(encoder):
     assert torch.backends.quantized.engine == engine
 
 
-def test_features_are_not_turned_over():
-    model = model_with("wav2vec2", torch.bfloat16).optimize_for_cpu()
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_features_are_not_turned_over(dtype):
+    model = model_with("wav2vec2", dtype).optimize_for_cpu()
     layer = model.audio_model.feature_extractor.conv_layers[1].conv
-    output = layer(torch.randn(2, 80, 16, dtype=torch.bfloat16).transpose(1, 2))
+    output = layer(torch.randn(2, 80, 16, dtype=dtype).transpose(1, 2))
     assert output.shape == (2, 24, 10) and output.transpose(1, 2).is_contiguous()
+
+
+@pytest.mark.parametrize("samples", [12, 13, 14, 15, 100])
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize(
+    ("inputs", "kernel", "stride", "padding"),
+    [(1, 10, 5, 0), (32, 3, 2, 0), (32, 2, 2, 0), (32, 1, 1, 0), (32, 5, 2, 2), (32, 3, 1, 1), (32, 2, 3, 0)],
+)
+@torch.no_grad()
+def test_products_of_frames_are_the_convolution(inputs, kernel, stride, padding, bias, samples):
+    conv = nn.Conv1d(inputs, 24, kernel, stride, padding, bias=bias)
+    features = torch.randn(2, inputs, samples)
+    expected = conv(features)
+    for given in (features, features.transpose(1, 2).contiguous().transpose(1, 2)):
+        torch.testing.assert_close(FrameConv1d(conv)(given), expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 64, 65, 66, 300])
+@pytest.mark.parametrize(
+    ("groups", "stride", "padding", "bias"), [(4, 1, 32, True), (1, 2, 32, False), (4, 3, 63, True)]
+)
+@torch.no_grad()
+def test_products_of_spectra_are_the_convolution(groups, stride, padding, bias, frames):
+    conv = nn.Conv1d(16, 32, 64, stride, padding, groups=groups, bias=bias)
+    features = torch.randn(2, 16, frames)
+    torch.testing.assert_close(SpectralConv1d(conv)(features), conv(features), atol=1e-5, rtol=0)
+
+
+def test_a_long_kernel_is_a_product_of_spectra_whatever_the_type():
+    for dtype, int8 in ((torch.float32, False), (torch.bfloat16, False), (torch.float32, True)):
+        model = model_with("wav2vec2, long kernel", dtype).optimize_for_cpu(int8=int8)
+        assert isinstance(model.audio_model.encoder.pos_conv_embed.conv, SpectralConv1d)
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)
