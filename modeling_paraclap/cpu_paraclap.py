@@ -76,7 +76,9 @@ class FrameConv1d(nn.Module):
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """(batch, channels, time) to (batch, channels, less time)."""
         (kernel,), (padding,) = self.kernel_size, self.padding
-        features = F.pad(features.transpose(1, 2), (0, 0, padding, padding))
+        features = features.transpose(1, 2)
+        if padding:  # else it would be a copy
+            features = F.pad(features, (0, 0, padding, padding))
         length = features.shape[1] - kernel + 1
         result = self.first(self._frames(features, length, self.taps))
         if self.others is not None:

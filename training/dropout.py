@@ -9,10 +9,7 @@ LEVELS = 2**16  # that a probability is rounded to: four draws for one number of
 
 
 def draw_four_at_once(module):
-    """Makes every `nn.Dropout` in a module draw 16 bits an element, not 64; changed in place.
-
-    What is kept is scaled by the rounded probability, so that the expectation is the input.
-    """
+    """Makes every `nn.Dropout` in a module draw 16 bits an element, not 64; changed in place."""
     for layer in module.modules():
         if type(layer) is nn.Dropout:
             layer.forward = types.MethodType(_drop, layer)
@@ -25,4 +22,4 @@ def _drop(self, features):
     bits = torch.empty(-(-features.numel() // 4), dtype=torch.int64, device=features.device).random_(-(2**63), None)
     bits = bits.view(torch.int16)[: features.numel()].view(features.shape)
     keep = (bits > dropped - LEVELS // 2 - 1).to(features.dtype)
-    return features * keep.mul_(LEVELS / max(LEVELS - dropped, 1))
+    return (features * keep).mul_(LEVELS / max(LEVELS - dropped, 1))
