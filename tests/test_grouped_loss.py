@@ -7,7 +7,7 @@ from torch.nn import functional as F
 from modeling_paraclap import ParaClapModel
 from modeling_paraclap.losses_paraclap import grouped_loss, sigmoid_loss
 from training.data import GROUPS
-from training.frozen_text import FrozenTextStates
+from training.frozen_text import PART, FrozenTextStates
 from training.step import groups_of
 
 
@@ -73,6 +73,21 @@ def test_kept_states_of_a_frozen_text_tower_are_those_of_the_tower(tiny_config):
         rtol=0,
     )
     assert kept.shape == (3, model.config.projection_dim)
+
+
+def test_texts_of_many_lengths_are_encoded_in_parts_with_the_same_states(tiny_config):
+    torch.manual_seed(0)
+    model = ParaClapModel(tiny_config()).freeze_towers("text").train()
+    lengths = torch.randint(1, 12, (3 * PART + 5,))
+    mask = (torch.arange(lengths.max()) < lengths[:, None]).long()
+    ids = torch.randint(5, 100, mask.shape) * mask
+    widths = []
+    model.text_model.register_forward_hook(lambda _, args, output: widths.append(output[0].shape[1]))
+    states = FrozenTextStates(model)(ids, mask)
+    assert widths == sorted(widths) and len(widths) >= 3  # equal texts are encoded once
+    with torch.no_grad():
+        expected = model.pool_text(model.text_model(ids, attention_mask=mask).last_hidden_state, mask)
+    torch.testing.assert_close(states, expected, atol=1e-5, rtol=0)
 
 
 def test_noise_on_kept_states_is_new_each_time_and_as_long_as_asked(tiny_config):

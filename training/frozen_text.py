@@ -3,6 +3,7 @@
 import torch
 
 LARGEST = 200_000  # texts to keep, 300 MB at 384 numbers each
+PART = 16  # texts of about one length that are encoded together, so that few tokens are padding
 
 
 class FrozenTextStates:
@@ -29,11 +30,17 @@ class FrozenTextStates:
             if len(self.states) + len(new) > LARGEST:
                 self.states.clear()
                 new = {text: row for row, text in enumerate(texts)}
-            rows = list(new.values())
-            tokens, mask = input_ids[rows], attention_mask[rows]
-            hidden = self.model.text_model(tokens, attention_mask=mask).last_hidden_state
-            self.states.update(zip(new, self.model.pool_text(hidden, mask).float(), strict=True))
+            self._encode(sorted(new, key=len), new, input_ids, attention_mask)
         states = torch.stack([self.states[text] for text in texts])
         if self.noise:
             states = states + self.noise * states.std(-1, keepdim=True) * torch.randn_like(states)
         return states
+
+    def _encode(self, texts, rows, input_ids, attention_mask):
+        """Keeps the states of texts, sorted by length, that are in these rows of the batch."""
+        for start in range(0, len(texts), PART):
+            part = texts[start : start + PART]
+            where = [rows[text] for text in part], slice(len(part[-1]))
+            tokens, mask = input_ids[where], attention_mask[where]
+            hidden = self.model.text_model(tokens, attention_mask=mask).last_hidden_state
+            self.states.update(zip(part, self.model.pool_text(hidden, mask).float(), strict=True))
