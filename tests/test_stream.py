@@ -1,6 +1,8 @@
 """A streamed corpus: the order, where a resumed run starts, and what each process sees."""
 
 import shutil
+import subprocess
+from pathlib import Path
 
 import fsspec
 import numpy as np
@@ -8,8 +10,9 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import torch
+from loopback_hub import LoopbackHub, Repo, User
 from safetensors.torch import load_file
-from training_runs import arguments
+from training_runs import arguments, command, environment
 
 import train_accelerate
 from dataset_scripts.parquet import FEATURES, write_splits
@@ -114,6 +117,25 @@ def test_a_streamed_run_resumes_in_the_middle_of_an_epoch(sharded, text_encoder,
     train_accelerate.main([*words, "--resume", "--num_workers", "2"])
     found = load_file(complete_checkpoints(run / "checkpoints")[-1] / "model.safetensors")
     assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+def test_a_private_dataset_of_the_hub_trains_as_the_folder_does(sharded, text_encoder, tmp_path):
+    repo, root = Repo(private=True), Path(train_accelerate.__file__).parent
+    repo.add("a corpus", {str(file.relative_to(sharded)): file.read_bytes() for file in sharded.rglob("*.*")}, "main")
+    weights = []
+    with LoopbackHub({"hf_secret": User("me")}) as hub:
+        hub.repos["datasets", "me/corpus"] = repo
+        for corpus in (sharded, "hf://datasets/me/corpus"):
+            words = arguments(corpus, text_encoder, tmp_path / str(len(weights)), "--streaming", "--report_to", "none")
+            variables = environment() | hub.environment("hf_secret") | {"HF_HOME": str(tmp_path / "cache")}
+            result = subprocess.run(
+                command([*words, "--num_train_epochs", "1"]), cwd=root, env=variables, capture_output=True, text=True
+            )
+            assert result.returncode == 0, result.stderr
+            weights.append(load_file(tmp_path / str(len(weights)) / "best" / "model.safetensors"))
+    assert {"tree", "resolve"} <= {stage for stage, _ in hub.requests}
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    assert not any(b"hf_secret" in file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
 
 
 def test_an_address_of_fsspec_will_do(sharded):
