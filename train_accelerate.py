@@ -26,7 +26,7 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 from accelerate.data_loader import prepare_data_loader
-from accelerate.utils import set_seed
+from accelerate.utils import DistributedType, set_seed
 from safetensors import SafetensorError
 from torch.utils.data import DataLoader
 from tqdm import tqdm
@@ -63,6 +63,7 @@ from training.stream import RowGroups, StreamedCorpus, StreamSampler
 from training.validation import Validation
 
 MAX_LOGIT_SCALE = math.log(100)
+SHARDED = (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM)
 AUGMENTATIONS = ("part", "speed", "gain", "equaliser", "noise", "reverb", "silence")
 
 
@@ -75,6 +76,7 @@ def main(argv=None):
         log_with=None if args.report_to == "none" else args.report_to,
         project_dir=str(run / "logs"),
     )
+    refuse_sharding(accelerator)
     termination = Termination(every=args.log_every)
     stopped = False
     try:
@@ -99,6 +101,16 @@ def main(argv=None):
     accelerator.end_training()
     if stopped:
         sys.exit(TERMINATED)
+
+
+def refuse_sharding(accelerator):
+    """Ends a launch that would spread the weights over processes: checks, average and release want them whole."""
+    if accelerator.distributed_type in SHARDED:
+        sys.exit(
+            f"{accelerator.distributed_type.value} spreads the weights over processes, which this program does not: a "
+            "paper-size model and its optimizer take under 5 GB. Launch it with DDP: "
+            "accelerate launch --config_file configs/accelerate/several_gpus.yaml train_accelerate.py ..."
+        )
 
 
 def train(args, accelerator, termination):

@@ -2,10 +2,13 @@
 
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from accelerate.commands.config.config_args import load_config_from_file
 from accelerate.utils import DistributedType
+
+from train_accelerate import refuse_sharding
 
 FOLDER = Path(__file__).parents[1] / "configs" / "accelerate"
 RECIPES = {
@@ -32,3 +35,13 @@ def test_the_slurm_script_is_valid_and_names_files_that_exist():
     for word in script.read_text(encoding="utf-8").split():
         if word.startswith("configs/") or word == "train_accelerate.py":
             assert (FOLDER.parents[1] / word).exists(), word
+
+
+@pytest.mark.parametrize("kind", DistributedType)
+def test_a_launch_that_shards_the_weights_is_refused(kind):
+    accelerator = SimpleNamespace(distributed_type=kind)
+    if kind in ("FSDP", "DEEPSPEED", "MEGATRON_LM"):
+        with pytest.raises(SystemExit, match=f"{kind.value} spreads the weights.*several_gpus.yaml"):
+            refuse_sharding(accelerator)
+    else:
+        refuse_sharding(accelerator)
