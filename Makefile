@@ -72,11 +72,13 @@ results: $(VENV)/installed  ## evaluate the default checkpoint on CORPORA=DIR, e
 		--compare_templates "{}" "{} speech" "this person sounds {}." "a recording of {} speech"
 	$(RUN) evaluate_zero_shot.py --model build/paraclap-small --output_dir build/eval-calibrated --calibrate \
 		--tasks ravdess --corpora ravdess=$(CORPORA)/$(FOLDER_ravdess)
-	$(RUN) evaluate_zero_shot.py --model build/paraclap-small --output_dir build/eval-by-speaker --calibrate speaker \
-		--tasks ravdess emodb nemo --corpora $(foreach name,ravdess emodb nemo,$(name)=$(CORPORA)/$(FOLDER_$(name)))
+	for kind in gender speaker; do \
+		$(RUN) evaluate_zero_shot.py --model build/paraclap-small --output_dir build/eval-by-$$kind --calibrate $$kind \
+		--tasks ravdess emodb nemo --corpora $(foreach name,ravdess emodb nemo,$(name)=$(CORPORA)/$(FOLDER_$(name))) \
+		|| exit 1; done
 	$(RUN) evaluate_zero_shot.py --model build/paraclap-small-without-emodb --output_dir build/eval-without-emodb --all_rows \
 		--corpora emodb=$(CORPORA)/$(FOLDER_emodb)
-	$(RUN) results_table.py $(CHECKPOINT) README.md build/eval build/eval-calibrated build/eval-by-speaker \
+	$(RUN) results_table.py $(CHECKPOINT) README.md build/eval build/eval-calibrated build/eval-by-gender build/eval-by-speaker \
 		build/eval-without-emodb
 
 clean:  ## remove what these targets make, but for .venv

@@ -91,7 +91,8 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         choices=KINDS,
         const="corpus",
         help="transductive: take out what the evaluated audio has in common, and even out how often each label comes; "
-        "with `speaker`, in the audio of each speaker, who have to be known (default: corpus)",
+        "with `gender`, in that of women and of men, as the model hears them; with `speaker`, in the audio of each "
+        "speaker, who have to be known (default: corpus)",
     )
     parser.add_argument(
         "--all_rows", action="store_true", help="all splits of each corpus: for a model that never trained on it"

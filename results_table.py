@@ -14,6 +14,7 @@ from pathlib import Path
 BEGIN, END = "<!-- results: written by `make results` -->", "<!-- end of results -->"
 CALIBRATED = {
     "corpus": "**transductive**: calibrated with this audio, unlabelled",
+    "gender": "**transductive**: calibrated with this audio, unlabelled, of each gender as the model hears it",
     "speaker": "**transductive**: calibrated with each speaker's audio, unlabelled; speakers known",
 }
 CONFUSION = "ravdess_confusion.png"

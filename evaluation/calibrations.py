@@ -1,4 +1,4 @@
-"""Calibrations for an evaluation: with all of its audio, or with each speaker's own."""
+"""Calibrations for an evaluation: with all of its audio, of each gender as the model hears it, or of each speaker."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,8 @@ import torch
 
 from modeling_paraclap.calibration_paraclap import FEWEST, Calibration
 
-KINDS = ("corpus", "speaker")
+KINDS = ("corpus", "gender", "speaker")
+VOICES = ("a female is speaking", "a male is speaking")
 
 
 class SpeakerCalibrations:
@@ -43,21 +44,24 @@ class SpeakerCalibrations:
         return logits
 
 
-def fit_calibration(kind: str | None, embeddings: torch.Tensor, frame: pd.DataFrame):
+def fit_calibration(
+    kind: str | None, embeddings: torch.Tensor, frame: pd.DataFrame, voices: torch.Tensor | None = None
+):
     """What `--calibrate` names, fitted on the evaluated audio without its labels; None for none.
 
     Args:
-        kind (`str`, *optional*): `"corpus"` or `"speaker"`.
+        kind (`str`, *optional*): `"corpus"`, `"gender"` or `"speaker"`.
         embeddings (`torch.Tensor`): (utterances, dim), of unit length.
         frame (`pd.DataFrame`): The utterances, with their speakers.
+        voices (`torch.Tensor`, *optional*): (2, dim), text embeddings of `VOICES`, for `"gender"`.
 
     Raises:
         ValueError: If there are too few utterances to calibrate with.
     """
     if kind is None:
         return None
-    if kind == "corpus":
-        return Calibration(embeddings)
+    if kind != "speaker":
+        return Calibration(embeddings, voices if kind == "gender" else None)
     calibrations = SpeakerCalibrations(embeddings, frame["speaker"])
     if calibrations.n_sharing:
         print(f"{calibrations.n_sharing} speakers have fewer than {FEWEST} utterances and share a calibration")

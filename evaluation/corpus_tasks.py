@@ -14,7 +14,7 @@ from dataset_scripts.egemaps import extract_functionals
 from dataset_scripts.tasks import TASKS, Task
 from modeling_paraclap.zero_shot_paraclap import TextEmbeddings, parse_labels, parse_templates, prompts_of
 
-from .calibrations import fit_calibration
+from .calibrations import VOICES, fit_calibration
 from .embedding import embed_audio, predict
 from .measures import evaluate_task, uar_per_group
 from .plots import draw_confusion
@@ -127,9 +127,9 @@ def evaluate_corpus(corpus, root, tasks, model, processor, bins, args) -> tuple[
 def score(audio_embeds: torch.Tensor, phrases, templates: Sequence[str], model, processor, calibration=None):
     """The prompts of each label, and the (n, labels) scores of the utterances with them."""
     prompts = prompts_of(parse_labels(phrases), tuple(templates))
-    text_embeds = TextEmbeddings().of_labels(model, processor.tokenizer, prompts)
+    text_embeds = TextEmbeddings().of_labels(model, processor.tokenizer, prompts).cpu()
     with torch.inference_mode():
-        return prompts, predict(audio_embeds, text_embeds.cpu(), model.logit_scale.cpu(), calibration)
+        return prompts, predict(audio_embeds, text_embeds, model.logit_scale.cpu(), calibration)
 
 
 def compare_templates(task, references, audio_embeds, templates, others, model, processor, calibration) -> list[dict]:
@@ -151,8 +151,9 @@ def run_task(task: Task, frame: pd.DataFrame, audio_embeds: torch.Tensor, model,
     else:
         phrases, template = task.labels, task.template or args.template or model.config.hypothesis_template
     templates = parse_templates(template)
+    voices = TextEmbeddings().of_labels(model, processor.tokenizer, [[voice] for voice in VOICES]).cpu()
     try:
-        calibration = fit_calibration(args.calibrate, audio_embeds, frame)
+        calibration = fit_calibration(args.calibrate, audio_embeds, frame, voices)
     except ValueError as error:
         raise TaskError(f"--calibrate {args.calibrate}: {error}") from error
     prompts, scores = score(audio_embeds, phrases, templates, model, processor, calibration)

@@ -3,7 +3,9 @@
 A room, a microphone, or the way a cast acts moves all embeddings of a corpus the same way, and then one label attracts
 them all. Both are seen without labels: the mean of the embeddings, and how often each label is predicted. The first is
 subtracted, the second evened out. That helps as far as the recordings hold the labels about equally often; where they
-do not, it makes a frequent label too rare. Results with it are transductive, and not comparable with those without.
+do not, it makes a frequent label too rare. What is neutral differs between voices, of women and men above all: given
+texts that tell voices apart, each kind of voice is calibrated on its own. Results with it are transductive, and not
+comparable with those without.
 """
 
 from pathlib import Path
@@ -23,6 +25,9 @@ class Calibration:
 
     Args:
         embeddings (`torch.Tensor`): (recordings, dim), unit-length audio embeddings.
+        voices (`torch.Tensor`, *optional*): (kinds, dim), text embeddings such as those of "a female is speaking" and
+            "a male is speaking". Each recording is of the kind that is nearest, and each kind is calibrated on its own;
+            one of fewer than 20 recordings, as all are.
 
     Raises:
         ValueError: If they are too few, or not a matrix of finite numbers.
@@ -36,13 +41,20 @@ class Calibration:
         tensor([0.2500, 0.2500, 0.2500, 0.2500])
     """
 
-    def __init__(self, embeddings: torch.Tensor):
+    def __init__(self, embeddings: torch.Tensor, voices: torch.Tensor | None = None):
         if embeddings.ndim != 2 or not torch.isfinite(embeddings).all():
             raise ValueError(f"Expected a matrix of finite embeddings; got the shape {tuple(embeddings.shape)}.")
         if len(embeddings) < FEWEST:
             raise ValueError(f"{len(embeddings)} recordings are too few to calibrate with; give {FEWEST} or more.")
         self.embeddings = embeddings.float().cpu()
-        self.mean = self.embeddings.mean(0)
+        self.voices = embeddings.new_zeros(1, embeddings.shape[1]) if voices is None else voices.detach()
+        self.voices = F.normalize(self.voices.float().cpu(), dim=-1)
+        if self.voices.ndim != 2 or self.voices.shape[1] != self.embeddings.shape[1]:
+            raise ValueError(f"Expected voices of (kinds, {embeddings.shape[1]}); got {tuple(self.voices.shape)}.")
+        kinds = self._kinds(self.embeddings)
+        of_kind = [self.embeddings[kinds == kind] for kind in range(len(self.voices))]
+        self.fitted = [some if len(some) >= FEWEST else self.embeddings for some in of_kind]
+        self.means = torch.stack([some.mean(0) for some in self.fitted])
         self._last = (None, 0.0, None)  # most calls ask for the labels of the call before: text, scale, bias
 
     @classmethod
@@ -53,14 +65,14 @@ class Calibration:
             ValueError: If the file holds something else.
         """
         content = load_file(file)
-        if set(content) != {"embeddings"}:
+        if set(content) != {"embeddings", "voices"}:
             raise ValueError(f"{file} holds {', '.join(sorted(content)) or 'nothing'}, not a calibration.")
-        return cls(content["embeddings"])
+        return cls(content["embeddings"], content["voices"])
 
     def save(self, file: str | Path) -> None:
         """Writes a safetensors file with at most 2000 of the embeddings, evenly drawn."""
         step = -(-len(self.embeddings) // MOST_KEPT)
-        save_file({"embeddings": self.embeddings[::step].contiguous()}, file)
+        save_file({"embeddings": self.embeddings[::step].contiguous(), "voices": self.voices}, file)
 
     def __call__(self, audio_embeds: torch.Tensor, text_embeds: torch.Tensor, scale: float) -> torch.Tensor:
         """Logits of labels that exclude one another.
@@ -74,15 +86,21 @@ class Calibration:
             (n, labels), on the device of `audio_embeds`.
         """
         device, text = audio_embeds.device, text_embeds.float().cpu()
-        centred = F.normalize(audio_embeds.float() - self.mean.to(device), dim=-1)
-        return scale * centred @ text.T.to(device) + self._bias(text, scale).to(device)
+        kinds = self._kinds(audio_embeds)
+        centred = F.normalize(audio_embeds.float() - self.means.to(device)[kinds], dim=-1)
+        return scale * centred @ text.T.to(device) + self._biases(text, scale).to(device)[kinds]
 
-    def _bias(self, text: torch.Tensor, scale: float) -> torch.Tensor:
-        before, its_scale, bias = self._last
+    def _kinds(self, audio_embeds: torch.Tensor) -> torch.Tensor:
+        """(n,) which kind of voice each is."""
+        return (audio_embeds.float() @ self.voices.T.to(audio_embeds.device)).argmax(1)
+
+    def _biases(self, text: torch.Tensor, scale: float) -> torch.Tensor:
+        before, its_scale, biases = self._last
         if before is None or its_scale != scale or not torch.equal(before, text):
-            bias = balancing_bias(scale * F.normalize(self.embeddings - self.mean, dim=-1) @ text.T)
-            self._last = (text, scale, bias)
-        return bias
+            centred = [F.normalize(some - mean, dim=-1) for some, mean in zip(self.fitted, self.means, strict=True)]
+            biases = torch.stack([balancing_bias(scale * some @ text.T) for some in centred])
+            self._last = (text, scale, biases)
+        return biases
 
 
 def balancing_bias(logits: torch.Tensor) -> torch.Tensor:

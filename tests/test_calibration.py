@@ -109,6 +109,9 @@ def test_the_evaluation_names_it(tmp_path, tiny_release, corpora, capsys):
     task = json.loads((tmp_path / "eval" / "results.json").read_text())["tasks"]["emodb"]
     assert task["calibrated"] == "speaker"
     assert "speakers have fewer than 20 utterances and share a calibration" in capsys.readouterr().out
+    assert evaluate_zero_shot.main([*arguments[:-1], "--calibrate", "gender"]) == 0
+    task = json.loads((tmp_path / "eval" / "results.json").read_text())["tasks"]["emodb"]
+    assert task["calibrated"] == "gender"
     assert evaluate_zero_shot.main([*by_speaker, "--limit", "10"]) == 2
     assert "--calibrate speaker: 10 recordings are too few" in capsys.readouterr().err
 
@@ -140,3 +143,36 @@ def test_speakers_that_nobody_knows_share_a_calibration():
     shared = fit_calibration("speaker", embeds, frame)(embeds, torch.eye(8)[:3], 10.0)
     torch.testing.assert_close(shared, Calibration(embeds)(embeds, torch.eye(8)[:3], 10.0))
     assert fit_calibration(None, embeds, frame) is None
+
+
+def two_kinds_of_voices(n=240):
+    """Embeddings of four classes, moved one way for the first kind of voice and another for the second; all of it."""
+    generator = torch.Generator().manual_seed(0)
+    labels, kinds = torch.arange(n) % 4, torch.arange(n) // 4 % 2
+    axes = torch.eye(16)
+    shift = 1.2 * torch.stack([axes[0] + 3 * axes[8], axes[1] + 3 * axes[9]])
+    audio = axes[labels] + shift[kinds] + 0.1 * torch.randn(n, 16, generator=generator)
+    return F.normalize(audio, dim=-1), axes[:4], axes[8:10], labels, kinds
+
+
+def test_each_kind_of_voice_is_calibrated_on_its_own(tmp_path):
+    audio, text, voices, labels, kinds = two_kinds_of_voices()
+    together = Calibration(audio)(audio, text, 10.0).argmax(1)
+    assert (together == labels).float().mean() < 0.9
+    calibration = Calibration(audio, 5 * voices)
+    logits = calibration(audio, text, 10.0)
+    assert (logits.argmax(1) == labels).float().mean() > 0.95
+    for kind in (0, 1):
+        alone = audio[kinds == kind]
+        torch.testing.assert_close(logits[kinds == kind], Calibration(alone)(alone, text, 10.0))
+    calibration.save(tmp_path / "c.safetensors")
+    torch.testing.assert_close(Calibration.load(tmp_path / "c.safetensors")(audio, text, 10.0), logits)
+
+
+def test_a_kind_of_voice_with_few_recordings_is_calibrated_as_all_are():
+    audio, text, voices, _, kinds = two_kinds_of_voices()
+    few = torch.cat([audio[kinds == 0], audio[kinds == 1][:19]])
+    logits = Calibration(few, voices)(few, text, 10.0)
+    torch.testing.assert_close(logits[-19:], Calibration(few)(few[-19:], text, 10.0))
+    with pytest.raises(ValueError, match=r"Expected voices of \(kinds, 16\); got \(2, 8\)"):
+        Calibration(audio, torch.ones(2, 8))

@@ -38,7 +38,13 @@ def test_command_takes_the_options(line):
 
 
 def test_figures_are_the_measured_ones():
-    folders = ("build/eval", "build/eval-calibrated", "build/eval-by-speaker", "build/eval-without-emodb")
+    folders = (
+        "build/eval",
+        "build/eval-calibrated",
+        "build/eval-by-gender",
+        "build/eval-by-speaker",
+        "build/eval-without-emodb",
+    )
     files = kept_results(CHECKPOINT, folders)
     evaluations = [json.loads(file.read_text(encoding="utf-8")) for file in files]
     assert with_table(README, markdown_table(evaluations)) == README
