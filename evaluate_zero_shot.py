@@ -146,7 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(args: argparse.Namespace) -> tuple[dict[str, dict], pd.DataFrame]:
     """Evaluates all tasks and writes results.json and rejected.csv; the results by task and the files left out."""
     corpora = parse_corpora(args.corpora)
-    tasks = select_tasks(list(corpora), args.tasks, args.all_rows)
+    tasks = select_tasks(list(corpora), args.tasks, args.all_rows, args.calibrate)
     bins = load_bins(tasks, args.bins or file_of(args.model, "bins.json"))
     if torch.device(args.device).type == "cpu":
         keep_freed_memory()

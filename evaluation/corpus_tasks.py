@@ -24,11 +24,14 @@ class TaskError(ValueError):
     """A task that cannot run with what was given."""
 
 
-def select_tasks(corpora: Sequence[str], names: Sequence[str] | None, all_rows: bool = False) -> list[Task]:
+def select_tasks(
+    corpora: Sequence[str], names: Sequence[str] | None, all_rows: bool = False, calibrate: str | None = None
+) -> list[Task]:
     """The tasks to run: all of the corpora, or those named; with `all_rows`, on all splits.
 
     Raises:
-        TaskError: If a task is unknown, its corpus was not given, or a corpus has no task.
+        TaskError: If a task is unknown, its corpus was not given, a corpus has no task, or the calibration takes out
+            what a task asks for.
     """
     if names is None:
         tasks = [task for task in TASKS.values() if task.corpus in corpora]
@@ -43,6 +46,9 @@ def select_tasks(corpora: Sequence[str], names: Sequence[str] | None, all_rows: 
     idle = [corpus for corpus in corpora if corpus not in {task.corpus for task in tasks}]
     if idle:
         raise TaskError(f"There is no task to run on the corpus {idle[0]!r}; tasks are {', '.join(TASKS)}.")
+    emptied = [task.name for task in tasks if task.column == calibrate]
+    if emptied:
+        raise TaskError(f"--calibrate {calibrate} takes out what {emptied[0]} asks for: name the others with --tasks.")
     return [dataclasses.replace(task, split=None) for task in tasks] if all_rows else tasks
 
 

@@ -21,7 +21,7 @@ ROUNDS = 200
 
 
 class Calibration:
-    """What [`fit`] found, applied to any labels.
+    """What unlabelled recordings have in common, taken out of the scores of any labels.
 
     Args:
         embeddings (`torch.Tensor`): (recordings, dim), unit-length audio embeddings.
@@ -30,7 +30,7 @@ class Calibration:
             one of fewer than 20 recordings, as all are.
 
     Raises:
-        ValueError: If they are too few, or not a matrix of finite numbers.
+        ValueError: If they are too few, or not a matrix of finite numbers, or the voices are of another width.
 
     Example:
         >>> import torch
@@ -55,7 +55,7 @@ class Calibration:
         of_kind = [self.embeddings[kinds == kind] for kind in range(len(self.voices))]
         self.fitted = [some if len(some) >= FEWEST else self.embeddings for some in of_kind]
         self.means = torch.stack([some.mean(0) for some in self.fitted])
-        self._last = (None, 0.0, None)  # most calls ask for the labels of the call before: text, scale, bias
+        self._last = (None, 0.0, None)  # most calls ask for the labels of the call before: text, scale, biases
 
     @classmethod
     def load(cls, file: str | Path) -> "Calibration":

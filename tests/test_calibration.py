@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from transformers import pipeline
 
 from evaluation.calibrations import fit_calibration
+from evaluation.corpus_tasks import TaskError, select_tasks
 from modeling_paraclap import calibration_paraclap
 from modeling_paraclap.calibration_paraclap import Calibration, balancing_bias
 
@@ -135,6 +136,13 @@ def test_a_calibration_for_each_speaker(capsys):
     assert not torch.equal(Calibration(embeds)(embeds, text, 10.0).argmax(1), labels)  # all voices at once tell less
     rows = torch.from_numpy(frame["speaker"].to_numpy() == "c")
     torch.testing.assert_close(logits[rows], Calibration(embeds[order])(embeds[order][rows], text, 10.0))
+
+
+def test_a_calibration_by_gender_is_not_asked_for_genders():
+    with pytest.raises(TaskError, match="gender takes out what librispeech-gender asks for: name the others"):
+        select_tasks(["librispeech"], None, calibrate="gender")
+    assert select_tasks(["librispeech"], ["librispeech-pitch"], calibrate="gender")
+    assert len(select_tasks(["librispeech"], None, calibrate="corpus")) == 4
 
 
 def test_speakers_that_nobody_knows_share_a_calibration():
