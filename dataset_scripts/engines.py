@@ -8,6 +8,7 @@ import json
 import multiprocessing
 import os
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -49,8 +50,20 @@ def processes(num_proc: int, initializer: Callable, initargs: tuple = ()) -> Ite
     context = multiprocessing.get_context(method)
     if method == "forkserver":
         context.set_forkserver_preload(["dataset_scripts.egemaps", "opensmile"])
-    with ProcessPoolExecutor(num_proc, mp_context=context, initializer=initializer, initargs=initargs) as pool:
+    start = partial(_start_worker, initializer, initargs)
+    with ProcessPoolExecutor(num_proc, mp_context=context, initializer=start) as pool:
         yield partial(_in_processes, pool, 4 * num_proc), num_proc
+
+
+def _start_worker(initializer, initargs):
+    # A worker waits for work at a pipe that its siblings hold open too, and so would outlive a parent that is killed.
+    threading.Thread(target=_end_with, args=(multiprocessing.parent_process(),), daemon=True).start()
+    initializer(*initargs)
+
+
+def _end_with(parent):
+    parent.join()
+    os._exit(1)
 
 
 def _in_processes(pool: ProcessPoolExecutor, window: int, run: Callable, chunks: list[Chunk]) -> Iterator[Results]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import opensmile
 import pandas as pd
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -70,8 +71,10 @@ def test_killed_and_started_again_is_as_if_undisturbed(tmp_path, monkeypatch):
     while len(list((tmp_path / "shards").glob("part-*.parquet"))) < 2 and time.monotonic() < deadline:
         time.sleep(0.01)
     time.sleep(0.1)  # into the next shard
+    workers = psutil.Process(killed.pid).children(recursive=True)
     killed.send_signal(signal.SIGKILL)
     killed.wait()
+    assert len(workers) >= 2 and not psutil.wait_procs(workers, timeout=30)[1], "workers outlive the run"
     done = len(list((tmp_path / "shards").glob("part-*.parquet")))
     assert 2 <= done < 5
     assert start(folder, tmp_path / "shards", tmp_path / "log", pause=0).wait() == 0
