@@ -53,7 +53,7 @@ def fit_calibration(
         kind (`str`, *optional*): `"corpus"`, `"gender"` or `"speaker"`.
         embeddings (`torch.Tensor`): (utterances, dim), of unit length.
         frame (`pd.DataFrame`): The utterances, with their speakers.
-        voices (`torch.Tensor`, *optional*): (2, dim), text embeddings of `VOICES`, for `"gender"`.
+        voices (`torch.Tensor`, *optional*): (2, dim), text embeddings of `VOICES`; for `"gender"` alone.
 
     Raises:
         ValueError: If there are too few utterances to calibrate with.
@@ -61,7 +61,7 @@ def fit_calibration(
     if kind is None:
         return None
     if kind != "speaker":
-        return Calibration(embeddings, voices if kind == "gender" else None)
+        return Calibration(embeddings, voices)
     calibrations = SpeakerCalibrations(embeddings, frame["speaker"])
     if calibrations.n_sharing:
         print(f"{calibrations.n_sharing} speakers have fewer than {FEWEST} utterances and share a calibration")

@@ -133,9 +133,9 @@ def evaluate_corpus(corpus, root, tasks, model, processor, bins, args) -> tuple[
 def score(audio_embeds: torch.Tensor, phrases, templates: Sequence[str], model, processor, calibration=None):
     """The prompts of each label, and the (n, labels) scores of the utterances with them."""
     prompts = prompts_of(parse_labels(phrases), tuple(templates))
-    text_embeds = TextEmbeddings().of_labels(model, processor.tokenizer, prompts).cpu()
+    text_embeds = TextEmbeddings().of_labels(model, processor.tokenizer, prompts)
     with torch.inference_mode():
-        return prompts, predict(audio_embeds, text_embeds, model.logit_scale.cpu(), calibration)
+        return prompts, predict(audio_embeds, text_embeds.cpu(), model.logit_scale.cpu(), calibration)
 
 
 def compare_templates(task, references, audio_embeds, templates, others, model, processor, calibration) -> list[dict]:
@@ -157,7 +157,9 @@ def run_task(task: Task, frame: pd.DataFrame, audio_embeds: torch.Tensor, model,
     else:
         phrases, template = task.labels, task.template or args.template or model.config.hypothesis_template
     templates = parse_templates(template)
-    voices = TextEmbeddings().of_labels(model, processor.tokenizer, [[voice] for voice in VOICES]).cpu()
+    voices = None
+    if args.calibrate == "gender":
+        voices = TextEmbeddings().of_labels(model, processor.tokenizer, [[voice] for voice in VOICES]).cpu()
     try:
         calibration = fit_calibration(args.calibrate, audio_embeds, frame, voices)
     except ValueError as error:

@@ -40,7 +40,8 @@ class FrozenTextStates:
         """Keeps the states of texts, sorted by length, that are in these rows of the batch."""
         for start in range(0, len(texts), PART):
             part = texts[start : start + PART]
-            where = [rows[text] for text in part], slice(len(part[-1]))
-            tokens, mask = input_ids[where], attention_mask[where]
+            where = [rows[text] for text in part]
+            used = attention_mask[where].any(0)  # columns in which not all is padding
+            tokens, mask = input_ids[where][:, used], attention_mask[where][:, used]
             hidden = self.model.text_model(tokens, attention_mask=mask).last_hidden_state
             self.states.update(zip(part, self.model.pool_text(hidden, mask).float(), strict=True))
