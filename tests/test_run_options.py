@@ -4,6 +4,7 @@ import importlib.util
 import json
 import subprocess
 import sys
+import time
 
 import pytest
 import torch
@@ -52,6 +53,9 @@ def test_a_tracker_gets_the_curves(corpus_dir, text_encoder, tmp_path, monkeypat
     monkeypatch.setenv("WANDB_MODE", "offline")
     folder = run(corpus_dir, text_encoder, tmp_path / "run", "--report_to", tracker)
     (log,) = (folder / "logs").rglob(written)
+    deadline = time.monotonic() + 60
+    while log.stat().st_size <= 500 and time.monotonic() < deadline:  # W&B writes in a process of its own
+        time.sleep(0.1)
     assert log.stat().st_size > 500
 
 
