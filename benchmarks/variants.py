@@ -1,12 +1,14 @@
 """The ways to run a ParaCLAP that `benchmarks.inference` compares, each in a process of its own.
 
-A variant is a function of a release folder and the labels, which loads its model and returns a function from a path to
-the scores of the labels, in their order.
+A variant is a function of a release folder and the labels, which loads its model and returns a function from paths to
+the scores of each path's labels, in their order.
 """
 
 import json
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -23,7 +25,7 @@ from modeling_paraclap.modeling_paraclap import masked_mean
 
 TASK = "zero-shot-audio-classification"
 TEMPLATE = "speaker is {}."
-Scorer = Callable[[Path], np.ndarray]
+Scorer = Callable[[list[Path]], np.ndarray]
 
 
 def authors_way(folder: Path, labels: list[str]) -> Scorer:
@@ -41,7 +43,7 @@ def authors_way(folder: Path, labels: list[str]) -> Scorer:
         text = model.text_projection(pooled)
         return (model.logit_scale.exp() * F.cosine_similarity(audio, text)).softmax(0).numpy()
 
-    return scores
+    return _one_by_one(scores)
 
 
 def stock_pipeline(folder: Path, labels: list[str]) -> Scorer:
@@ -53,8 +55,10 @@ def stock_pipeline(folder: Path, labels: list[str]) -> Scorer:
         feature_extractor=processor.feature_extractor,
         device="cpu",
     )
-    return lambda path: _in_order(
-        classifier(load_audio(path), candidate_labels=labels, hypothesis_template=TEMPLATE), labels
+    return _one_by_one(
+        lambda path: _in_order(
+            classifier(load_audio(path), candidate_labels=labels, hypothesis_template=TEMPLATE), labels
+        )
     )
 
 
@@ -66,20 +70,32 @@ def ours(
     compiled: bool = False,
     laid_out: bool = False,
     int8: bool = False,
+    a_clip_a_core: bool = False,
 ) -> Scorer:
-    """The pipeline of this package, with `keep_freed_memory` or without, and with `optimize_for_cpu` or without."""
+    """The pipeline of this package, with `keep_freed_memory` or without, and with `optimize_for_cpu` or without.
+
+    All cores work on one clip, or, `a_clip_a_core`, each on a clip of its own.
+    """
     if kept:
         keep_freed_memory()
     if compiled:
-        import torch._inductor.config
+        from torch._inductor import config
 
-        torch._inductor.config.freezing = True  # weights as constants, laid out for oneDNN
+        config.freezing = True  # weights as constants, laid out for oneDNN
     classifier = pipeline(TASK, model=str(folder), device="cpu", dtype=dtype)
     if compiled:
         classifier.model.audio_model.compile(dynamic=True)
     if laid_out:
         classifier.model.optimize_for_cpu(int8=int8)
-    return lambda path: _in_order(classifier(path, candidate_labels=labels, hypothesis_template=TEMPLATE), labels)
+
+    def scores(path):
+        return _in_order(classifier(path, candidate_labels=labels, hypothesis_template=TEMPLATE), labels)
+
+    if not a_clip_a_core:
+        return _one_by_one(scores)
+    pool = ThreadPoolExecutor(torch.get_num_threads())
+    torch.set_num_threads(1)
+    return lambda paths: np.stack(list(pool.map(scores, paths)))
 
 
 def onnx(folder: Path, labels: list[str], suffix: str = "") -> Scorer:
@@ -102,7 +118,11 @@ def onnx(folder: Path, labels: list[str], suffix: str = "") -> Scorer:
         weights = np.exp(logits - logits.max())
         return weights / weights.sum()
 
-    return scores
+    return _one_by_one(scores)
+
+
+def _one_by_one(scores: Callable[[Path], np.ndarray]) -> Scorer:
+    return lambda paths: np.stack([scores(path) for path in paths])
 
 
 def _in_order(result: list[dict], labels: list[str]) -> np.ndarray:
@@ -110,22 +130,28 @@ def _in_order(result: list[dict], labels: list[str]) -> np.ndarray:
     return np.array([by_label[label] for label in labels])
 
 
+bf16 = torch.bfloat16
 VARIANTS: dict[str, Callable[[Path, list[str]], Scorer]] = {
     "(a) the authors' way": authors_way,
     "(b) transformers' stock class": stock_pipeline,
     "(c) ours, fp32": ours,
-    "(c) ours, fp32, memory kept": lambda folder, labels: ours(folder, labels, kept=True),
-    "(c) ours, fp32, kept, laid out": lambda folder, labels: ours(folder, labels, kept=True, laid_out=True),
-    "(d) ours, bf16": lambda folder, labels: ours(folder, labels, torch.bfloat16),
-    "(d) ours, bf16, memory kept": lambda folder, labels: ours(folder, labels, torch.bfloat16, kept=True),
-    "(d) ours, bf16, kept, laid out": lambda folder, labels: ours(
-        folder, labels, torch.bfloat16, kept=True, laid_out=True
+    "(c) ours, fp32, kept": partial(ours, kept=True),
+    "(c) ours, fp32, kept, laid out": partial(ours, kept=True, laid_out=True),
+    "(c) ours, fp32, kept, laid out, a clip a core": partial(ours, kept=True, laid_out=True, a_clip_a_core=True),
+    "(d) ours, bf16": partial(ours, dtype=bf16),
+    "(d) ours, bf16, kept": partial(ours, dtype=bf16, kept=True),
+    "(d) ours, bf16, kept, laid out": partial(ours, dtype=bf16, kept=True, laid_out=True),
+    "(d) ours, bf16, kept, laid out, a clip a core": partial(
+        ours, dtype=bf16, kept=True, laid_out=True, a_clip_a_core=True
     ),
-    "(g) ours, int8, kept, laid out": lambda folder, labels: ours(folder, labels, kept=True, laid_out=True, int8=True),
-    "(e) ours, fp32, kept, compiled": lambda folder, labels: ours(folder, labels, kept=True, compiled=True),
-    "(e) ours, bf16, kept, compiled": lambda folder, labels: ours(folder, labels, torch.bfloat16, True, True),
+    "(g) ours, int8, kept, laid out": partial(ours, kept=True, laid_out=True, int8=True),
+    "(g) ours, int8, kept, laid out, a clip a core": partial(
+        ours, kept=True, laid_out=True, int8=True, a_clip_a_core=True
+    ),
+    "(e) ours, fp32, kept, compiled": partial(ours, kept=True, compiled=True),
+    "(e) ours, bf16, kept, compiled": partial(ours, dtype=bf16, kept=True, compiled=True),
     "(f) onnxruntime, fp32": onnx,
-    "(f) onnxruntime, int8": lambda folder, labels: onnx(folder, labels, ".int8"),
+    "(f) onnxruntime, int8": partial(onnx, suffix=".int8"),
 }
 
 
@@ -135,8 +161,8 @@ def serve(
     """A variant's process: loads, warms up, then answers each path with its scores and what they cost.
 
     Args:
-        connection (`Connection`): Receives paths, and `None` for the end; sends `("ready", seconds)`, then for each
-            path `("scores", array, CPU seconds, seconds)`, and at the end `("peak", MB)`.
+        connection (`Connection`): Receives lists of paths, and `None` for the end; sends `("ready", seconds)`, then
+            for each list `("scores", array (paths, labels), CPU seconds, seconds)`, and at the end `("peak", MB)`.
         name (`str`): Of the variant.
         folder (`Path`): The release.
         labels (list of `str`): The labels.
@@ -146,11 +172,10 @@ def serve(
     torch.set_num_threads(threads)
     start = time.perf_counter()
     scorer = VARIANTS[name](folder, labels)
-    for path in warm_up:
-        scorer(path)
+    scorer(warm_up)
     connection.send(("ready", time.perf_counter() - start))
-    while (path := connection.recv()) is not None:
+    while (paths := connection.recv()) is not None:
         wall, cpu = time.perf_counter(), time.process_time()
-        scores = scorer(path)
+        scores = scorer(paths)
         connection.send(("scores", scores, time.process_time() - cpu, time.perf_counter() - wall))
     connection.send(("peak", peak_mb()))

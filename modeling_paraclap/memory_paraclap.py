@@ -4,7 +4,7 @@ import ctypes
 import sys
 
 # Names and numbers of glibc's malloc.h.
-M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX, M_ARENA_MAX = -1, -2, -4, -8
 TOP_PAD_BYTES = 256 * 2**20
 
 
@@ -28,5 +28,6 @@ def keep_freed_memory():
     library = ctypes.CDLL(None)
     if not hasattr(library, "mallopt") or not hasattr(library, "gnu_get_libc_version"):
         return False
-    settings = {M_MMAP_MAX: 0, M_TRIM_THRESHOLD: -1, M_TOP_PAD: TOP_PAD_BYTES}
+    # One arena: what a thread of the program allocates from one of its own goes back to the system all the same.
+    settings = {M_MMAP_MAX: 0, M_TRIM_THRESHOLD: -1, M_TOP_PAD: TOP_PAD_BYTES, M_ARENA_MAX: 1}
     return all([library.mallopt(name, value) for name, value in settings.items()])

@@ -1,5 +1,6 @@
 """Labels and prompt templates -> one text embedding a label: the zero-shot classifier of ParaCLAP."""
 
+import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -9,6 +10,9 @@ from torch.nn import functional as F
 
 TEXTS_PER_BATCH = 256
 CACHED_TEXTS = 4096
+
+# A tokenizer refuses a second thread. Not the object's own, so that a pipeline can be copied and sent to a process.
+_ENCODING = threading.Lock()
 
 # Every label with the phrases that stand for it.
 Labels = tuple[tuple[str, tuple[str, ...]], ...]
@@ -86,7 +90,7 @@ def prompts_of(labels: Labels, templates: tuple[str, ...]) -> list[list[str]]:
 
 
 class TextEmbeddings:
-    """Embeddings of texts, kept from call to call: the least recently used go first.
+    """Embeddings of texts, kept from call to call: the least recently used go first. Threads may share it.
 
     Args:
         capacity (`int`): How many are kept. A call with more texts than this keeps its own until the next.
@@ -120,8 +124,15 @@ class TextEmbeddings:
         version = sum(0 if parameter.is_inference() else parameter._version for parameter in model.parameters())
         state = (id(model), model.device, model.dtype, version)
         key = (state, tuple(map(tuple, prompts)))
-        if key == self._last[0]:
-            return self._last[1]
+        last_key, last = self._last
+        if key == last_key:
+            return last
+        with _ENCODING:
+            means = self._means(model, tokenizer, prompts, state)
+            self._last = (key, means)
+        return means
+
+    def _means(self, model, tokenizer, prompts, state):
         texts = list(dict.fromkeys(text for group in prompts for text in group))
         missing = [text for text in texts if (state, text) not in self._cache]
         for start in range(0, len(missing), TEXTS_PER_BATCH):
@@ -133,8 +144,7 @@ class TextEmbeddings:
         while len(self._cache) > max(self.capacity, len(texts)):
             self._cache.popitem(last=False)
         means = [torch.stack([self._cache[state, text] for text in group]).mean(0) for group in prompts]
-        self._last = (key, F.normalize(torch.stack(means), dim=-1))
-        return self._last[1]
+        return F.normalize(torch.stack(means), dim=-1)
 
 
 def _embed(model: Any, tokenizer: Any, texts: list[str]) -> torch.Tensor:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -296,6 +297,19 @@ def test_texts_are_encoded_once(pipe, monkeypatch):
     assert calls == [3]
     pipe(CLIPS[0], candidate_labels=["happy", "calm"])
     assert calls == [3, 1]
+
+
+def test_threads_share_a_pipeline_and_its_labels(pipe, monkeypatch):
+    """A clip a core: each thread with labels that nobody has encoded yet, more of them than are kept."""
+    monkeypatch.setattr(pipe, "text_embeddings", TextEmbeddings(capacity=5))
+    tasks = [(CLIPS[i % len(CLIPS)], [f"feeling {i % 7}", f"mood {i}", "calm"]) for i in range(40)]
+    expected = [pipe(clip, candidate_labels=labels) for clip, labels in tasks]
+    monkeypatch.setattr(pipe, "text_embeddings", TextEmbeddings(capacity=5))
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(lambda task: pipe(task[0], candidate_labels=task[1]), tasks))
+    for result, single in zip(results, expected, strict=True):
+        assert_same(result, single, atol=1e-5)
+    assert len(pipe.text_embeddings) <= 5
 
 
 def test_bf16_model_and_model_in_training_mode(release, expected):
