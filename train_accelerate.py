@@ -252,7 +252,8 @@ def build(args):
         model.audio_model.feature_extractor._freeze_parameters()
     if args.compile:
         model.audio_model.compile()
-        model.text_model.compile(dynamic=True)
+        if not args.freeze_text:  # a frozen one sees each text once
+            model.text_model.compile(dynamic=True)
     tokenizer = args.tokenizer_name_or_path or args.text_model_name_or_path
     if not tokenizer:
         sys.exit("A text encoder from scratch needs --tokenizer_name_or_path.")

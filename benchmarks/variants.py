@@ -113,7 +113,7 @@ def onnx(folder: Path, labels: list[str], suffix: str = "") -> Scorer:
 
     def scores(path):
         samples = load_audio(path)[None]
-        (audio,) = session.run(None, {"input_values": samples, "padding_mask": np.ones(samples.shape, np.int64)})
+        (audio,) = session.run(None, {"input_values": samples, "padding_mask": np.ones(samples.shape, bool)})
         logits = scale * (audio @ text.T)[0]
         weights = np.exp(logits - logits.max())
         return weights / weights.sum()

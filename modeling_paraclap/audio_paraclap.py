@@ -113,12 +113,15 @@ def load_crop(source: Any, samples: int, rng: np.random.Generator, sampling_rate
         divisor = math.gcd(rate, sampling_rate)
         step, new_step = rate // divisor, sampling_rate // divisor
         length = -(-frames * new_step // step)
-        if frames >= UNKNOWN_FRAMES or sound.format == "MP3" or length <= samples:
+        if not 0 < frames < UNKNOWN_FRAMES or sound.format == "MP3":
             waveform = np.concatenate(list(resample_blocks((to_mono(b) for b in blocks), rate, sampling_rate)))
             if len(waveform) <= samples:
                 return waveform
             start = int(rng.integers(len(waveform) - samples + 1))
             return waveform[start : start + samples]
+        if length <= samples:
+            whole = [to_mono(_read_part(sound, 0, frames, name))]
+            return np.concatenate(list(resample_blocks(whole, rate, sampling_rate)))
         start = int(rng.integers(length - samples + 1))
         # Cut where a sample of both rates coincides, with as much on either side as the filter reaches.
         margin = 0 if rate == sampling_rate else _reach(step, new_step)
@@ -136,23 +139,24 @@ def _read_part(sound: Any, first: int, last: int, name: str) -> np.ndarray:
     try:
         if sound.format != "OGG":  # there libsndfile lands near the place, not on it
             soundfile.SoundFile.seek(sound, first)
-            part = _read(sound, last - first)
+            part = _read(sound, last - first, name)
         else:
-            part = _read(sound, last)[first:]
+            part = _read(sound, last, name)[first:]
     except soundfile.LibsndfileError as error:
         raise AudioError(f"{name} is truncated or damaged: {error}. Copy or download it again.") from error
     if len(part) < last - first:
         raise _truncated(name, f"{sound.frames} samples", f"{first + len(part)}")
-    if not np.isfinite(part).all():
-        raise AudioError(f"{name} holds samples that are NaN or infinite. Export it again from its source.")
     return part
 
 
-def _read(sound: Any, frames: int) -> np.ndarray:
+def _read(sound: Any, frames: int, name: str) -> np.ndarray:
     """At most so many samples from where the file stands, float32 of shape (samples, channels), in [-1, 1]."""
     if sound.subtype == "PCM_16":  # the same numbers, sooner than libsndfile makes them
         return sound.read(frames, dtype="int16", always_2d=True) * np.float32(1 / 32768)
-    return sound.read(frames, dtype="float32", always_2d=True)
+    samples = sound.read(frames, dtype="float32", always_2d=True)
+    if not np.isfinite(samples).all():
+        raise AudioError(f"{name} holds samples that are NaN or infinite. Export it again from its source.")
+    return samples
 
 
 def to_mono(waveform: np.ndarray) -> np.ndarray:
@@ -269,7 +273,7 @@ def _blocks_of(sound: Any, name: str, knows_length: bool, decoding_error: type[E
     position = 0
     while True:
         try:
-            block = _read(sound, block_length)
+            block = _read(sound, block_length, name)
         except decoding_error as error:
             raise AudioError(
                 f"{name} is truncated or damaged: decoding stops after {position / sound.samplerate:.2f} s "
@@ -277,8 +281,6 @@ def _blocks_of(sound: Any, name: str, knows_length: bool, decoding_error: type[E
             ) from error
         if not len(block):
             break
-        if not np.isfinite(block).all():
-            raise AudioError(f"{name} holds samples that are NaN or infinite. Export it again from its source.")
         position += len(block)
         yield block
     tolerance = MP3_TOLERANCE if sound.format == "MP3" else 0

@@ -101,11 +101,12 @@ class ParaClapFrontEnd(nn.Module):
         waveform = waveform.float() * mask
         samples = mask.sum(1)
         window, hop = self.config.window_samples, self.config.hop_samples
-        padded = F.pad(waveform, (window // 2, window // 2))
-        frames = padded.unfold(1, window, hop) * torch.hann_window(window, device=waveform.device)
-        spectrum = torch.fft.rfft(frames, FFT_SIZE)
+        # The zeros behind a frame are the window's: `rfft` would have to move the frames to make room for them.
+        hann = F.pad(torch.hann_window(window, device=waveform.device), (0, FFT_SIZE - window))
+        padded = F.pad(waveform, (window // 2, FFT_SIZE - (window - window // 2)))
+        spectrum = torch.fft.rfft(padded.unfold(1, FFT_SIZE, hop) * hann)
         power = torch.addcmul(spectrum.real.square(), spectrum.imag, spectrum.imag)
-        valid = torch.arange(frames.shape[1], device=mask.device)[None] < self.lengths(samples)[:, None]
+        valid = torch.arange(power.shape[1], device=mask.device)[None] < self.lengths(samples)[:, None]
         valid_column = valid[..., None]
 
         mel = (power @ self.mel.float() + SILENCE).log()

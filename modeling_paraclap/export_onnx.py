@@ -5,8 +5,9 @@
     audio.onnx   input_values (batch, samples), padding_mask (batch, samples) -> embeddings (batch, projection_dim)
     text.onnx    input_ids (batch, tokens), attention_mask (batch, tokens)    -> embeddings (batch, projection_dim)
 
-Both masks are int64, 1 for what counts and 0 for padding; batch, samples and tokens are free. The embeddings have unit
-length, so that a score is softmax(exp(logit_scale) * audio @ text.T), and exp(logit_scale) stands in export.json.
+The masks say what counts and is no padding, bool for audio and int64 for text, as the processor gives them; batch,
+samples and tokens are free. The embeddings have unit length, so that a score is softmax(exp(logit_scale) * audio @
+text.T), and exp(logit_scale) stands in export.json.
 --int8 adds audio.int8.onnx and text.int8.onnx, their matrix products in dynamically quantised 8-bit integers.
 """
 
@@ -60,7 +61,7 @@ class TextTower(nn.Module):
 def example_inputs(model: ParaClapModel, name: str) -> tuple[torch.Tensor, torch.Tensor]:
     """Two inputs of different lengths: what the graph is traced with; it holds for any other batch and length."""
     if name == "audio":
-        mask = torch.ones(2, 16000, dtype=torch.long)
+        mask = torch.ones(2, 16000, dtype=torch.bool)
         values = torch.randn(2, 16000, generator=torch.Generator().manual_seed(0))
     else:
         mask = torch.ones(2, 12, dtype=torch.long)

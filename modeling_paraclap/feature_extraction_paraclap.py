@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 from transformers import BatchFeature, SequenceFeatureExtractor
-from transformers.utils import logging
+from transformers.utils import PaddingStrategy, logging
 
 from .inputs_paraclap import load_input
 
@@ -74,8 +74,8 @@ class ParaClapFeatureExtractor(SequenceFeatureExtractor):
             return_tensors (`str`, *optional*): `"pt"` or `"np"`.
 
         Returns:
-            `BatchFeature` with `input_values`, float32 of shape (utterances, samples), and `padding_mask`, int64 of the
-            same shape, 1 for samples and 0 for padding.
+            `BatchFeature` with `input_values`, float32 of shape (utterances, samples), and `padding_mask`, bool of the
+            same shape: what is a sample and no padding.
 
         Raises:
             ValueError: If the rate is another one, or a waveform is empty or has more than one channel.
@@ -92,23 +92,27 @@ class ParaClapFeatureExtractor(SequenceFeatureExtractor):
                 f"{self.sampling_rate}); the zero-shot-audio-classification pipeline does so by itself."
             )
         waveforms = _as_waveforms(raw_speech)
-        # Arrays of (utterances, samples); where the lengths differ, without padding, of arrays of (samples,).
-        values = self.pad(
-            BatchFeature({"input_values": waveforms}),
-            padding=padding,
-            max_length=max_length,
-            truncation=truncation,
-            pad_to_multiple_of=pad_to_multiple_of,
-            return_attention_mask=False,
-        )["input_values"]
-        lengths = [min(len(waveform), len(padded)) for waveform, padded in zip(waveforms, values, strict=True)]
-        if self.do_normalize:
-            for index, (waveform, length) in enumerate(zip(values, lengths, strict=True)):
-                values[index] = _normalized(waveform, length)
-        if values.ndim == 2:
-            masks = (np.arange(values.shape[1]) < np.array(lengths)[:, None]).astype(np.int64)
+        options = {
+            "padding": padding,
+            "max_length": max_length,
+            "truncation": truncation,
+            "pad_to_multiple_of": pad_to_multiple_of,
+            "return_attention_mask": False,
+        }
+        finish = _normalized if self.do_normalize else np.asarray
+        if padding in (False, PaddingStrategy.DO_NOT_PAD):
+            values = [
+                finish(row) for row in self.pad(BatchFeature({"input_values": waveforms}), **options)["input_values"]
+            ]
+            masks = [np.ones(len(row), dtype=bool) for row in values]
         else:
-            values, masks = list(values), [np.ones(length, dtype=np.int64) for length in lengths]
+            # The longest alone tells the length: each sample is then written once, where `pad` moves it three times.
+            longest = BatchFeature({"input_values": [max(waveforms, key=len)]})
+            shape = (len(waveforms), self.pad(longest, **options)["input_values"].shape[1])
+            values, masks = np.full(shape, self.padding_value, dtype=np.float32), np.zeros(shape, dtype=bool)
+            for row, mask, waveform in zip(values, masks, waveforms, strict=True):
+                speech = finish(waveform[: len(row)])
+                row[: len(speech)], mask[: len(speech)] = speech, True
         return BatchFeature({"input_values": values, "padding_mask": masks}, tensor_type=return_tensors)
 
     def fetch_audio(self, audio_url_or_urls: Any, sampling_rate: int | None = None) -> Any:
@@ -158,12 +162,9 @@ def _as_array(values: Any) -> np.ndarray:
     return np.asarray(values, dtype=np.float32)
 
 
-def _normalized(values: np.ndarray, length: int) -> np.ndarray:
-    """Zero mean and unit variance over the first `length` samples; the padding stays what it is."""
-    speech = values[:length]
-    result = values.copy()
-    result[:length] = (speech - speech.mean()) / np.sqrt(speech.var() + 1e-7)
-    return result
+def _normalized(speech: np.ndarray) -> np.ndarray:
+    """Zero mean and unit variance."""
+    return (speech - speech.mean()) / np.sqrt(speech.var() + 1e-7)
 
 
 ParaClapFeatureExtractor.register_for_auto_class("AutoFeatureExtractor")

@@ -172,8 +172,8 @@ def test_onnxruntime_has_the_same_embeddings(tiny_config, tmp_path):
     export_onnx(model, tmp_path)
     session = onnxruntime.InferenceSession(tmp_path / "audio.onnx")
     for batch, samples in ((1, 5000), (3, 40001)):
-        waveforms, mask = torch.randn(batch, samples) * 0.1, torch.ones(batch, samples, dtype=torch.long)
-        mask[-1, samples // 2 :] = 0
+        waveforms, mask = torch.randn(batch, samples) * 0.1, torch.ones(batch, samples, dtype=torch.bool)
+        mask[-1, samples // 2 :] = False
         with torch.no_grad():
             expected = model.get_audio_features(waveforms, mask).pooler_output
         (found,) = session.run(None, {"input_values": waveforms.numpy(), "padding_mask": mask.numpy()})

@@ -18,7 +18,7 @@ SHAPES = {"audio": [(1, 1000), (1, 16000), (3, 9111), (5, 40001)], "text": [(1, 
 
 def inputs_of(name, n, length):
     generator = torch.Generator().manual_seed(n * length)
-    mask = torch.ones(n, length, dtype=torch.long)
+    mask = torch.ones(n, length, dtype=torch.bool if name == "audio" else torch.long)
     if n > 1:
         mask[-1, length - length // 3 :] = 0
     if name == "audio":

@@ -44,7 +44,7 @@ def test_every_form_of_one_utterance_gives_one_row(extractor, audio):
     batch = extractor(audio, sampling_rate=RATE, return_tensors="pt")
     assert list(batch) == extractor.model_input_names == ["input_values", "padding_mask"]
     assert batch["input_values"].shape == batch["padding_mask"].shape == (1, 500)
-    assert batch["input_values"].dtype == torch.float32 and batch["padding_mask"].dtype == torch.int64
+    assert batch["input_values"].dtype == torch.float32 and batch["padding_mask"].dtype == torch.bool
     torch.testing.assert_close(batch["input_values"][0], torch.from_numpy(speech(500)), atol=1e-3, rtol=0)
     assert batch["padding_mask"].all()
 

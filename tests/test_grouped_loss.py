@@ -90,6 +90,22 @@ def test_texts_of_many_lengths_are_encoded_in_parts_with_the_same_states(tiny_co
     torch.testing.assert_close(states, expected, atol=1e-5, rtol=0)
 
 
+def test_under_autocast_the_states_are_the_same_and_the_tower_keeps_its_weights(tiny_config):
+    torch.manual_seed(0)
+    model = ParaClapModel(tiny_config()).freeze_towers("text").train()
+    ids, mask = torch.tensor([[5, 6, 7]]), torch.ones(1, 3, dtype=torch.long)
+    frozen = FrozenTextStates(model)
+    with torch.no_grad():  # as a checkpoint that is loaded after the step was made
+        model.text_model.embeddings.word_embeddings.weight.mul_(3)
+    with torch.autocast("cpu", torch.bfloat16):
+        states = frozen(ids, mask)
+        with torch.no_grad():
+            hidden = model.text_model(ids, attention_mask=mask).last_hidden_state
+            assert torch.equal(states, model.pool_text(hidden, mask).float())
+    assert {weight.dtype for weight in model.parameters()} == {torch.float32}
+    assert torch.bfloat16 in {weight.dtype for weight in frozen.tower.parameters()}
+
+
 def test_noise_on_kept_states_is_new_each_time_and_as_long_as_asked(tiny_config):
     torch.manual_seed(0)
     model = ParaClapModel(tiny_config()).freeze_towers("text").train()

@@ -49,15 +49,24 @@ TEXT_CONFIGS = {
 
 def batch(n=3, samples=8000):
     generator = torch.Generator().manual_seed(1)
-    mask = torch.ones(n, samples, dtype=torch.long)
+    mask = torch.ones(n, samples, dtype=torch.bool)
     values = torch.randn(n, samples, generator=generator)
     for row in range(1, n):
-        mask[row, samples - 1700 * row :] = 0
+        mask[row, samples - 1700 * row :] = False
         values[row, samples - 1700 * row :] = 0
     tokens = torch.randint(10, 300, (n, 6), generator=generator)
     attention = torch.ones(n, 6, dtype=torch.long)
     attention[-1, 4:] = 0
     return dict(input_ids=tokens, attention_mask=attention, input_values=values, padding_mask=mask)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("dtype", [torch.int32, torch.int64, torch.float32])
+def test_a_mask_of_numbers_means_the_same(tiny_model, dtype):
+    inputs = batch()
+    expected = tiny_model(**inputs).logits_per_audio
+    inputs["padding_mask"] = inputs["padding_mask"].to(dtype)
+    assert torch.equal(tiny_model(**inputs).logits_per_audio, expected)
 
 
 @torch.no_grad()

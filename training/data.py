@@ -216,14 +216,13 @@ class QueryCorpus(Dataset):
         return caption
 
     def _waveform(self, index, audio):
-        if self.decoded is not None and index in self.decoded:
-            return self.decoded[index].astype(np.float32) / 32768
-        waveform = load_audio(self.audio[index] if audio is None else audio, SAMPLING_RATE)
-        if self.decoded is not None:
-            # 16 bits as in most sources; the copy is rounded at once so that the first epoch hears what later ones do.
+        if self.decoded is None:
+            return load_audio(self.audio[index] if audio is None else audio, SAMPLING_RATE)
+        if index not in self.decoded:
+            waveform = load_audio(self.audio[index] if audio is None else audio, SAMPLING_RATE)
+            # 16 bits as in most sources; the first epoch hears them too.
             self.decoded[index] = np.clip(np.rint(waveform * 32768), -32768, 32767).astype(np.int16)
-            return self.decoded[index].astype(np.float32) / 32768
-        return waveform
+        return self.decoded[index] * np.float32(1 / 32768)
 
 
 class EpochSampler(Sampler):

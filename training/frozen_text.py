@@ -1,6 +1,10 @@
 """States of a frozen text encoder, computed once for each text: the same queries come in batch after batch."""
 
+import copy
+import functools
+
 import torch
+from torch import nn
 
 LARGEST = 200_000  # texts to keep, 300 MB at 384 numbers each
 PART = 16  # texts of about one length that are encoded together, so that few tokens are padding
@@ -18,6 +22,20 @@ class FrozenTextStates:
 
     def __init__(self, model, noise=0.0):
         self.model, self.noise, self.states = model, noise, {}
+
+    @functools.cached_property
+    def tower(self):
+        """The text tower as the first batch finds it; under autocast a copy, its linear layers' weights in that dtype.
+
+        Autocast keeps only weights that learn, and would turn these anew at every call.
+        """
+        tower, device = self.model.text_model, self.model.device.type
+        if torch.is_autocast_enabled(device):
+            tower = copy.deepcopy(tower)
+            for layer in tower.modules():
+                if isinstance(layer, nn.Linear):
+                    layer.to(torch.get_autocast_dtype(device))
+        return tower
 
     @torch.no_grad()
     def __call__(self, input_ids, attention_mask):
@@ -43,5 +61,5 @@ class FrozenTextStates:
             where = [rows[text] for text in part]
             used = attention_mask[where].any(0)  # columns in which not all is padding
             tokens, mask = input_ids[where][:, used], attention_mask[where][:, used]
-            hidden = self.model.text_model(tokens, attention_mask=mask).last_hidden_state
+            hidden = self.tower(tokens, attention_mask=mask).last_hidden_state
             self.states.update(zip(part, self.model.pool_text(hidden, mask).float(), strict=True))
