@@ -99,7 +99,7 @@ class ParaClapZeroShotAudioClassificationPipeline(ZeroShotAudioClassificationPip
             AudioError: If audio is missing, unreadable, truncated, empty, NaN, silent or too short. In a list or a
                 dataset the first such audio ends the whole call, for a gap among results would shift or hide them. To
                 leave it out, call the pipeline once for each audio and catch this error: labels stay encoded from
-                call to call, and on a CPU batches are no quicker.
+                call to call, and on a CPU batches are no quicker, but several calls at once, in threads, are.
             TypeError: If an argument is unknown, or of the wrong type.
             ValueError: If there are no labels, a template has no `{}`, or an argument is out of range.
         """
