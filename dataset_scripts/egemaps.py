@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache, partial
+from multiprocessing.util import Finalize
 from pathlib import Path
 
 import numpy as np
@@ -83,7 +84,10 @@ def _smile(all_functionals: bool):
 @cache
 def _folder() -> tempfile.TemporaryDirectory:
     """Where openSMILE finds the configuration, which it reads again for every file; removed when the process ends."""
-    return tempfile.TemporaryDirectory(prefix="paraclap_opensmile_")
+    folder = tempfile.TemporaryDirectory(prefix="paraclap_opensmile_")
+    # A worker process ends without the interpreter's own way to remove it.
+    Finalize(None, folder.cleanup, exitpriority=0)
+    return folder
 
 
 def columns_of(all_functionals: bool) -> list[str]:

@@ -11,6 +11,8 @@ import functools
 import html
 import itertools
 import os
+import signal
+import sys
 import tempfile
 from pathlib import Path
 
@@ -221,6 +223,7 @@ def main(arguments: list[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     if not args.model:
         parser.error("no model: give --model, or set PARACLAP_MODEL")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # else recordings would be left behind
     with tempfile.TemporaryDirectory(prefix="paraclap-app-") as folder:  # whatever is left goes when the server stops
         os.environ["GRADIO_TEMP_DIR"] = tempfile.tempdir = folder
         build_app(args.model).launch(

@@ -1,6 +1,7 @@
 """The demo's page in a real browser: upload, type, ask, look. `make test-e2e` runs it and keeps the screenshots."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -23,8 +24,8 @@ QUERIES = ("speaks slowly", "shouts", "<b>whispers</b>")  # what is typed is tex
 @pytest.fixture(scope="module")
 def page(tiny_release, tmp_path_factory):
     """The address of the app, served by a process of its own with a small model."""
-    log = tmp_path_factory.mktemp("app") / "log.txt"
-    environment = os.environ | {"HF_HUB_OFFLINE": "1", "GRADIO_ANALYTICS_ENABLED": "False"}
+    log, temporary = tmp_path_factory.mktemp("app") / "log.txt", tmp_path_factory.mktemp("temporary")
+    environment = os.environ | {"HF_HUB_OFFLINE": "1", "GRADIO_ANALYTICS_ENABLED": "False", "TMPDIR": str(temporary)}
     command = [sys.executable, str(ROOT / "space" / "app.py"), "--model", str(tiny_release), "--port", str(PORT)]
     with open(log, "w") as output:
         server = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT, cwd=log.parent)
@@ -32,7 +33,8 @@ def page(tiny_release, tmp_path_factory):
             yield wait_for(f"http://127.0.0.1:{PORT}/", server, log)
         finally:
             server.terminate()
-            server.wait(30)
+            assert server.wait(30) == 128 + signal.SIGTERM
+            assert not list(temporary.rglob("*.wav")), "recordings are left behind"
 
 
 def wait_for(address, server, log):

@@ -1,6 +1,9 @@
 """The functionals: openSMILE's own values to the last bit, one row for one bad file."""
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import opensmile
@@ -13,6 +16,8 @@ from dataset_scripts import egemaps
 from dataset_scripts.egemaps import FUNCTIONALS, extract_functionals, functionals_of
 from dataset_scripts.engines import WorkerError
 from modeling_paraclap.audio_paraclap import AudioError
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +108,21 @@ def test_a_bad_file_costs_its_row_and_no_more(tmp_path, num_proc):
     assert list(functionals.columns) == list(FUNCTIONALS)
     for position, file in zip(functionals.index, good, strict=True):
         assert functionals.loc[position].to_dict() == functionals_of(tmp_path / file)
+
+
+@pytest.mark.parametrize("num_proc", [1, 2])
+def test_no_process_leaves_a_folder_behind(tmp_path, num_proc):
+    (tmp_path / "temporary").mkdir()
+    file = write(tmp_path / "a.wav")
+    code = (
+        "from dataset_scripts.egemaps import extract_functionals\n"
+        f"if __name__ == '__main__': print(len(extract_functionals([{str(file)!r}] * 20, num_proc={num_proc})[0]))"
+    )
+    (tmp_path / "build.py").write_text(code)
+    variables = os.environ | {"TMPDIR": str(tmp_path / "temporary"), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, tmp_path / "build.py"], env=variables, capture_output=True, text=True)
+    assert done.stdout == "20\n", done.stderr
+    assert not list((tmp_path / "temporary").glob("paraclap*"))
 
 
 def _die(chunk, all_functionals):
