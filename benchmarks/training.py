@@ -1,7 +1,8 @@
 r"""Measures the training loop against the authors' way, and the loader against what the steps consume.
 
     python -m benchmarks.training --size small
-    python -m benchmarks.training --size paper --batch_size 4 --rounds 3 --steps 1 --skip fp32 compiled   # 2 cores
+    python -m benchmarks.training --size paper --batch_size 4 --rounds 4 --steps 1 --warm_up 1 --clips 16 \
+        --num_workers 2 --skip fp32 compiled                                                # 2 cores
     python -m benchmarks.training --size paper --batch_size 64 --rounds 5 --steps 10 --num_workers 12      # on a GPU
     python -m benchmarks.training --size tiny --batch_size 4 --rounds 1                    # does it run at all
 
@@ -12,9 +13,9 @@ paper-size loops on a CPU take 8 GB each: --skip leaves out those with a word in
 
 Sizes: `paper` has the authors' shapes, both encoders trained; `small` those of configs/paraclap-small.yaml, its text
 encoder frozen and its audio kept decoded as there. Both have random weights, crops of 5 s, the contrastive loss of one
-caption an utterance, and the paper's batch of 64 where memory allows.
-The rate of matrix products is measured here, with the same threads, before and after the rounds. Where other programs
-run, `--busy --threads 1` counts the CPU time of each loop's process instead of the time that goes by.
+caption an utterance, and the paper's batch of 64 where memory allows. The rate of matrix products is measured here,
+with the same threads, before and after the rounds. Where other programs run, `--busy --threads 1` counts the CPU time
+of each loop's process instead of the time that goes by.
 """
 
 import argparse
@@ -166,7 +167,7 @@ def main(arguments: list[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", choices=("paper", "small", "tiny"), default="small")
-    parser.add_argument("--batch_size", type=int, default=64, help="(default: %(default)s)")
+    parser.add_argument("--batch_size", type=int, default=64, help="utterances of a step (default: %(default)s)")
     parser.add_argument("--clips", type=int, default=256, help="utterances of the corpus (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="how often (default: %(default)s)")
     parser.add_argument("--steps", type=int, default=2, help="of each loop in a round (default: %(default)s)")

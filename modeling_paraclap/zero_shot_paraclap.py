@@ -133,6 +133,7 @@ class TextEmbeddings:
         return means
 
     def _means(self, model, tokenizer, prompts, state):
+        """The embedding of each label, from kept texts where there are any; for one thread at a time."""
         texts = list(dict.fromkeys(text for group in prompts for text in group))
         missing = [text for text in texts if (state, text) not in self._cache]
         for start in range(0, len(missing), TEXTS_PER_BATCH):

@@ -7,7 +7,7 @@ import pathlib
 import pytest
 import soundfile
 import torch
-from transformers import BertConfig, BertTokenizerFast, Wav2Vec2Config
+from transformers import BertConfig, BertTokenizerFast, Wav2Vec2Config, pipeline
 
 from dataset_scripts.build_query_corpus import build_query_corpus
 from modeling_paraclap import ParaClapConfig, ParaClapFeatureExtractor, ParaClapModel, ParaClapProcessor
@@ -105,3 +105,22 @@ def text_encoder(tiny_config, tiny_processor, tmp_path_factory):
     audio = tiny_config().audio_config.to_dict() | {"hidden_dropout": 0.1, "mask_time_prob": 0.0}
     (folder / "audio.json").write_text(json.dumps(audio), encoding="utf-8")
     return folder
+
+
+@pytest.fixture(scope="session")
+def release(tiny_release, tiny_processor, tmp_path_factory):
+    """The small model with weights large enough that clips and labels differ by more than rounding."""
+    model = ParaClapModel.from_pretrained(tiny_release)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.ndim > 1:
+                parameter.mul_(10)
+            elif "projection.layer_norm" in name:  # embeddings of unequal length before they are normalised
+                parameter.uniform_(0.1, 2)
+    return save_release(model, tiny_processor, tmp_path_factory.mktemp("release"))
+
+
+@pytest.fixture(scope="session")
+def pipe(release):
+    """The pipeline as a user gets it."""
+    return pipeline("zero-shot-audio-classification", model=str(release), device="cpu")
