@@ -24,11 +24,11 @@ $(VENV)/installed: setup.cfg pyproject.toml
 	@touch $@
 
 demo: $(VENV)/installed  ## classify speech with the default checkpoint; AUDIO=file.wav LABELS="angry,happy,sad" takes yours
-	$(RUN) demo.py $(if $(AUDIO),--audio "$(AUDIO)") $(if $(LABELS),--labels "$(LABELS)")
+	$(RUN) -m paraclap.demo $(if $(AUDIO),--audio "$(AUDIO)") $(if $(LABELS),--labels "$(LABELS)")
 
 app: $(VENV)/installed  ## the demo's page on this machine, with the default checkpoint; MODEL=folder or ORG/NAME takes yours
 	$(RUN) -m pip install --quiet --editable '.[app]'
-	$(if $(MODEL),,$(RUN) default_checkpoint.py assemble checkpoints/paraclap-small build/paraclap-small)
+	$(if $(MODEL),,$(RUN) -m paraclap.publishing.default_checkpoint assemble checkpoints/paraclap-small build/paraclap-small)
 	$(RUN) space/app.py --model $(or $(MODEL),build/paraclap-small)
 
 test: $(VENV)/installed  ## run the tests; PARACLAP_CORPORA=DIR adds those that need real corpora
@@ -57,16 +57,16 @@ checkpoint: $(VENV)/installed  ## train the default checkpoint on that corpus an
 	$(VENV)/bin/accelerate launch --num_processes 1 --num_machines 1 --mixed_precision bf16 --dynamo_backend no --cpu \
 		train_accelerate.py --config configs/paraclap-small.yaml --corpus_dir $(CORPUS) --output_dir $(RUN_DIR) --resume \
 		$(if $(TRAIN_SPLIT),--train_split $(TRAIN_SPLIT)) \
-		--text_model_name_or_path "$$($(RUN) -c 'import default_checkpoint as d; print(d.text_encoder_folder())')"
-	$(RUN) default_checkpoint.py strip $(RUN_DIR)/best $(CHECKPOINT)
+		--text_model_name_or_path "$$($(RUN) -c 'import paraclap.publishing.default_checkpoint as d; print(d.text_encoder_folder())')"
+	$(RUN) -m paraclap.publishing.default_checkpoint strip $(RUN_DIR)/best $(CHECKPOINT)
 
 checkpoint-without-emodb: $(VENV)/installed  ## the same on all speakers but EMO-DB's, to be tested on all of those
 	$(MAKE) corpus checkpoint TRAINED_ON="nemo librispeech" TRAIN_SPLIT=train+validation+test CORPUS=$(CORPUS)-without-emodb \
 		RUN_DIR=$(RUN_DIR)-without-emodb CHECKPOINT=$(CHECKPOINT)-without-emodb
 
 results: $(VENV)/installed  ## evaluate the default checkpoint on CORPORA=DIR, every protocol, and write its figures into README
-	$(RUN) default_checkpoint.py assemble $(CHECKPOINT) build/paraclap-small
-	$(RUN) default_checkpoint.py assemble $(CHECKPOINT)-without-emodb build/paraclap-small-without-emodb
+	$(RUN) -m paraclap.publishing.default_checkpoint assemble $(CHECKPOINT) build/paraclap-small
+	$(RUN) -m paraclap.publishing.default_checkpoint assemble $(CHECKPOINT)-without-emodb build/paraclap-small-without-emodb
 	$(RUN) evaluate_zero_shot.py --model build/paraclap-small --output_dir build/eval \
 		--corpora $(foreach name,ravdess emodb nemo librispeech,$(name)=$(CORPORA)/$(FOLDER_$(name))) \
 		--compare_templates "{}" "{} speech" "this person sounds {}." "a recording of {} speech"
@@ -78,7 +78,7 @@ results: $(VENV)/installed  ## evaluate the default checkpoint on CORPORA=DIR, e
 		|| exit 1; done
 	$(RUN) evaluate_zero_shot.py --model build/paraclap-small-without-emodb --output_dir build/eval-without-emodb --all_rows \
 		--corpora emodb=$(CORPORA)/$(FOLDER_emodb)
-	$(RUN) results_table.py $(CHECKPOINT) README.md build/eval build/eval-calibrated build/eval-by-gender build/eval-by-speaker \
+	$(RUN) -m paraclap.evaluation.results_table $(CHECKPOINT) README.md build/eval build/eval-calibrated build/eval-by-gender build/eval-by-speaker \
 		build/eval-without-emodb
 
 clean:  ## remove what these targets make, but for .venv

@@ -20,13 +20,13 @@ from transformers import AutoTokenizer
 
 from benchmarks.inference import LABELS, build_config
 from benchmarks.memory import current_mb, forget_peak, peak_mb
-from default_checkpoint import text_encoder_folder
+from paraclap.publishing.default_checkpoint import text_encoder_folder
 from modeling_paraclap import (
     ParaClapFeatureExtractor,
     ParaClapModel,
     ParaClapZeroShotAudioClassificationPipeline,
 )
-from synthetic_speech import SAMPLING_RATE, VOICES, synthesise
+from paraclap.synthetic_speech import SAMPLING_RATE, VOICES, synthesise
 
 MINUTE_S = 60
 

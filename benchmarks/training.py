@@ -31,14 +31,14 @@ import pandas as pd
 import soundfile
 import torch
 
-import train_accelerate
+from paraclap.training import train
 from benchmarks.inference import build_config
 from benchmarks.training_loops import LOOPS, Task, finish, forever, serve
 from dataset_scripts.binning import fit_bins
 from dataset_scripts.parquet import FEATURES, write_splits
 from dataset_scripts.query_columns import query_columns
-from default_checkpoint import text_encoder_folder
-from synthetic_speech import SAMPLING_RATE, VOICES, synthesise
+from paraclap.publishing.default_checkpoint import text_encoder_folder
+from paraclap.synthetic_speech import SAMPLING_RATE, VOICES, synthesise
 
 BASELINE, OURS = "(a) the authors' way", "(c) ours, bf16"
 SHORTEST_S, LONGEST_S = 2.0, 11.0
@@ -118,9 +118,9 @@ def measure(task: Task, names: list[str], rounds: int, steps: int, warm_up: int)
 def loader_rate(task: Task, batches: int) -> float:
     """Samples a second of our loader alone, once it has gone through the corpus."""
     args = task.arguments()
-    train_accelerate.prepare_machine(args, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
-    processor = train_accelerate.build_processor(args.tokenizer_name_or_path)
-    loader, sampler = train_accelerate.build_loader(args, processor)
+    train.prepare_machine(args, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    processor = train.build_processor(args.tokenizer_name_or_path)
+    loader, sampler = train.build_loader(args, processor)
     endless = forever(loader, lambda: setattr(sampler, "epoch", sampler.epoch + 1))
     for _ in range(len(loader) + 1):
         next(endless)

@@ -20,13 +20,13 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoTokenizer
 
-import train_accelerate
+from paraclap.training import train
 from benchmarks.memory import peak_mb
 from modeling_paraclap.modeling_paraclap import masked_mean
-from training.arguments import parse_arguments
-from training.data import SAMPLING_RATE
-from training.optimizer import build_optimizer
-from training.step import ContrastiveStep
+from paraclap.training.arguments import parse_arguments
+from paraclap.training.data import SAMPLING_RATE
+from paraclap.training.optimizer import build_optimizer
+from paraclap.training.step import ContrastiveStep
 
 CROP = 5 * SAMPLING_RATE
 Step = Callable[[], float]
@@ -97,7 +97,7 @@ def authors_way(task: Task) -> Step:
     """As the authors' training is described: fp32, a loader without workers, tokens made in the loop, no audio mask."""
     args = task.arguments()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model = train_accelerate.build(args)[0].to(device).train()
+    model = train.build(args)[0].to(device).train()
     tokenizer = AutoTokenizer.from_pretrained(args.tokenizer_name_or_path)
     towers = [p for tower in (model.audio_model, model.text_model) for p in tower.parameters() if p.requires_grad]
     heads = [p for name, p in model.named_parameters() if not name.startswith(("audio_model.", "text_model."))]
@@ -130,10 +130,10 @@ def ours(task: Task, *more: str) -> Step:
     """The loop of `train_accelerate.py`, without logs and checkpoints."""
     args = task.arguments(*more)
     accelerator = Accelerator(mixed_precision=args.mixed_precision)
-    train_accelerate.prepare_machine(args, accelerator.device)
-    model, processor = train_accelerate.build(args)
-    train_accelerate.lay_out(model, accelerator)
-    loader, sampler = train_accelerate.build_loader(args, processor)
+    train.prepare_machine(args, accelerator.device)
+    model, processor = train.build(args)
+    train.lay_out(model, accelerator)
+    loader, sampler = train.build_loader(args, processor)
     optimizer = build_optimizer(model, args)
     model, optimizer, loader = accelerator.prepare(model, optimizer, loader)
     batches = forever(loader, lambda: setattr(sampler, "epoch", sampler.epoch + 1))

@@ -12,7 +12,7 @@ from transformers import BertConfig, BertTokenizerFast, Wav2Vec2Config, pipeline
 from dataset_scripts.build_query_corpus import build_query_corpus
 from modeling_paraclap import ParaClapConfig, ParaClapFeatureExtractor, ParaClapModel, ParaClapProcessor
 from modeling_paraclap.release_paraclap import save_release
-from synthetic_speech import Voice, synthesise
+from paraclap.synthetic_speech import Voice, synthesise
 
 CORPORA = os.environ.get("PARACLAP_CORPORA")
 SPEAKERS = {"03": 1.0, "08": 1.8, "12": 1.1, "14": 1.7}

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from synthetic_speech import SAMPLING_RATE, VOICES, synthesise
+from paraclap.synthetic_speech import SAMPLING_RATE, VOICES, synthesise
 
 pytestmark = pytest.mark.e2e
 ROOT = Path(__file__).parents[1]

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from examples import embeddings_for_scikit_learn, search_recordings, sentence_encoder
-from synthetic_speech import SAMPLING_RATE, VOICES, synthesise
+from paraclap.synthetic_speech import SAMPLING_RATE, VOICES, synthesise
 
 
 @pytest.fixture(scope="module")

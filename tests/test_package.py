@@ -10,7 +10,7 @@ import pytest
 
 from dataset_scripts import report
 
-PACKAGE = Path(__file__).resolve().parent.parent / "modeling_paraclap"
+PACKAGE = Path(__file__).resolve().parents[1] / "modeling_paraclap"
 IMPORT = """
 import sys, time
 from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, AutoProcessor, PreTrainedModel, ProcessorMixin

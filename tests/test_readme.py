@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from results_table import BEGIN, END, kept_results, markdown_table, with_table
-from synthetic_speech import VOICES, synthesise
+from paraclap.evaluation.results_table import BEGIN, END, kept_results, markdown_table, with_table
+from paraclap.synthetic_speech import VOICES, synthesise
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -1,0 +1,1 @@
+"""ParaCLAP's training, evaluation and publishing, and the `paraclap` command."""

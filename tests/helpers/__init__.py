@@ -1,0 +1,1 @@
+"""What several test modules share: loopback servers, corpora in owners' layouts, small trainings."""
