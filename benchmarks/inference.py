@@ -32,11 +32,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoTokenizer, BertConfig, Wav2Vec2Config
 
 from benchmarks.variants import VARIANTS, serve
-from paraclap.publishing.default_checkpoint import text_encoder_folder
 from modeling_paraclap import ParaClapConfig, ParaClapFeatureExtractor, ParaClapModel, ParaClapProcessor
 from modeling_paraclap.audio_paraclap import load_audio
 from modeling_paraclap.export_onnx import export_onnx
 from modeling_paraclap.release_paraclap import save_release
+from paraclap.publishing.default_checkpoint import text_encoder_folder
 from paraclap.synthetic_speech import SAMPLING_RATE, VOICES, synthesise
 from paraclap.training.encoders import read_config
 

@@ -20,12 +20,12 @@ from transformers import AutoTokenizer
 
 from benchmarks.inference import LABELS, build_config
 from benchmarks.memory import current_mb, forget_peak, peak_mb
-from paraclap.publishing.default_checkpoint import text_encoder_folder
 from modeling_paraclap import (
     ParaClapFeatureExtractor,
     ParaClapModel,
     ParaClapZeroShotAudioClassificationPipeline,
 )
+from paraclap.publishing.default_checkpoint import text_encoder_folder
 from paraclap.synthetic_speech import SAMPLING_RATE, VOICES, synthesise
 
 MINUTE_S = 60

@@ -31,7 +31,6 @@ import pandas as pd
 import soundfile
 import torch
 
-from paraclap.training import train
 from benchmarks.inference import build_config
 from benchmarks.training_loops import LOOPS, Task, finish, forever, serve
 from dataset_scripts.binning import fit_bins
@@ -39,6 +38,7 @@ from dataset_scripts.parquet import FEATURES, write_splits
 from dataset_scripts.query_columns import query_columns
 from paraclap.publishing.default_checkpoint import text_encoder_folder
 from paraclap.synthetic_speech import SAMPLING_RATE, VOICES, synthesise
+from paraclap.training import train
 
 BASELINE, OURS = "(a) the authors' way", "(c) ours, bf16"
 SHORTEST_S, LONGEST_S = 2.0, 11.0

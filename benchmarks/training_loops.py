@@ -20,9 +20,9 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoTokenizer
 
-from paraclap.training import train
 from benchmarks.memory import peak_mb
 from modeling_paraclap.modeling_paraclap import masked_mean
+from paraclap.training import train
 from paraclap.training.arguments import parse_arguments
 from paraclap.training.data import SAMPLING_RATE
 from paraclap.training.optimizer import build_optimizer

@@ -56,7 +56,7 @@ def _counts(axes, frame: pd.DataFrame) -> None:
 
 def _histogram(axes, values: pd.Series, attribute: str, bins: Bins) -> None:
     counts, _, _ = axes.hist(values, bins=60)
-    edges = bins.edges[attribute] if attribute in bins.edges else ()
+    edges = bins.edges.get(attribute, ())
     for edge, side in zip(edges, ("right", "left")[: len(edges)], strict=True):
         axes.axvline(edge, color="black", linestyle="--")
         gap = " " if side == "left" else ""

@@ -78,7 +78,7 @@ TASKS: dict[str, Task] = {
             paper_prompts=_said("neutral calm happy sad angry fearful disgust surprised", disgust="disgusted"),
             counts={
                 "neutral": 96,
-                **dict.fromkeys("calm happy sad angry fearful disgusted surprised".split(), 192),
+                **dict.fromkeys(["calm", "happy", "sad", "angry", "fearful", "disgusted", "surprised"], 192),
             },
         ),
         Task(
@@ -123,7 +123,7 @@ TASKS: dict[str, Task] = {
             split=None,
             paper_uar={"only_emo": 0.332, "rand5": 0.291, "rand1": 0.202, "no_emo": 0.201},
             paper_prompts=_said("sad angry disgust fear happy neutral", disgust="disgusted", fear="fearful"),
-            counts={"neutral": 1087, **dict.fromkeys("sad angry disgusted fearful happy".split(), 1271)},
+            counts={"neutral": 1087, **dict.fromkeys(["sad", "angry", "disgusted", "fearful", "happy"], 1271)},
         ),
         Task(
             name="tess",
@@ -136,7 +136,7 @@ TASKS: dict[str, Task] = {
                 **_said("neutral happy sadness angry fear disgust", sadness="sad", fear="fearful", disgust="disgusted"),
                 "surprised": "pleasant surprise",
             },
-            counts=dict.fromkeys("neutral happy sad angry fearful disgusted surprised".split(), 400),
+            counts=dict.fromkeys(["neutral", "happy", "sad", "angry", "fearful", "disgusted", "surprised"], 400),
         ),
         Task(
             name="fau_aibo-2",

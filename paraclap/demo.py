@@ -15,9 +15,9 @@ import soundfile
 from matplotlib.figure import Figure
 from transformers import pipeline
 
-from paraclap.publishing.default_checkpoint import CheckpointError, assemble_release
 from modeling_paraclap.audio_paraclap import AudioError, load_audio
 from modeling_paraclap.zero_shot_paraclap import parse_templates
+from paraclap.publishing.default_checkpoint import CheckpointError, assemble_release
 from paraclap.synthetic_speech import SAMPLING_RATE, VOICES, synthesise
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -22,7 +22,8 @@ def test_all_variants_but_the_compiled_give_the_same_scores(tmp_path):
     lengths = [len(load_audio(clip)) / inference.SAMPLING_RATE for clip in clips]
     assert lengths == [inference.LONGEST_S, inference.SHORTEST_S]
     expected = VARIANTS[inference.BASELINE](folder, inference.LABELS)(clips)
-    assert expected.sum(1) == pytest.approx(1) and expected.shape == (2, 4)
+    assert expected.sum(1) == pytest.approx(1)
+    assert expected.shape == (2, 4)
     threads = torch.get_num_threads()
     for name, variant in VARIANTS.items():
         if "compiled" in name:
@@ -44,7 +45,8 @@ def test_processes_are_measured_in_turn(tmp_path):
     )
     lines = inference.summarise(rows, seconds=10.0)
     assert [line["variant"] for line in lines] == [inference.BASELINE, inference.OURS]
-    assert lines[0]["speed"] == lines[0]["wall_speed"] == 1 and lines[1]["score_difference"] < 1e-4
+    assert lines[0]["speed"] == lines[0]["wall_speed"] == 1
+    assert lines[1]["score_difference"] < 1e-4
     assert lines[0]["cpu_s_per_audio_s"] == pytest.approx(statistics.median(rows[inference.BASELINE]["cpu_s"]) / 10)
     assert all(
         row["scores"].shape == (2, 2) and min(row["cpu_s"]) > 0 and row["peak_mb"] > 100 for row in rows.values()
@@ -59,7 +61,10 @@ def test_a_rate_of_products_and_a_folder_with_too_few_clips(tmp_path):
 
 @pytest.mark.skipif(not STATUS.is_file(), reason="the memory of a process is read from /proc")
 def test_a_long_recording_is_measured_in_windows(capsys):
-    found = long_audio.main("--size tiny --hours 0.05 --window_length_s 7 --batch_size 2".split())
-    assert found["audio_s"] == 180 and found["windows"] == 26 and found["seconds"] > 0
-    assert found["model_mb"] > 100 and 0 <= found["above_mb"] < 200
+    found = long_audio.main(["--size", "tiny", "--hours", "0.05", "--window_length_s", "7", "--batch_size", "2"])
+    assert found["audio_s"] == 180
+    assert found["windows"] == 26
+    assert found["seconds"] > 0
+    assert found["model_mb"] > 100
+    assert 0 <= found["above_mb"] < 200
     assert "0.05 h in 26 windows of 7 s, batch 2" in capsys.readouterr().out

@@ -10,7 +10,9 @@ def test_the_corpus_for_measuring_memory_needs_no_openSMILE(tmp_path, monkeypatc
     corpus_memory.write_functionals(tmp_path / "corpus", tmp_path / "out.functionals")
     monkeypatch.setattr(egemaps, "functionals_of", None)
     frame, rejected = build_query_corpus({corpus_memory.CORPUS: tmp_path / "corpus"}, tmp_path / "out")
-    assert len(frame) == 30 and rejected.empty and set(frame["split"]) == {"train", "test"}
+    assert len(frame) == 30
+    assert rejected.empty
+    assert set(frame["split"]) == {"train", "test"}
     embedded = sum(path.stat().st_size for path in (tmp_path / "out" / "data").iterdir())
     assert embedded > corpus_memory.SECONDS * corpus_memory.SAMPLING_RATE * 2, "the audio is in it"
 

@@ -138,7 +138,8 @@ def test_upload_type_ask_and_see_the_bars(browser, page, recordings, device, wid
     find(browser, "#ask").click()
     bars = find(browser, "#bars", lambda e: all(query in e.text for query in QUERIES))
     shares = [int(word.rstrip("%")) for word in bars.text.split() if word.endswith("%")]
-    assert len(shares) >= 3 and 98 <= sum(shares[-3:]) <= 102
+    assert len(shares) >= 3
+    assert 98 <= sum(shares[-3:]) <= 102
     assert "fits best" in find(browser, "#answer", lambda e: "fits best" in e.text).text
     find(browser, "#timeline canvas, #timeline svg")
     find(browser, "#legend", lambda e: all(query in e.text for query in QUERIES))
@@ -148,7 +149,8 @@ def test_upload_type_ask_and_see_the_bars(browser, page, recordings, device, wid
     assert across[0] <= across[1], "the page is wider than the screen"
     for selector in ("#ask", "#bars", "#labels", "#preset", "#legend", "#legend span:last-child"):
         box = find(browser, selector).rect
-        assert box["x"] >= 0 and box["x"] + box["width"] <= width + 1
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= width + 1
     for outer, inner in (("#legend", "#legend span"), ("#timeline", "#timeline canvas, #timeline svg")):
         assert is_inside(browser, inner, outer), f"a part of {inner} is cut off"
 
@@ -187,7 +189,8 @@ def test_a_batch_becomes_a_table_to_download(browser, page, recordings, tmp_path
     find(browser, "#files", lambda e: "text.wav" in "".join(e.text.split()))
     find(browser, "#ask_all").click()
     table = find(browser, "#table", lambda e: "is no audio that can be read" in e.text)
-    assert "short.wav" in table.text and "long.wav" in table.text
+    assert "short.wav" in table.text
+    assert "long.wav" in table.text
     screenshot(browser, "batch")
     find(browser, "#download").click()
     for _ in range(PATIENCE_S):
@@ -195,4 +198,5 @@ def test_a_batch_becomes_a_table_to_download(browser, page, recordings, tmp_path
             break
         time.sleep(1)
     lines = (tmp_path / "scores.csv").read_text(encoding="utf-8").splitlines()
-    assert lines[0] == "file,best,angry,calm,problem" and len(lines) == 4
+    assert lines[0] == "file,best,angry,calm,problem"
+    assert len(lines) == 4

@@ -141,7 +141,7 @@ CORPORA: dict[str, Corpus] = {
             counts={
                 "emotion": {
                     "neutral": 96,
-                    **dict.fromkeys("calm happy sad angry fearful disgusted surprised".split(), 192),
+                    **dict.fromkeys(["calm", "happy", "sad", "angry", "fearful", "disgusted", "surprised"], 192),
                 }
             },
         ),
@@ -190,7 +190,7 @@ CORPORA: dict[str, Corpus] = {
             read=crema_d.read,
             utterances=7442,
             counts={
-                "emotion": {"neutral": 1087, **dict.fromkeys("happy sad angry fearful disgusted".split(), 1271)},
+                "emotion": {"neutral": 1087, **dict.fromkeys(["happy", "sad", "angry", "fearful", "disgusted"], 1271)},
             },
             note="1076_MTI_SAD_XX.wav has no audio in it",
             broken=("1076_MTI_SAD_XX.wav",),
@@ -204,7 +204,9 @@ CORPORA: dict[str, Corpus] = {
             read=tess.read,
             utterances=2800,
             counts={
-                "emotion": dict.fromkeys("neutral happy sad angry fearful disgusted surprised".split(), 400),
+                "emotion": dict.fromkeys(
+                    ["neutral", "happy", "sad", "angry", "fearful", "disgusted", "surprised"], 400
+                ),
             },
         ),
         Corpus(

@@ -16,7 +16,7 @@ ROW = re.compile(
     r"\[[\d.]+ - [\d.]+\]\s+(?P<utterance>(?P<dialog>Ses(?P<session>\d\d)[FM]_\S+)_(?P<letter>[FM])\w+)\s+"
     r"(?P<label>[a-z]{3})\s+\[(?P<valence>[\d.]+), (?P<arousal>[\d.]+), (?P<dominance>[\d.]+)\]\s*"
 )
-LABELS = "ang hap exc sad neu fru fea sur dis".split()
+LABELS = ["ang", "hap", "exc", "sad", "neu", "fru", "fea", "sur", "dis"]
 UNSAID = ("oth", "xxx")  # other, and no agreement: the dimensions hold all the same
 
 

@@ -25,13 +25,13 @@ from transformers.utils import cached_file
 from dataset_scripts.corpora import CORPORA, CorpusError, parse_corpora
 from dataset_scripts.report import format_table
 from dataset_scripts.tasks import TASKS
+from modeling_paraclap import ParaClapModel, ParaClapProcessor, keep_freed_memory
+from modeling_paraclap.checkpoint_paraclap import hash_file
+from modeling_paraclap.zero_shot_paraclap import parse_templates
 from paraclap.evaluation.calibrations import KINDS
 from paraclap.evaluation.corpus_tasks import TaskError, evaluate_corpus, load_bins, select_tasks
 from paraclap.evaluation.measures import CONFIDENCE_LEVEL
 from paraclap.evaluation.tables import result_rows, template_rows
-from modeling_paraclap import ParaClapModel, ParaClapProcessor, keep_freed_memory
-from modeling_paraclap.checkpoint_paraclap import hash_file
-from modeling_paraclap.zero_shot_paraclap import parse_templates
 
 
 def file_of(model: str, name: str) -> Path:

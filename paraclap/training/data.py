@@ -245,10 +245,7 @@ class EpochSampler(Sampler):
 
     def __iter__(self):
         rng = np.random.default_rng([self.seed, self.epoch])
-        if self.weights is None:
-            order = rng.permutation(self.size)
-        else:
-            order = rng.choice(self.size, self.size, p=self.weights)
+        order = rng.permutation(self.size) if self.weights is None else rng.choice(self.size, self.size, p=self.weights)
         return iter([(self.epoch, int(item)) for item in order])
 
 

@@ -38,7 +38,13 @@ from modeling_paraclap.modeling_paraclap import TOWERS
 from modeling_paraclap.release_paraclap import save_release
 from paraclap.training.arguments import parse_arguments
 from paraclap.training.average import AveragedWeights
-from paraclap.training.checkpoint import complete_checkpoints, load_checkpoint, replace_folder, restore_folder, save_checkpoint
+from paraclap.training.checkpoint import (
+    complete_checkpoints,
+    load_checkpoint,
+    replace_folder,
+    restore_folder,
+    save_checkpoint,
+)
 from paraclap.training.data import (
     GROUPS,
     SAMPLING_RATE,

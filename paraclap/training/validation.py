@@ -5,8 +5,8 @@ import torch
 from sklearn.metrics import recall_score
 
 from dataset_scripts.tasks import TASKS
-from paraclap.evaluation.embedding import embed_audio, predict
 from modeling_paraclap.zero_shot_paraclap import TextEmbeddings, parse_labels, prompts_of
+from paraclap.evaluation.embedding import embed_audio, predict
 
 from .data import EncodedAudio
 

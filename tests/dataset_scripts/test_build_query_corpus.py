@@ -61,13 +61,16 @@ def test_load_dataset_gives_everything_back(built, owners, tmp_path):
             original = owners[row["corpus"]] / row["file"]
             assert row["audio"] == {"bytes": original.read_bytes(), "path": row["file"]}
             pairs = list(zip(row["query_attributes"], row["queries"], strict=True))
-            assert pairs == generate_queries(row) and pairs
-            assert row["split"] == split and row["duration"] > 0.3
+            assert pairs == generate_queries(row)
+            assert pairs
+            assert row["split"] == split
+            assert row["duration"] > 0.3
             assert row["pitch_mean_bin"] == bins.bin_of("pitch_mean", row["pitch_mean"])
             assert row["arousal"] is row["arousal_bin"] is None
     assert all(len(splits) == 1 for splits in speakers.values())
     train = corpus["train"].remove_columns("audio").to_pandas()
-    assert fit_bins(train) == bins and bins.corpora == ("nemo", "emodb", "librispeech")
+    assert fit_bins(train) == bins
+    assert bins.corpora == ("nemo", "emodb", "librispeech")
 
 
 def test_bad_files_are_listed_with_reasons_and_nothing_else_is_lost(owners, tmp_path, capsys):
@@ -82,27 +85,33 @@ def test_bad_files_are_listed_with_reasons_and_nothing_else_is_lost(owners, tmp_
     }
     assert set(rejected.index) == set(reasons)
     for file, (corpus, reason) in reasons.items():
-        assert rejected.loc[file, "corpus"] == corpus and reason in rejected.loc[file, "reason"]
+        assert rejected.loc[file, "corpus"] == corpus
+        assert reason in rejected.loc[file, "reason"]
         line = next(line for line in printed.splitlines() if file in line)
         assert reason in line
-    assert "4 files left out" in printed and "20 utterances written" in printed
+    assert "4 files left out" in printed
+    assert "20 utterances written" in printed
     assert "nEMO: 7 utterances here, 4481 in the owner's release." in printed
     assert "No values, hence no queries, for: arousal, valence, dominance." in printed
 
 
 def test_summary_and_card(built):
     lines = (built / "summary.txt").read_text().splitlines()
-    assert lines[0].split() == "corpus split rows hours speakers female male happy angry".split()
-    assert lines[1].split()[:3] == ["nemo", "train", "3"] and lines[-1].split()[:2] == ["all", "20"]
+    assert lines[0].split() == ["corpus", "split", "rows", "hours", "speakers", "female", "male", "happy", "angry"]
+    assert lines[1].split()[:3] == ["nemo", "train", "3"]
+    assert lines[-1].split()[:2] == ["all", "20"]
     assert len({len(line) for line in lines}) == 1, "aligned"
     _, front_matter, card = (built / "README.md").read_text(encoding="utf-8").split("---\n", 2)
     meta = yaml.safe_load(front_matter)
-    assert meta["license"] == ["cc-by-4.0", "cc-by-nc-sa-4.0", "cc0-1.0"] and meta["language"] == ["de", "en", "pl"]
+    assert meta["license"] == ["cc-by-4.0", "cc-by-nc-sa-4.0", "cc0-1.0"]
+    assert meta["language"] == ["de", "en", "pl"]
     assert [split["num_examples"] for split in meta["dataset_info"]["splits"]] == [9, 6, 5]
     for name in ("nemo", "emodb", "librispeech"):
-        assert CORPORA[name].homepage in card and CORPORA[name].licence in card
+        assert CORPORA[name].homepage in card
+        assert CORPORA[name].licence in card
     record = json.loads((built / "build.json").read_text())
-    assert record["rows"] == {"train": 9, "validation": 6, "test": 5} and record["rejected"] == 4
+    assert record["rows"] == {"train": 9, "validation": 6, "test": 5}
+    assert record["rejected"] == 4
 
 
 def test_row_groups_and_shards_are_small(owners, tmp_path, monkeypatch):
@@ -110,13 +119,15 @@ def test_row_groups_and_shards_are_small(owners, tmp_path, monkeypatch):
     monkeypatch.setattr(parquet, "SHARD_BYTES", 60_000)
     assert run(owners, tmp_path / "out") == 0
     files = sorted((tmp_path / "out" / "data").glob("train-*.parquet"))
-    assert len(files) > 1 and files[-1].name == f"train-{len(files) - 1:05d}-of-{len(files):05d}.parquet"
+    assert len(files) > 1
+    assert files[-1].name == f"train-{len(files) - 1:05d}-of-{len(files):05d}.parquet"
     for file in files:
         metadata = pq.ParquetFile(file).metadata
         assert max(metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)) <= 2
     corpus = load(tmp_path / "out", tmp_path / "cache")
     train = corpus["train"].remove_columns("audio").to_pandas()
-    assert len(train) == 9 and not train.duplicated(["corpus", "file"]).any()
+    assert len(train) == 9
+    assert not train.duplicated(["corpus", "file"]).any()
 
 
 def test_a_rerun_replaces_all_and_no_cache_is_stale(tmp_path):
@@ -145,7 +156,8 @@ def test_paths_instead_of_audio(tmp_path):
 def test_a_corpus_without_training_rows_takes_bins_fitted_before(built, tmp_path, capsys):
     ravdess = {"ravdess": make_ravdess(tmp_path / "ravdess")}
     assert run(ravdess, tmp_path / "out") == 2
-    assert "there is none (splits: test)" in capsys.readouterr().err and not (tmp_path / "out").exists()
+    assert "there is none (splits: test)" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
     assert run(ravdess, tmp_path / "out", "--bins", str(built / "bins.json")) == 0
     assert Bins.load(tmp_path / "out" / "bins.json") == Bins.load(built / "bins.json")
     assert list(load(tmp_path / "out", tmp_path / "cache")) == ["test"]
@@ -157,12 +169,15 @@ def test_what_is_not_ours_is_not_replaced(tmp_path, capsys):
     thesis.parent.mkdir()
     thesis.write_text("ten years of work")
     assert run(corpora, tmp_path / "out") == 2
-    assert "is not empty and was not written by this command" in capsys.readouterr().err and thesis.exists()
+    assert "is not empty and was not written by this command" in capsys.readouterr().err
+    assert thesis.exists()
     assert run(corpora, thesis) == 2
     assert "is a file; expected a folder" in capsys.readouterr().err
     assert run(corpora, tmp_path, "--overwrite") == 2
-    assert "The corpus emodb" in capsys.readouterr().err and corpora["emodb"].exists()
-    assert run(corpora, tmp_path / "out", "--overwrite") == 0 and not thesis.exists()
+    assert "The corpus emodb" in capsys.readouterr().err
+    assert corpora["emodb"].exists()
+    assert run(corpora, tmp_path / "out", "--overwrite") == 0
+    assert not thesis.exists()
 
 
 def test_a_build_that_fails_leaves_the_old_one(tmp_path, monkeypatch):
@@ -207,7 +222,8 @@ def test_two_corpora_in_one_folder_keep_apart(tmp_path):
     frame, rejected = build_query_corpus(
         {"nemo": tmp_path / "data", "librispeech": tmp_path / "data"}, tmp_path / "out", num_proc=2
     )
-    assert frame["corpus"].value_counts().to_dict() == {"librispeech": 5, "nemo": 4} and rejected.empty
+    assert frame["corpus"].value_counts().to_dict() == {"librispeech": 5, "nemo": 4}
+    assert rejected.empty
 
 
 def test_all_functionals_are_columns_and_the_six_the_same(owners, built, tmp_path):

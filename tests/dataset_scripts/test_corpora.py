@@ -1,7 +1,16 @@
 """The corpora: owners' layouts in, one table out; what is wrong or unsafe is refused in plain words."""
 
 import pytest
-from helpers.owners_layouts import MAKERS, NEMO_HEADER, make_emodb, make_nemo, make_ravdess, nemo_row, write, write_nemo_table
+from helpers.owners_layouts import (
+    MAKERS,
+    NEMO_HEADER,
+    make_emodb,
+    make_nemo,
+    make_ravdess,
+    nemo_row,
+    write,
+    write_nemo_table,
+)
 
 from dataset_scripts.corpora import COLUMNS, CORPORA, CorpusError, load_corpus, scan_corpus
 from dataset_scripts.corpora.layout import check_inside
@@ -35,7 +44,8 @@ def test_one_schema_for_all_whatever_the_extension(tmp_path, name, extension):
     frame = load_corpus(name, MAKERS[name](tmp_path / "corpus", extension=extension))
     assert list(frame.columns) == list(COLUMNS)
     assert set(frame["corpus"]) == {name}
-    assert frame["file"].is_monotonic_increasing and frame["file"].is_unique
+    assert frame["file"].is_monotonic_increasing
+    assert frame["file"].is_unique
     assert all((tmp_path / "corpus" / file).is_file() for file in frame["file"])
     assert all(file.endswith(f".{extension}") for file in frame["file"])
     assert frame[["arousal", "valence", "dominance"]].isna().all(axis=None) == (name not in ("msp_podcast", "iemocap"))
@@ -64,8 +74,10 @@ def test_labels_of_each_corpus(tmp_path):
         "84": "validation",
         "61": "test",
     }
-    assert libri.loc["19", "transcript"] == "NORTHANGER ABBEY" and libri.loc["26", "transcript"] is None
-    assert libri.loc["19", "gender"] == "female" and libri.loc["26", "gender"] == "male"
+    assert libri.loc["19", "transcript"] == "NORTHANGER ABBEY"
+    assert libri.loc["26", "transcript"] is None
+    assert libri.loc["19", "gender"] == "female"
+    assert libri.loc["26", "gender"] == "male"
     assert libri["emotion"].isna().all()
 
 
@@ -174,7 +186,8 @@ def test_missing_and_unlisted_audio_is_reported_not_fatal(tmp_path):
     write(tmp_path / "samples" / "XX0_anger_1.wav")
     frame, rejected = scan_corpus("nemo", tmp_path)
     reasons = rejected.set_index("file")["reason"]
-    assert len(frame) == 7 and len(rejected) == 2
+    assert len(frame) == 7
+    assert len(rejected) == 2
     assert reasons["samples/SM0_anger_1.wav"].startswith("listed in data.tsv, row 2, but")
     assert reasons["samples/XX0_anger_1.wav"] == "not listed in data.tsv"
     with pytest.warns(UserWarning, match="nEMO: 2 files left out, 7 kept; the first is samples/SM0_anger_1.wav"):
@@ -199,7 +212,8 @@ def test_foreign_names_are_reported(tmp_path, name, file, reason):
     hidden.write_bytes(b"what macOS leaves beside files")
     frame, rejected = scan_corpus(name, tmp_path)
     assert len(frame) == whole
-    assert list(rejected["file"]) == [file] and reason in rejected["reason"].iloc[0]
+    assert list(rejected["file"]) == [file]
+    assert reason in rejected["reason"].iloc[0]
 
 
 def test_the_same_utterance_in_two_containers_is_refused(tmp_path):
@@ -219,7 +233,9 @@ def test_a_broken_speakers_table_is_refused(tmp_path):
 
 def test_registry_names_licence_and_homepage():
     for name, corpus in CORPORA.items():
-        assert corpus.name == name and corpus.licence and corpus.homepage.startswith("http")
+        assert corpus.name == name
+        assert corpus.licence
+        assert corpus.homepage.startswith("http")
         without = {"iemocap": 2510}.get(name, 0)  # other and no agreement
         for counts in corpus.counts.values():
             assert sum(counts.values()) + without == corpus.utterances

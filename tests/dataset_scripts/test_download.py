@@ -114,8 +114,10 @@ def test_another_content_is_refused_and_removed(server, tmp_path):
 
 def test_without_the_owner_s_checksum_the_first_download_s_is_kept(server, tmp_path):
     notes = download([Archive(server.url)], tmp_path)
-    assert (tmp_path / "Actor_01").exists() and len(notes) == 1
-    assert "owner publishes no checksum of speech.zip" in notes[0] and sha256(server.files["/speech.zip"]) in notes[0]
+    assert (tmp_path / "Actor_01").exists()
+    assert len(notes) == 1
+    assert "owner publishes no checksum of speech.zip" in notes[0]
+    assert sha256(server.files["/speech.zip"]) in notes[0]
     record = tmp_path / ".checksums"
     assert record.read_text() == f"{sha256(server.files['/speech.zip'])}  {server.url}\n"
     assert "same as in the first download" in download([Archive(server.url)], tmp_path)[0]
@@ -144,7 +146,8 @@ def test_a_git_repository_with_its_large_files_elsewhere(server, tmp_path):
     server.files["/media/AudioWAV/3.wav"] = audio["AudioWAV/3.wav"]
     download([repository], tmp_path)
     assert {name: (tmp_path / name).read_bytes() for name in audio} == audio
-    assert (tmp_path / "people.csv").exists() and not (tmp_path / "VideoFlash").exists()
+    assert (tmp_path / "people.csv").exists()
+    assert not (tmp_path / "VideoFlash").exists()
     breaks = [start for name, start in server.starts if name == "/media/AudioWAV/0.wav"]
     assert breaks == [0, 100_000, 200_000, 300_000]
     before = len(server.starts)
@@ -191,7 +194,8 @@ def test_the_command_shows_the_licence(server, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(module.ARCHIVES, "ravdess", (Archive(server.url, server.checksum),))
     assert main(["download", f"ravdess={tmp_path}"]) == 0
     printed = capsys.readouterr().out
-    assert "licence CC-BY-NC-SA-4.0, from https://zenodo.org" in printed and "verify ravdess=" in printed
+    assert "licence CC-BY-NC-SA-4.0, from https://zenodo.org" in printed
+    assert "verify ravdess=" in printed
     assert main(["download", f"ravdess={tmp_path}", "--archives", "song.zip"]) == 2
     assert "has no archive 'song.zip'; it has speech.zip" in capsys.readouterr().err
     assert main(["download", f"iemocap={tmp_path}"]) == 2

@@ -33,7 +33,8 @@ def test_msp_podcast(tmp_path, table):
     assert list(frame["split"]) == ["train"] * 3 + ["validation", "test", "test"]
     assert list(frame["speaker"]) == ["30", "31", None, "32", "33", "34"]
     assert list(frame["gender"]) == ["male", "female", None, "male", "female", "male"]
-    assert list(frame["arousal"]) == [1.0, 1.8, 3.4, 4.2, 5.0, 5.8] and set(frame["dominance"]) == {2.6}
+    assert list(frame["arousal"]) == [1.0, 1.8, 3.4, 4.2, 5.0, 5.8]
+    assert set(frame["dominance"]) == {2.6}
     assert list(rejected["file"]) == ["Audios/MSP-PODCAST_0001_0002.wav"]
     assert rejected["reason"].iloc[0].startswith("no agreement on the emotion")
 
@@ -70,11 +71,13 @@ def test_a_wrong_row_is_refused_with_its_number(tmp_path, old, new, message):
 
 def test_iemocap(tmp_path):
     frame, rejected = scan_corpus("iemocap", make_iemocap(tmp_path))
-    assert rejected.empty and len(frame) == 16
+    assert rejected.empty
+    assert len(frame) == 16
     row = frame.set_index("file").loc["Session1/sentences/wav/Ses01F_impro05/Ses01F_impro05_M001.wav"]
     assert (row.speaker, row.gender, row.session, row.emotion) == ("01M", "male", "01", "happy"), "not the markers' F"
     assert (row.valence, row.arousal, row.dominance, row.transcript) == (1.5, 4.0, 4.5, "Yeah.")
-    assert frame["emotion"].isna().sum() == 4 and frame["speaker"].nunique() == 4
+    assert frame["emotion"].isna().sum() == 4
+    assert frame["speaker"].nunique() == 4
     references = TASKS["iemocap"].references(frame)
     assert references.value_counts().to_dict() == {"happy": 4, "angry": 2, "sad": 2, "neutral": 2}, "excited is happy"
 
@@ -94,21 +97,26 @@ def test_crema_d_with_its_file_without_audio(tmp_path):
     frame, rejected = scan_corpus("crema_d", make_crema_d(tmp_path))
     row = frame.set_index("file").loc["AudioWAV/1001_DFA_ANG_XX.wav"]
     assert (row.emotion, row.gender, row.age, row.transcript) == ("angry", "male", 51, "Don't forget a jacket.")
-    assert len(frame) == 5 and rejected.empty
+    assert len(frame) == 5
+    assert rejected.empty
     functionals, unreadable = extract_functionals(frame)
-    assert list(unreadable["file"]) == ["AudioWAV/1076_MTI_SAD_XX.wav"] and len(functionals) == 4
+    assert list(unreadable["file"]) == ["AudioWAV/1076_MTI_SAD_XX.wav"]
+    assert len(functionals) == 4
 
 
 def test_tess_with_all_its_quirks(tmp_path):
     frame, rejected = scan_corpus("tess", make_tess(tmp_path))
     labels = frame.set_index("file")
-    assert rejected.empty and len(frame) == 9
+    assert rejected.empty
+    assert len(frame) == 9
     assert labels.loc["OAF_neutral/OA_bite_neutral.wav", "speaker"] == "OAF"
     assert set(labels.loc[labels.index.str.contains("_ps"), "emotion"]) == {"surprised"}
-    assert set(frame["age"]) == {26, 64} and set(frame["gender"]) == {"female"}
+    assert set(frame["age"]) == {26, 64}
+    assert set(frame["gender"]) == {"female"}
     assert labels.loc["YAF_sad/YAF_back_sad.wav", "transcript"] == "Say the word back."
     functionals, unreadable = extract_functionals(frame)  # AIFF named .wav, and 96 kHz
-    assert len(functionals) == 9 and unreadable.empty
+    assert len(functionals) == 9
+    assert unreadable.empty
 
 
 def test_tess_in_one_folder_and_with_a_copy_inside(tmp_path):
@@ -127,7 +135,8 @@ def test_tess_in_one_folder_and_with_a_copy_inside(tmp_path):
 
 def test_fau_aibo(tmp_path):
     frame, rejected = scan_corpus("fau_aibo", make_fau_aibo(tmp_path))
-    assert rejected.empty and frame["split"].value_counts().to_dict() == {"train": 5, "test": 5}
+    assert rejected.empty
+    assert frame["split"].value_counts().to_dict() == {"train": 5, "test": 5}
     test = frame[frame["split"] == "test"]
     assert list(test["aibo_class"]) == ["angry", "emphatic", "neutral", "motherese", "rest"]
     assert list(test["negativity"]) == ["negative", "negative"] + ["non-negative"] * 3
@@ -144,7 +153,8 @@ def test_fau_aibo(tmp_path):
 @pytest.mark.parametrize("make", [make_alc, make_alc_bas])
 def test_alc_in_both_layouts(tmp_path, make):
     frame, rejected = scan_corpus("alc", make(tmp_path))
-    assert rejected.empty and set(frame["split"]) == {"train", "validation", "test"}
+    assert rejected.empty
+    assert set(frame["split"]) == {"train", "validation", "test"}
     test = frame[frame["split"] == "test"]
     assert sorted(test["intoxication"]) == ["intoxicated", "not intoxicated"]
     assert TASKS["alc"].references(frame).notna().sum() == 2
@@ -152,7 +162,8 @@ def test_alc_in_both_layouts(tmp_path, make):
 
 def test_sld(tmp_path):
     frame, rejected = scan_corpus("sld", make_sld(tmp_path))
-    assert rejected.empty and frame["split"].value_counts().to_dict() == {"train": 2, "test": 2, "validation": 1}
+    assert rejected.empty
+    assert frame["split"].value_counts().to_dict() == {"train": 2, "test": 2, "validation": 1}
     assert list(frame.loc[frame["split"] == "test", "likability"]) == ["not likable", "likable"]
 
 
@@ -171,8 +182,10 @@ def test_every_task_of_the_paper_has_its_counts_prompts_and_figures():
     }
     for name, count in classes.items():
         task = TASKS[name]
-        assert len(task.labels) == count and set(task.paper_prompts) == set(task.labels)
-        assert sum(task.counts.values()) == rows.get(name, 0) and set(task.counts) in ({*task.labels}, set())
+        assert len(task.labels) == count
+        assert set(task.paper_prompts) == set(task.labels)
+        assert sum(task.counts.values()) == rows.get(name, 0)
+        assert set(task.counts) in ({*task.labels}, set())
         assert set(task.paper_uar) == {"only_emo", "rand5", "rand1", "no_emo"}
     assert TASKS["tess"].paper_prompts["surprised"] == "pleasant surprise"
     assert TASKS["iemocap"].paper_prompts["sad"] == "this person is feeling sadness."
@@ -212,14 +225,17 @@ def test_verify_tells_what_is_missing_extra_and_unreadable(tmp_path, capsys):
     (root / "Audios" / "extra.wav").write_bytes(b"")
     assert main(["verify", f"msp_podcast={root}"]) == 1
     printed = capsys.readouterr().out
-    assert "utterances" in printed and "45619" in printed and f"{5 - 45619:+d}" in printed
+    assert "utterances" in printed
+    assert "45619" in printed
+    assert f"{5 - 45619:+d}" in printed
     assert "1 left out: no agreement on the emotion; left out as in section 3.1 of the paper" in printed
     assert (
         "1 left out: listed, but Audios/ has no audio file of that name\n  Audios/MSP-PODCAST_0001_0001.wav" in printed
     )
     assert "1 left out: not listed in labels_consensus.csv\n  Audios/extra.wav" in printed
     assert "1 unreadable\n  Audios/MSP-PODCAST_0001_0000.wav" in printed
-    assert "NOT as the owner ships it" in printed and "55,283 utterances less those without agreement" in printed
+    assert "NOT as the owner ships it" in printed
+    assert "55,283 utterances less those without agreement" in printed
     assert main(["verify", f"msp_podcast={tmp_path / 'nowhere'}"]) == 2
     assert "is not a folder" in capsys.readouterr().err
 
@@ -229,10 +245,12 @@ def test_what_the_owner_ships_broken_is_no_fault_of_the_copy(tmp_path, monkeypat
     small = CORPORA["crema_d"].__class__(**{**vars(CORPORA["crema_d"]), "utterances": 5, "counts": {}})
     monkeypatch.setitem(TASKS, "crema_d", TASKS["tess"])
     whole, lines = verify_corpus(small, tmp_path)
-    assert whole and any("1076_MTI_SAD_XX.wav" in line for line in lines)
+    assert whole
+    assert any("1076_MTI_SAD_XX.wav" in line for line in lines)
     make_ravdess(tmp_path / "r")
     whole, lines = verify_corpus(CORPORA["ravdess"], tmp_path / "r")
-    assert not whole and "task ravdess: angry" in "\n".join(lines)
+    assert not whole
+    assert "task ravdess: angry" in "\n".join(lines)
 
 
 def test_makers_cover_every_corpus():

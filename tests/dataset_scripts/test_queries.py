@@ -73,7 +73,8 @@ def test_every_template_is_reachable_and_nothing_else_is_produced():
         for entry in TABLE
     }
     assert produced == possible
-    assert len(TABLE) == len(TEMPLATES) == 76 and len({entry["query"] for entry in TABLE}) == 76
+    assert len(TABLE) == len(TEMPLATES) == 76
+    assert len({entry["query"] for entry in TABLE}) == 76
 
 
 def test_combined_templates_follow_the_pitch_variation():
@@ -182,9 +183,11 @@ def test_rand5_draws_one_to_five_different_queries_evenly():
     captions = draw("rand5")
     assert all(len(set(caption)) == len(caption) for caption in captions)
     counts = Counter(map(len, captions))
-    assert set(counts) == {1, 2, 3, 4, 5} and min(counts.values()) > 700
+    assert set(counts) == {1, 2, 3, 4, 5}
+    assert min(counts.values()) > 700
     used = Counter(query for caption in captions for query in caption)
-    assert set(used) == set(QUERY_LIST) and max(used.values()) < 1.2 * min(used.values())
+    assert set(used) == set(QUERY_LIST)
+    assert max(used.values()) < 1.2 * min(used.values())
     assert max(map(len, draw("rand5", max_queries=2, times=200))) == 2
     assert max(map(len, draw("rand5", max_queries=50, times=200))) == len(PAIRS), "never more than there are"
 
@@ -219,7 +222,8 @@ def test_tasks_fit_the_corpora_and_the_templates():
         for g in ("female", "male")
     }
     for name, task in TASKS.items():
-        assert task.name == name and task.corpus in CORPORA
+        assert task.name == name
+        assert task.corpus in CORPORA
         assert task.column in COLUMNS or task.column.removesuffix("_bin") in ATTRIBUTES
         assert task.needs_functionals == (task.column not in COLUMNS)
         if task.column == "emotion":
@@ -228,7 +232,8 @@ def test_tasks_fit_the_corpora_and_the_templates():
             assert all(canonical_emotion(label) == label for label in task.labels)
         if task.template == "{}" and not task.paper_uar:
             assert set(task.labels.values()) <= texts, "what the model is asked is what it was trained on"
-    assert TASKS["ravdess"].chance == 0.125 and TASKS["ravdess"].split is None
+    assert TASKS["ravdess"].chance == 0.125
+    assert TASKS["ravdess"].split is None
     assert TASKS["ravdess"].paper_uar["only_emo"] == 0.302
     assert list(TASKS["librispeech-pitch"].labels) == ["low", "mid", "high"]
 
@@ -241,7 +246,8 @@ def test_dimensions_as_usual_for_an_emotion_leave_what_was_annotated():
     # How sad, nobody knows.
     assert unknown == [("arousal+emotion", "speaker is not very sad")]
     usual, holds, unknown = usual_dimensions({"emotion": "sad", "arousal_bin": "high"})
-    assert "arousal_bin" not in usual and {attribute for attribute, _ in holds} == {"valence", "dominance"}
+    assert "arousal_bin" not in usual
+    assert {attribute for attribute, _ in holds} == {"valence", "dominance"}
     assert not unknown
 
 
@@ -253,4 +259,5 @@ def test_without_an_emotion_nothing_is_usual(emotion):
 def test_usual_dimensions_are_bins():
     assert USUAL_DIMENSIONS.keys() == EMOTION_NOUNS.keys()
     for bins in USUAL_DIMENSIONS.values():
-        assert set(bins) <= {"arousal_bin", "valence_bin", "dominance_bin"} and set(bins.values()) <= set(BINS)
+        assert set(bins) <= {"arousal_bin", "valence_bin", "dominance_bin"}
+        assert set(bins.values()) <= set(BINS)

@@ -84,7 +84,8 @@ def test_killed_and_started_again_is_as_if_undisturbed(tmp_path, monkeypatch):
     extract_functionals(frame, shards_dir=tmp_path / "undisturbed")
     assert columns_on_disk(tmp_path / "shards").equals(columns_on_disk(tmp_path / "undisturbed"))
     counts = pd.Series((tmp_path / "log").read_text().splitlines()).value_counts()
-    assert len(counts) == 40 and counts.max() <= 2
+    assert len(counts) == 40
+    assert counts.max() <= 2
     twice = counts[counts == 2].index.str.extract(r"(\d\d)\.wav")[0].astype(int)
     assert set(twice) <= set(range(done * SHARD, (done + 1) * SHARD)), "none beyond the shard in flight"
 
@@ -111,12 +112,15 @@ def test_what_could_not_be_read_is_kept_with_its_reason_until_it_changes(tmp_pat
     frame = pd.DataFrame({"path": list(map(str, paths)), "file": [p.name for p in paths], "corpus": "mini"})
     for _ in range(2):
         functionals, rejected = extract_functionals(frame, shards_dir=tmp_path / "shards")
-        assert list(functionals.index) == [0] and list(rejected["file"]) == ["empty.wav", "missing.wav"]
-        assert "empty" in rejected["reason"].iloc[0] and str(tmp_path) not in "".join(rejected["reason"])
+        assert list(functionals.index) == [0]
+        assert list(rejected["file"]) == ["empty.wav", "missing.wav"]
+        assert "empty" in rejected["reason"].iloc[0]
+        assert str(tmp_path) not in "".join(rejected["reason"])
     for path in paths[1:]:
         write(path)
     functionals, rejected = extract_functionals(frame, shards_dir=tmp_path / "shards")
-    assert len(functionals) == 3 and rejected.empty
+    assert len(functionals) == 3
+    assert rejected.empty
 
 
 def test_two_workers_write_the_same_shards(tmp_path, monkeypatch):
@@ -138,7 +142,8 @@ def test_the_reduced_configuration_gives_the_same_bits_on_real_speech(corpora):
         assert functionals_of(path) == {name: expected[name] for name in FUNCTIONALS}
     expected = full.process_file(files[0]).iloc[0].astype(float).to_dict()
     every = functionals_of(files[0], all_functionals=True)
-    assert {name: every[name] for name in expected} == expected and len(expected) == 88
+    assert {name: every[name] for name in expected} == expected
+    assert len(expected) == 88
 
 
 @pytest.mark.parametrize("rate", [8000, 11025, 22050, 48000, 96000])
@@ -152,7 +157,9 @@ def test_another_opensmile_is_told_apart(tmp_path, monkeypatch):
     smile = opensmile.Smile(opensmile.FeatureSet.eGeMAPSv02, opensmile.FeatureLevel.Functionals)
     root = Path(smile.default_config_root)
     text = reduced_configuration(root)
-    assert text.count("].type=") == 22 and "cHarmonics" not in text and "cFormantLpc" not in text
+    assert text.count("].type=") == 22
+    assert "cHarmonics" not in text
+    assert "cFormantLpc" not in text
     monkeypatch.setattr(smile_config, "CHANGES", {"gone": {"reader.dmLevel": "x"}})
     with pytest.raises(ValueError, match="eGeMAPSv02 has no gone with reader.dmLevel; expected opensmile 2.5 or 2.6"):
         reduced_configuration(root)

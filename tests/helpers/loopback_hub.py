@@ -18,6 +18,7 @@ from http.server import ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote
 
 import yaml
+
 from helpers.loopback_http import Handler, HubError
 
 # Files that the Hub keeps in large file storage, by their ending.

@@ -144,7 +144,7 @@ def make_iemocap(root, extension="wav"):
     for session, markers in ((1, "F"), (2, "M")):
         dialog = f"Ses{session:02}{markers}_impro05"
         lines = ["% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]", ""]
-        for i, label in enumerate("ang hap exc sad neu fru xxx oth".split()):
+        for i, label in enumerate(["ang", "hap", "exc", "sad", "neu", "fru", "xxx", "oth"]):
             utterance = f"{dialog}_{'FM'[i % 2]}{i:03}"
             lines += [f"[{i}.2250 - {i + 1}.6000]\t{utterance}\t{label}\t[1.5000, 4.0000, 4.5000]"]
             lines += ["C-E1:\tAnger;\t()", "A-E1:\tval 2; act 4; dom  4;\t(d\xe9gout)", ""]

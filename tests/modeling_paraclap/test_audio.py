@@ -9,9 +9,9 @@ import tracemalloc
 import numpy as np
 import pytest
 import soundfile
+from helpers.audio import encoded, tone
 from torchaudio.functional import resample as torchaudio_resample
 
-from helpers.audio import encoded, tone
 from modeling_paraclap.audio_paraclap import (
     AudioError,
     load_audio,
@@ -50,7 +50,9 @@ def test_every_container_is_read_by_its_content(container, subtype, tmp_path):
     file.write_bytes(encoded(waveform, container=container, subtype=subtype))
     for source in (file, str(file), file.read_bytes(), file.open("rb")):
         samples, rate = read_audio(source)
-        assert rate == 16000 and samples.dtype == np.float32 and samples.ndim == 1
+        assert rate == 16000
+        assert samples.dtype == np.float32
+        assert samples.ndim == 1
         assert abs(len(samples) - len(waveform)) < 1200  # lossy codecs pad to whole frames
         assert correlation(samples, waveform) > 0.99
 
@@ -263,7 +265,8 @@ def test_real_speech_of_each_corpus_loads(corpora):
     for folder in ("EMO-DB", "RAVDESS", "LibriSpeech", "nEMO"):
         files = (f for f in sorted((corpora / folder).rglob("*")) if f.suffix in {".wav", ".flac", ".ogg", ".opus"})
         waveform = load_audio(next(files))
-        assert 0.3 < len(waveform) / 16000 < 40 and 0.001 < np.abs(waveform).max() <= 1.01
+        assert 0.3 < len(waveform) / 16000 < 40
+        assert 0.001 < np.abs(waveform).max() <= 1.01
 
 
 @pytest.mark.parametrize(

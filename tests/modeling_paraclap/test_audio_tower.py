@@ -37,7 +37,8 @@ def test_gain_moves_nothing_but_the_level_cue(tower, speech):
     loud, _, loud_cues, loud_timbre = features_of(tower, speech)
     quiet, _, quiet_cues, quiet_timbre = features_of(tower, speech / 10)
     # A hundred times less power: only what is as weak as the logarithm's floor changes.
-    assert (loud - quiet).abs().mean() < 1e-2 and (loud_timbre - quiet_timbre).abs().mean() < 1e-2
+    assert (loud - quiet).abs().mean() < 1e-2
+    assert (loud_timbre - quiet_timbre).abs().mean() < 1e-2
     steps = torch.arange(LEVEL_BINS, dtype=torch.float32)
     loud_level, quiet_level = ((cues[0, :LEVEL_BINS] * steps).sum() for cues in (loud_cues, quiet_cues))
     assert (loud_level - quiet_level).item() == pytest.approx(8, abs=1e-3)  # 20 dB in steps of 2.5
@@ -106,7 +107,10 @@ def test_the_convolutions_can_be_frozen():
 
 def test_digital_silence_has_finite_features(tower):
     features, mask, cues, timbre = features_of(tower, torch.zeros(1, 8000))
-    assert torch.isfinite(timbre).all() and torch.isfinite(features).all() and torch.isfinite(cues).all() and mask.all()
+    assert torch.isfinite(timbre).all()
+    assert torch.isfinite(features).all()
+    assert torch.isfinite(cues).all()
+    assert mask.all()
 
 
 def test_every_parameter_learns_and_the_filters_do_not(tower, speech):
@@ -122,7 +126,8 @@ def test_save_equals_load_in_a_whole_model(tiny_config, tmp_path, speech, poolin
     model = ParaClapModel(tiny_config(audio_config=ParaClapAudioConfig(**SMALL), audio_pooling=pooling)).eval()
     model.save_pretrained(tmp_path)
     loaded = ParaClapModel.from_pretrained(tmp_path).eval()
-    assert isinstance(loaded.config.audio_config, ParaClapAudioConfig) and loaded.config.audio_pooling == pooling
+    assert isinstance(loaded.config.audio_config, ParaClapAudioConfig)
+    assert loaded.config.audio_pooling == pooling
     with torch.no_grad():
         before, after = (m.get_audio_features(speech).pooler_output for m in (model, loaded))
         half = ParaClapModel.from_pretrained(tmp_path, dtype=torch.bfloat16).get_audio_features(speech).pooler_output

@@ -10,10 +10,10 @@ from safetensors.torch import save_file
 from torch.nn import functional as F
 from transformers import pipeline
 
-from paraclap.evaluation.calibrations import fit_calibration
-from paraclap.evaluation.corpus_tasks import TaskError, select_tasks
 from modeling_paraclap import calibration_paraclap
 from modeling_paraclap.calibration_paraclap import Calibration, balancing_bias
+from paraclap.evaluation.calibrations import fit_calibration
+from paraclap.evaluation.corpus_tasks import TaskError, select_tasks
 
 
 def shifted_classes(n=200, dim=16, classes=4, shift=3.0):
@@ -47,7 +47,8 @@ def test_the_same_labels_are_balanced_once_and_others_anew(monkeypatch):
     )
     calibration = Calibration(audio)
     first = calibration(audio[:1], text, 10.0)
-    assert torch.equal(calibration(audio[:1], text.clone(), 10.0), first) and len(calls) == 1
+    assert torch.equal(calibration(audio[:1], text.clone(), 10.0), first)
+    assert len(calls) == 1
     calibration(audio[:1], text[:2], 10.0), calibration(audio[:1], text[:2], 5.0)
     assert len(calls) == 3
 
@@ -104,7 +105,9 @@ def test_the_evaluation_names_it(tmp_path, tiny_release, corpora, capsys):
     arguments += ["--n_resamples", "0", "--all_rows", "--output_dir", str(tmp_path / "eval"), "--calibrate"]
     assert evaluate_zero_shot.main(arguments) == 0
     task = json.loads((tmp_path / "eval" / "results.json").read_text())["tasks"]["emodb"]
-    assert task["calibrated"] == "corpus" and task["split"] == "all" and task["n"] == 40
+    assert task["calibrated"] == "corpus"
+    assert task["split"] == "all"
+    assert task["n"] == 40
     by_speaker = [*arguments[:-1], "--calibrate", "speaker"]
     assert evaluate_zero_shot.main(by_speaker) == 0
     task = json.loads((tmp_path / "eval" / "results.json").read_text())["tasks"]["emodb"]

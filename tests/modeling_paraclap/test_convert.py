@@ -243,7 +243,8 @@ def test_the_release_works_in_the_pipeline_and_in_bf16(small_config, tokenizer, 
         scores = classifier(waveform, candidate_labels=["angry", "calm"])
         results.append({entry["label"]: entry["score"] for entry in scores})
     assert results[0] == pytest.approx(results[1], abs=0.1)
-    assert not list(folder.glob("convert*")) and not list(folder.glob("checkpoint*"))
+    assert not list(folder.glob("convert*"))
+    assert not list(folder.glob("checkpoint*"))
 
 
 def test_the_default_configuration_has_the_authors_keys():
@@ -318,7 +319,8 @@ def test_missing_files_and_tokenizers_end_the_command_with_a_remedy(tokenizer, t
     ):
         with pytest.raises(SystemExit) as ended:
             main(command + extra)
-        assert ended.value.code == 1 and message in capsys.readouterr().err
+        assert ended.value.code == 1
+        assert message in capsys.readouterr().err
     assert len(
         load_tokenizer(tokenizer[0], ParaClapConfig(text_config={"model_type": "bert", "vocab_size": tokenizer[1]}))
     )

@@ -5,13 +5,13 @@ import copy
 import numpy as np
 import pytest
 import torch
+from helpers.towers import AUDIO_CONFIGS, FRONT_END, SIZE, TEXT_CONFIGS, batch
 from torch import nn
 from torch.nn import functional as F
 from transformers import SEWConfig, Wav2Vec2Config, pipeline
 
 from modeling_paraclap import ParaClapAudioConfig, ParaClapConfig, ParaClapModel
 from modeling_paraclap.cpu_paraclap import FrameConv1d, PackedLinear, SpectralConv1d, convolve_channels_last
-from helpers.towers import AUDIO_CONFIGS, FRONT_END, SIZE, TEXT_CONFIGS, batch
 
 LONG = {"num_conv_pos_embeddings": 64}
 ENCODERS = AUDIO_CONFIGS | {
@@ -71,7 +71,8 @@ def test_features_are_not_turned_over(dtype):
     model = model_with("wav2vec2", dtype).optimize_for_cpu()
     layer = model.audio_model.feature_extractor.conv_layers[1].conv
     output = layer(torch.randn(2, 80, 16, dtype=dtype).transpose(1, 2))
-    assert output.shape == (2, 24, 10) and output.transpose(1, 2).is_contiguous()
+    assert output.shape == (2, 24, 10)
+    assert output.transpose(1, 2).is_contiguous()
 
 
 @pytest.mark.parametrize("samples", [12, 13, 14, 15, 100])

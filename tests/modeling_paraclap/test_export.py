@@ -83,7 +83,8 @@ def test_the_padding_of_a_batch_does_not_count(exported):
 def test_facts_that_scores_need_stand_beside_the_files(model, exported):
     facts = json.loads((exported / "export.json").read_text())
     assert facts["logit_scale"] == pytest.approx(model.logit_scale.exp().item())
-    assert facts["logit_bias"] == -10 and facts["projection_dim"] == 24
+    assert facts["logit_bias"] == -10
+    assert facts["projection_dim"] == 24
 
 
 def test_the_command_and_a_model_of_half_precision(tiny_release, tiny_model, tmp_path, capsys):

@@ -44,7 +44,8 @@ def test_every_form_of_one_utterance_gives_one_row(extractor, audio):
     batch = extractor(audio, sampling_rate=RATE, return_tensors="pt")
     assert list(batch) == extractor.model_input_names == ["input_values", "padding_mask"]
     assert batch["input_values"].shape == batch["padding_mask"].shape == (1, 500)
-    assert batch["input_values"].dtype == torch.float32 and batch["padding_mask"].dtype == torch.bool
+    assert batch["input_values"].dtype == torch.float32
+    assert batch["padding_mask"].dtype == torch.bool
     torch.testing.assert_close(batch["input_values"][0], torch.from_numpy(speech(500)), atol=1e-3, rtol=0)
     assert batch["padding_mask"].all()
 
@@ -66,7 +67,8 @@ def test_padding_and_truncation_options(extractor):
     cut = extractor(
         audio, sampling_rate=RATE, padding="max_length", max_length=400, truncation=True, return_tensors="pt"
     )
-    assert cut["input_values"].shape == (2, 400) and cut["padding_mask"].sum(1).tolist() == [300, 400]
+    assert cut["input_values"].shape == (2, 400)
+    assert cut["padding_mask"].sum(1).tolist() == [300, 400]
     rounded = extractor(audio, sampling_rate=RATE, pad_to_multiple_of=320, return_tensors="pt")
     assert rounded["input_values"].shape == (2, 640)
 
@@ -77,7 +79,8 @@ def test_normalisation_is_over_the_valid_samples_only():
     batch = extractor(audio, sampling_rate=RATE, return_tensors="pt")
     alone = extractor(audio[0], sampling_rate=RATE, return_tensors="pt")
     torch.testing.assert_close(batch["input_values"][0, :300], alone["input_values"][0])
-    assert abs(alone["input_values"].mean()) < 1e-5 and abs(alone["input_values"].std(correction=0) - 1) < 1e-3
+    assert abs(alone["input_values"].mean()) < 1e-5
+    assert abs(alone["input_values"].std(correction=0) - 1) < 1e-3
     assert (batch["input_values"][0, 300:] == 0).all()
     raw = ParaClapFeatureExtractor()(audio[0], sampling_rate=RATE, return_tensors="pt")
     torch.testing.assert_close(raw["input_values"][0], torch.from_numpy(audio[0]))
@@ -112,7 +115,8 @@ def test_processor_takes_texts_and_audio_together_and_alone(tiny_processor):
     assert batch["attention_mask"].sum(1).tolist() == [5, 3]
     assert batch["padding_mask"].sum(1).tolist() == [300, 500]
     only_text = tiny_processor(text="happy", return_tensors="pt")
-    assert "input_ids" in only_text and "input_values" not in only_text
+    assert "input_ids" in only_text
+    assert "input_values" not in only_text
     only_audio = tiny_processor(audio=audio[0], sampling_rate=RATE, return_tensors="pt")
     assert sorted(only_audio) == ["input_values", "padding_mask"]
 

@@ -30,7 +30,8 @@ def test_long_audio_options(pipe):
     waveform = speech(1.2)
     result = pipe(waveform, candidate_labels=LABELS, window_length_s=0.5, top_k=1, return_embeddings=True, batch_size=2)
     assert [(window["start"], window["end"]) for window in result["windows"]] == [(0, 0.5), (0.5, 1.0), (0.7, 1.2)]
-    assert [len(window["scores"]) for window in result["windows"]] == [1, 1, 1] and len(result["scores"]) == 1
+    assert [len(window["scores"]) for window in result["windows"]] == [1, 1, 1]
+    assert len(result["scores"]) == 1
     assert result["windows"][0]["embedding"].shape == result["embedding"].shape == (24,)
     assert abs(np.linalg.norm(result["embedding"]) - 1) < 1e-5
     short = pipe(waveform[:4000], candidate_labels=LABELS, window_length_s=5)
@@ -65,5 +66,6 @@ def test_an_hour_in_bounded_memory(pipe, tmp_path):
     result = pipe(tmp_path / "hour.wav", candidate_labels=LABELS, window_length_s=20, batch_size=2)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert len(result["windows"]) == 180 and result["windows"][-1]["end"] == 3600
+    assert len(result["windows"]) == 180
+    assert result["windows"][-1]["end"] == 3600
     assert peak < 40e6  # the hour itself is 230 MB

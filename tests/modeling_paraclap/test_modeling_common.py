@@ -58,7 +58,8 @@ def test_unexpected_weights_are_reported_and_misshapen_ones_refused(tiny_model, 
     weights = tiny_model.state_dict()
     tiny_model.save_pretrained(tmp_path, state_dict=weights | {"text_model.pooler.dense.bias": torch.zeros(32)})
     loaded, info = ParaClapModel.from_pretrained(tmp_path, output_loading_info=True)
-    assert set(info["unexpected_keys"]) == {"text_model.pooler.dense.bias"} and not info["missing_keys"]
+    assert set(info["unexpected_keys"]) == {"text_model.pooler.dense.bias"}
+    assert not info["missing_keys"]
     assert torch.equal(loaded.logit_scale, tiny_model.logit_scale)
     misshapen = weights | {"audio_projection.linear1.weight": torch.zeros(24, 31)}
     tiny_model.save_pretrained(tmp_path, state_dict=misshapen)
@@ -89,7 +90,8 @@ def test_the_same_seed_gives_the_same_model_and_the_same_input_the_same_output(t
         torch.manual_seed(11)
         models.append(ParaClapModel(tiny_config()).eval())
     outputs = [model(**batch()).logits_per_audio for model in (models[0], models[0], models[1])]
-    assert torch.equal(outputs[0], outputs[1]) and torch.equal(outputs[0], outputs[2])
+    assert torch.equal(outputs[0], outputs[1])
+    assert torch.equal(outputs[0], outputs[2])
     models[0].train()  # there is dropout to switch off
     assert not torch.equal(models[0](**batch()).logits_per_audio, outputs[0])
 
@@ -124,18 +126,22 @@ def test_token_embeddings_can_be_resized(tiny_model, tmp_path):
 def test_frozen_towers_neither_learn_nor_drop_out(tiny_model):
     tiny_model.train()
     tiny_model.freeze_towers("text")
-    assert tiny_model.training and tiny_model.audio_model.training and not tiny_model.text_model.training
+    assert tiny_model.training
+    assert tiny_model.audio_model.training
+    assert not tiny_model.text_model.training
     assert not any(parameter.requires_grad for parameter in tiny_model.text_model.parameters())
     tiny_model(**batch(), return_loss=True).loss.backward()
     assert all(p.grad is not None for p in tiny_model.text_projection.parameters())
     assert all((p.grad is None) == n.startswith("text_model.") for n, p in tiny_model.named_parameters())
     tiny_model.eval()
     tiny_model.train()
-    assert tiny_model.audio_model.training and not tiny_model.text_model.encoder.layer[0].training
+    assert tiny_model.audio_model.training
+    assert not tiny_model.text_model.encoder.layer[0].training
     tiny_model.freeze_towers("audio", "text")
     assert not tiny_model.audio_model.training
     tiny_model.freeze_towers()
-    assert tiny_model.text_model.training and all(p.requires_grad for p in tiny_model.parameters())
+    assert tiny_model.text_model.training
+    assert all(p.requires_grad for p in tiny_model.parameters())
     with pytest.raises(ValueError, match="no tower 'audio_model'; choose of audio, text"):
         tiny_model.freeze_towers("audio_model")
 

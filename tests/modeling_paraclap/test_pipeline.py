@@ -11,15 +11,16 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from helpers.scores import LABELS, RATE, TASK, assert_same, by_label, speech
 from torch.nn import functional as F
 from transformers import pipeline
 from transformers.pipelines.pt_utils import KeyDataset
 from transformers.pipelines.zero_shot_audio_classification import ZeroShotAudioClassificationPipeline
 
-from helpers.scores import LABELS, RATE, TASK, assert_same, by_label, speech
 from modeling_paraclap import ParaClapModel, ParaClapZeroShotAudioClassificationPipeline
 from modeling_paraclap.audio_paraclap import AudioError
 from modeling_paraclap.zero_shot_paraclap import TextEmbeddings
+
 
 def file_bytes(waveform, rate=RATE, container="WAV", subtype="FLOAT"):
     """The bytes of an audio file."""
@@ -217,7 +218,8 @@ def test_prompt_ensembling_averages_normalised_embeddings(pipe):
 def test_a_thousand_labels_and_labels_of_any_script(pipe):
     labels = [f"{word} {i}" for i in range(250) for word in ("fröhlich", "żółty", "中文", "angry")]
     result = pipe(speech(), candidate_labels=labels)
-    assert len(result) == 1000 and {entry["label"] for entry in result} == set(labels)
+    assert len(result) == 1000
+    assert {entry["label"] for entry in result} == set(labels)
     assert abs(sum(entry["score"] for entry in result) - 1) < 1e-4
 
 
@@ -233,7 +235,8 @@ def test_top_k_sigmoid_and_embeddings(pipe, expected):
     result = pipe(speech(), candidate_labels=LABELS, return_embeddings=True)
     assert set(result) == {"scores", "embedding"}
     assert_same(result["scores"], expected)
-    assert result["embedding"].shape == (24,) and result["embedding"].dtype == np.float32
+    assert result["embedding"].shape == (24,)
+    assert result["embedding"].dtype == np.float32
     assert abs(np.linalg.norm(result["embedding"]) - 1) < 1e-5
     batch = pipe(CLIPS, candidate_labels=LABELS, return_embeddings=True, batch_size=3)
     single = pipe(CLIPS[4], candidate_labels=LABELS, return_embeddings=True)
@@ -316,7 +319,8 @@ def test_one_unusable_audio_in_a_list_is_named_and_the_others_can_go_on(pipe, tm
             results.append(pipe(path, candidate_labels=LABELS))
         except AudioError:
             results.append(None)
-    assert results[1] is None and results[0] == results[2]
+    assert results[1] is None
+    assert results[0] == results[2]
 
 
 @pytest.mark.parametrize(

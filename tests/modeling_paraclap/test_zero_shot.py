@@ -68,7 +68,8 @@ def test_the_cache_is_bounded_and_forgets_the_least_recently_used(tiny_model, ti
         cache.of_labels(tiny_model, tokenizer, [[text] for text in texts])
     assert [text for _, text in cache._cache] == ["c", "a", "d"]
     many = cache.of_labels(tiny_model, tokenizer, [[str(i)] for i in range(10)])
-    assert many.shape == (10, 24) and len(cache) == 10
+    assert many.shape == (10, 24)
+    assert len(cache) == 10
     assert cache.of_labels(tiny_model, tokenizer, [[str(i)] for i in range(10)]) is many
     torch.testing.assert_close(many.norm(dim=1), torch.ones(10))
     cache.of_labels(tiny_model, tokenizer, [["a"]])
@@ -84,7 +85,8 @@ def test_a_cached_text_is_not_of_another_model_precision_or_training_step(tiny_m
     stepped = cache.of_labels(tiny_model, tiny_processor.tokenizer, prompts)
     assert not torch.allclose(stepped, first, atol=1e-3)
     low = cache.of_labels(tiny_model.to(torch.bfloat16), tiny_processor.tokenizer, prompts)
-    assert low.dtype == torch.float32 and not torch.equal(low, stepped)
+    assert low.dtype == torch.float32
+    assert not torch.equal(low, stepped)
     torch.testing.assert_close(low, stepped, atol=0.02, rtol=0)
 
 
@@ -130,5 +132,6 @@ def test_long_audio_is_read_only_when_its_blocks_are_asked_for():
 
 
 def test_silence_is_digital_silence():
-    assert is_silent(np.zeros(9, np.float32)) and is_silent(np.full(9, 0.5, np.float32))
+    assert is_silent(np.zeros(9, np.float32))
+    assert is_silent(np.full(9, 0.5, np.float32))
     assert not is_silent(np.float32([0, 3e-5, 0]))  # one step of 16 bits

@@ -10,6 +10,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoTokenizer, BertConfig, pipeline
 
+from modeling_paraclap import ParaClapFeatureExtractor, ParaClapModel, ParaClapProcessor
+from modeling_paraclap.release_paraclap import save_release
+from paraclap.demo import main, parse_labels
 from paraclap.publishing import default_checkpoint
 from paraclap.publishing.default_checkpoint import (
     CheckpointError,
@@ -18,9 +21,6 @@ from paraclap.publishing.default_checkpoint import (
     strip_text_encoder,
     text_encoder_folder,
 )
-from paraclap.demo import main, parse_labels
-from modeling_paraclap import ParaClapFeatureExtractor, ParaClapModel, ParaClapProcessor
-from modeling_paraclap.release_paraclap import save_release
 from paraclap.synthetic_speech import SAMPLING_RATE, VOICES, synthesise
 
 
@@ -59,7 +59,9 @@ def build_dir(checkpoint, tmp_path_factory):
 def test_voices_sound_as_they_are_described(voice):
     opensmile = pytest.importorskip("opensmile")
     waveform = synthesise(voice)
-    assert waveform.dtype == np.float32 and len(waveform) == 3 * SAMPLING_RATE and np.abs(waveform).max() < 1
+    assert waveform.dtype == np.float32
+    assert len(waveform) == 3 * SAMPLING_RATE
+    assert np.abs(waveform).max() < 1
     smile = opensmile.Smile(opensmile.FeatureSet.eGeMAPSv02, opensmile.FeatureLevel.Functionals)
     measured = smile.process_signal(waveform, SAMPLING_RATE).iloc[0]
     assert measured["F0semitoneFrom27.5Hz_sma3nz_amean"] == pytest.approx(12 * np.log2(voice.pitch / 27.5), abs=0.5)
@@ -79,7 +81,8 @@ def test_jitter_and_intonation_follow_the_voice():
 
 def test_synthesis_repeats_itself_and_varies_with_the_seed():
     first, again, other = (synthesise(VOICES[0], 1.0, seed) for seed in (0, 0, 1))
-    assert np.array_equal(first, again) and not np.array_equal(first, other)
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
     with pytest.raises(ValueError, match="duration is 0.2 s; .* at least 0.5 s"):
         synthesise(VOICES[0], 0.2)
 
@@ -87,7 +90,8 @@ def test_synthesis_repeats_itself_and_varies_with_the_seed():
 def test_checkpoint_holds_all_but_text_encoder_and_code(release, checkpoint):
     keys = load_file(checkpoint / "model.safetensors").keys()
     whole = load_file(release / "model.safetensors").keys()
-    assert keys == {key for key in whole if not key.startswith("text_model.")} and len(keys) < len(whole)
+    assert keys == {key for key in whole if not key.startswith("text_model.")}
+    assert len(keys) < len(whole)
     names = {file.name for file in checkpoint.iterdir()}
     assert {"config.json", "processor_config.json", "tokenizer.json", "bins.json", "results.json"} <= names
     assert not any(name.endswith(".py") for name in names)
@@ -178,7 +182,8 @@ def test_another_text_encoder_is_refused(checkpoint, tmp_path, monkeypatch):
 def test_demo_without_a_recording(checkpoint, build_dir, capsys):
     main(["--checkpoint", str(checkpoint), "--build_dir", str(build_dir)])
     printed = capsys.readouterr().out
-    assert "already assembled" in printed and "synthesises itself" in printed
+    assert "already assembled" in printed
+    assert "synthesises itself" in printed
     for voice in VOICES:
         assert sum(line.startswith(voice.name) for line in printed.splitlines()) == 4  # one line a question
     assert (build_dir / "demo.png").read_bytes()[:4] == b"\x89PNG"
@@ -192,14 +197,17 @@ def test_demo_with_ones_own(checkpoint, build_dir, corpora, capsys):
     )
     printed = capsys.readouterr().out
     (line,) = [line for line in printed.splitlines() if line.startswith(file.name)]
-    assert "angry" in line and "sad" in line and "synthesises" not in printed
+    assert "angry" in line
+    assert "sad" in line
+    assert "synthesises" not in printed
 
 
 def test_make_passes_empty_arguments(checkpoint, build_dir, capsys):
     options = ["--audio", "", "--labels", "female,male", "--template", ""]
     main(["--checkpoint", str(checkpoint), "--build_dir", str(build_dir), *options])
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith(VOICES[0].name)]
-    assert len(lines) == 1 and "female" in lines[0]
+    assert len(lines) == 1
+    assert "female" in lines[0]
 
 
 def test_labels_are_separated_by_commas():
@@ -220,4 +228,5 @@ def test_labels_are_separated_by_commas():
 def test_errors_are_one_clear_line(options, message, checkpoint, build_dir):
     with pytest.raises(SystemExit) as stopped:
         main(["--checkpoint", str(checkpoint), "--build_dir", str(build_dir), *options])
-    assert message in stopped.value.code and "\n" not in stopped.value.code
+    assert message in stopped.value.code
+    assert "\n" not in stopped.value.code

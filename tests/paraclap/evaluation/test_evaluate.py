@@ -14,11 +14,11 @@ from transformers import pipeline
 import paraclap.evaluation.embedding
 from dataset_scripts.binning import fit_bins
 from dataset_scripts.tasks import TASKS
-from paraclap.evaluation.evaluate import main
-from paraclap.evaluation.embedding import embed_audio, predict
-from paraclap.evaluation.measures import evaluate_task, measure, resample_confusions
 from modeling_paraclap import ParaClapModel, ParaClapProcessor
 from modeling_paraclap.zero_shot_paraclap import TextEmbeddings, parse_labels, parse_templates, prompts_of
+from paraclap.evaluation.embedding import embed_audio, predict
+from paraclap.evaluation.evaluate import main
+from paraclap.evaluation.measures import evaluate_task, measure, resample_confusions
 from paraclap.synthetic_speech import SAMPLING_RATE, VOICES, synthesise
 
 EMOTIONS = list(TASKS["ravdess"].labels)
@@ -92,11 +92,13 @@ def test_unreadable_files_are_named_and_cost_no_other(release, clips, tmp_path):
     paths = [clips[0], str(tmp_path / "missing.wav"), clips[1], str(tmp_path / "click.wav")]
     embeds, reasons = embed_audio(model, processor.feature_extractor, paths, batch_size=2)
     assert sorted(reasons) == [1, 3]
-    assert "does not exist" in reasons[1] and "too short" in reasons[3]
+    assert "does not exist" in reasons[1]
+    assert "too short" in reasons[3]
     expected, _ = embed_audio(model, processor.feature_extractor, clips[:2])
     torch.testing.assert_close(embeds, expected, atol=1e-5, rtol=0)
     nothing, reasons = embed_audio(model, processor.feature_extractor, paths[1:2])
-    assert nothing.shape == (0, model.config.projection_dim) and len(reasons) == 1
+    assert nothing.shape == (0, model.config.projection_dim)
+    assert len(reasons) == 1
 
 
 def test_max_length_keeps_the_start(release, clips, tmp_path):
@@ -173,14 +175,16 @@ def test_resampled_confusions_keep_the_classes():
     confusion = np.array([[5, 3, 0], [0, 0, 0], [1, 1, 30]])
     resampled = resample_confusions(confusion, 50, seed=0)
     assert (resampled.sum(axis=2) == confusion.sum(axis=1)).all()
-    assert (resampled[:, 0, 2] == 0).all() and resampled[:, 0, 0].std() > 0
+    assert (resampled[:, 0, 2] == 0).all()
+    assert resampled[:, 0, 0].std() > 0
 
 
 def test_evaluate_task_predicts_the_greatest_score():
     scores = torch.tensor([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]])
     measured, predictions = evaluate_task(["calm", "sad", "sad"], scores, ["calm", "sad"], n_resamples=0)
     assert predictions == ["calm", "sad", "calm"]
-    assert measured["uar"] == 0.75 and measured["intervals"] is None
+    assert measured["uar"] == 0.75
+    assert measured["intervals"] is None
 
 
 def test_command_on_a_small_corpus(tiny_release, ravdess, tmp_path, capsys):
@@ -188,7 +192,9 @@ def test_command_on_a_small_corpus(tiny_release, ravdess, tmp_path, capsys):
     arguments = ["--model", str(tiny_release), "--corpora", f"ravdess={ravdess}", "--output_dir", str(output_dir)]
     assert main(arguments) == 0
     printed = capsys.readouterr().out
-    assert "0.302 (only_emo)" in printed and "0.125" in printed and "3 files left out" in printed
+    assert "0.302 (only_emo)" in printed
+    assert "0.125" in printed
+    assert "3 files left out" in printed
 
     results = json.loads((output_dir / "results.json").read_text())
     task = results["tasks"]["ravdess"]
@@ -198,11 +204,13 @@ def test_command_on_a_small_corpus(tiny_release, ravdess, tmp_path, capsys):
     assert task["paper_uar"]["only_emo"] == 0.302
     low, high = task["intervals"]["uar"]
     assert 0 <= low <= task["uar"] <= high <= 1
-    assert len(results["protocol"]["weights_sha256"]) == 64 and results["protocol"]["seed"] == 0
+    assert len(results["protocol"]["weights_sha256"]) == 64
+    assert results["protocol"]["seed"] == 0
 
     predictions = pd.read_csv(output_dir / "ravdess_predictions.csv")
     scores = predictions[[f"score_{label}" for label in EMOTIONS]].to_numpy()
-    assert len(predictions) == 16 and scores.sum(axis=1) == pytest.approx(np.ones(16), abs=1e-5)
+    assert len(predictions) == 16
+    assert scores.sum(axis=1) == pytest.approx(np.ones(16), abs=1e-5)
     assert [EMOTIONS[index] for index in scores.argmax(axis=1)] == predictions["prediction"].tolist()
     assert recall_score(predictions["reference"], predictions["prediction"], average="macro") == task["uar"]
     assert (output_dir / "ravdess_confusion.png").read_bytes()[:4] == b"\x89PNG"
@@ -246,7 +254,8 @@ def test_compared_templates_have_the_figures_of_runs_with_them(tiny_release, rav
         output_dir = tmp_path / str(number)
         assert main([*arguments, "--output_dir", str(output_dir), "--template", *templates]) == 0
         alone = json.loads((output_dir / "results.json").read_text())["tasks"]["ravdess"]
-        assert alone["uar"] == uar and "uar_per_template" not in alone
+        assert alone["uar"] == uar
+        assert "uar_per_template" not in alone
     with pytest.raises(SystemExit):
         main([*arguments, "--output_dir", str(tmp_path / "bad"), "--compare_templates", "no place"])
 
@@ -270,7 +279,9 @@ def test_all_tasks_of_real_librispeech_embed_each_utterance_once(corpora, tiny_r
     fit_bins(pd.DataFrame(rows)).save(tmp_path / "bins.json")
     loaded = []
     load_audio = paraclap.evaluation.embedding.load_audio
-    monkeypatch.setattr(paraclap.evaluation.embedding, "load_audio", lambda p, rate: loaded.append(p) or load_audio(p, rate))
+    monkeypatch.setattr(
+        paraclap.evaluation.embedding, "load_audio", lambda p, rate: loaded.append(p) or load_audio(p, rate)
+    )
     arguments = ["--model", str(tiny_release), "--corpora", f"librispeech={corpora / 'LibriSpeech'}", "--limit", "10"]
     assert main([*arguments, "--bins", str(tmp_path / "bins.json"), "--output_dir", str(tmp_path / "EVAL")]) == 0
     assert len(loaded) == len(set(loaded)) == 10

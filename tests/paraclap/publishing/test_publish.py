@@ -73,10 +73,12 @@ def test_only_what_changed_is_written_and_what_is_gone_deleted(client, folder, t
 def test_branch_pull_request_and_private(client, folder, tmp_path):
     publish(folder, target(private=True, revision="next"), "to a branch")
     assert client.repos["models", NAME].private
-    assert client.files("models", NAME) == {} and client.files("models", NAME, "next") == content(folder)
+    assert client.files("models", NAME) == {}
+    assert client.files("models", NAME, "next") == content(folder)
     outcome = publish(folder, target(create_pr=True), "as a request")
     assert outcome.url.endswith("/discussions/1")
-    assert client.files("models", NAME) == {} and client.files("models", NAME, "refs/pr/1") == content(folder)
+    assert client.files("models", NAME) == {}
+    assert client.files("models", NAME, "refs/pr/1") == content(folder)
 
 
 def test_a_tag_is_never_moved(client, folder, tmp_path):
@@ -94,7 +96,20 @@ def test_a_tag_is_never_moved(client, folder, tmp_path):
 
 # -------------------------------------------------------------------------------------------------------------- faults
 
-STAGES = "whoami create info refs tree validate preupload batch upload verify commit tag".split()
+STAGES = [
+    "whoami",
+    "create",
+    "info",
+    "refs",
+    "tree",
+    "validate",
+    "preupload",
+    "batch",
+    "upload",
+    "verify",
+    "commit",
+    "tag",
+]
 FAULTS = [(stage, fault) for stage in STAGES for fault in (429, 500, "cut")]
 FAULTS += [(stage, "lost") for stage in ("create", "upload", "commit", "tag")] + [("commit", "late")]
 
@@ -109,7 +124,8 @@ def test_faults(client, folder, stage, fault, times):
         published = True
     except PublishError as error:
         published, reason = False, str(error)
-        assert "\n" not in reason and TOKEN not in reason
+        assert "\n" not in reason
+        assert TOKEN not in reason
     if published or stage == "tag" or (stage, fault) == ("commit", "lost"):
         # What is published stays published where only the tag was refused, or the answers stay away.
         assert client.files("models", NAME) == content(folder)
@@ -135,7 +151,8 @@ def test_what_was_there_before_a_failed_push_stays(client, folder, tmp_path):
     with pytest.raises(PublishError, match="The Hub failed"):
         publish(following, target(revision="next"), "second")
     repo = client.repos["models", NAME]
-    assert set(repo.refs) == {"main"} and client.files("models", NAME) == content(folder)
+    assert set(repo.refs) == {"main"}
+    assert client.files("models", NAME) == content(folder)
     assert client.commits("models", NAME) == ["initial commit", "first"]
 
 
@@ -159,7 +176,8 @@ def test_without_xet_storage_large_files_go_over_http(client, folder, monkeypatc
     assert client.files("models", NAME) == content(folder)
     assert "Xet storage cannot be used" in capsys.readouterr().out
     stages = [stage for stage, _ in client.requests]
-    assert stages.index("xet") < stages.index("upload") and stages.count("commit") == 1
+    assert stages.index("xet") < stages.index("upload")
+    assert stages.count("commit") == 1
 
 
 def test_a_commit_that_came_in_between_is_not_overwritten(client, folder, monkeypatch, tmp_path):
@@ -201,7 +219,8 @@ def test_refusals_are_one_clear_line(client, folder, monkeypatch, changes, token
     before = {key: client.commits(*key) for key in client.repos}
     with pytest.raises(PublishError) as raised:
         publish(folder, target(**changes), "first")
-    assert message in str(raised.value) and "\n" not in str(raised.value)
+    assert message in str(raised.value)
+    assert "\n" not in str(raised.value)
     assert "hf_" not in str(raised.value)
     assert {key: client.commits(*key) for key in client.repos} == before
 

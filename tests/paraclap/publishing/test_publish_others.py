@@ -8,14 +8,14 @@ import sys
 
 import datasets
 import pytest
-from huggingface_hub import DatasetCard, RepoCard
 from helpers.loopback_hub import LoopbackHub, User
 from helpers.owners_layouts import make_emodb, make_nemo
+from huggingface_hub import DatasetCard, RepoCard
 
 import dataset_scripts.corpora
 import paraclap.publishing.dataset
-from paraclap.publishing import push
 from dataset_scripts.build_query_corpus import build_query_corpus
+from paraclap.publishing import push
 from paraclap.publishing.dataset import stage_dataset
 from paraclap.publishing.hub import PublishError, Target, publish
 from paraclap.publishing.others import stage_metric
@@ -88,14 +88,16 @@ def test_the_corpus_goes_to_the_hub_and_back(hub, corpus, tmp_path):
     assert found == expected
     card = DatasetCard.load(tmp_path / "staged" / "README.md")
     assert card.data.license == ["cc-by-nc-sa-4.0", "cc0-1.0"]
-    assert 'load_dataset("lab/corpus")' in card.text and "What is left out" not in card.text
+    assert 'load_dataset("lab/corpus")' in card.text
+    assert "What is left out" not in card.text
 
 
 def test_of_a_closed_corpus_only_names_and_bins_are_published(closed, corpus, tmp_path):
     folder = stage(tmp_path, corpus)
     rows = rows_of(folder, tmp_path)
     hidden = [row for row in rows if row["corpus"] == "emodb"]
-    assert len(hidden) == 4 and len(rows) == 12
+    assert len(hidden) == 4
+    assert len(rows) == 12
     for row in hidden:
         assert {name for name, value in row.items() if value} <= {"file", "corpus", "split"} | {
             name for name in row if name.endswith("_bin")
@@ -103,7 +105,8 @@ def test_of_a_closed_corpus_only_names_and_bins_are_published(closed, corpus, tm
         assert row["pitch_mean_bin"]
     assert all(row["audio"]["bytes"] and row["queries"] for row in rows if row["corpus"] == "nemo")
     text = (folder / "README.md").read_text()
-    assert "- other\n" in text and "build_query_corpus --corpora nemo=DIR emodb=DIR" in text
+    assert "- other\n" in text
+    assert "build_query_corpus --corpora nemo=DIR emodb=DIR" in text
     for file in folder.rglob("*"):
         assert not file.is_file() or str(corpus.parent).encode() not in file.read_bytes()
     assert {"queries.csv", "emotions.csv", "bins.json", "rejected.csv"} <= {file.name for file in folder.iterdir()}
@@ -151,7 +154,8 @@ def test_the_demo_goes_to_a_space(hub, tmp_path, capsys):
     assert push.main(["space", *options]) == 0
     files = hub.files("spaces", "lab/demo")
     assert {"app.py", "README.md", "requirements.txt", "model_id.txt"} == set(files)
-    assert files["model_id.txt"] == b"lab/tiny\n" and hub.repos["spaces", "lab/demo"].sdk == "gradio"
+    assert files["model_id.txt"] == b"lab/tiny\n"
+    assert hub.repos["spaces", "lab/demo"].sdk == "gradio"
     assert RepoCard.load(tmp_path / "staged" / "README.md").data.to_dict()["models"] == ["lab/tiny"]
     assert push.main(["space", "--repo_id", "lab/demo", "--model", "tiny", "--dry_run"]) == 2
     assert "--model is 'tiny'; expected ORG/NAME" in capsys.readouterr().err

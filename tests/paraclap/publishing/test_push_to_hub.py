@@ -20,10 +20,10 @@ from transformers import pipeline
 
 import paraclap.publishing.hub
 import paraclap.publishing.staging
-from paraclap.publishing import push
-from paraclap.publishing.default_checkpoint import hash_file
 from modeling_paraclap import ParaClapModel
 from modeling_paraclap.release_paraclap import save_release
+from paraclap.publishing import push
+from paraclap.publishing.default_checkpoint import hash_file
 from paraclap.publishing.hub import PublishError, Target, publish
 from paraclap.publishing.staging import stage_model
 
@@ -80,7 +80,8 @@ def test_round_trip(hub, tiny_release, tmp_path):
     push = ["push_to_hub.py", "model", str(tiny_release), "--repo_id", NAME, "--tag", "v1", "--debug"]
     done = run([*push, "--staging_dir", str(tmp_path / "first")], hub, **home)
     assert done.returncode == 0, done.stderr
-    assert "One commit" in done.stdout and "Xet storage cannot be used" in done.stdout
+    assert "One commit" in done.stdout
+    assert "Xet storage cannot be used" in done.stdout
     assert hub.files("models", NAME) == content(tmp_path / "first")
     assert hub.commits("models", NAME) == ["initial commit", "Publish tiny"]
 
@@ -133,7 +134,8 @@ def test_the_staged_folder_is_flat_and_complete(staged):
     assert {"README.md", "LICENSE", "sample.wav", "tokenizer.json", "pipeline_paraclap.py"} <= names
     assert not [name for name in names if "/" in name and not name.startswith(".eval_results/")]
     config = json.loads((staged / "config.json").read_text())
-    assert config["auto_map"] and config["custom_pipelines"]
+    assert config["auto_map"]
+    assert config["custom_pipelines"]
     old = json.loads((staged / "preprocessor_config.json").read_text())
     assert old["auto_map"]["AutoFeatureExtractor"] == "feature_extraction_paraclap.ParaClapFeatureExtractor"
     assert (staged / "LICENSE").read_text().startswith("The weights (model.safetensors) are under apache-2.0")
@@ -145,7 +147,8 @@ def test_dry_run_uploads_nothing(client, tiny_release, tmp_path, capsys):
     printed = capsys.readouterr().out
     for name, data in content(tmp_path / "staged").items():
         assert f"{len(data):,}  {name}\n" in printed
-    assert client.requests == [] and client.repos == {}
+    assert client.requests == []
+    assert client.repos == {}
 
 
 @pytest.mark.parametrize("name", ["tiny", "lab/ti ny", "a/b/c", "lab/--x"])
@@ -168,7 +171,8 @@ def test_the_token_is_never_printed(client, tiny_release, tmp_path, monkeypatch,
     arguments = ["model", str(tiny_release), "--repo_id", NAME, "--staging_dir", str(tmp_path / "s"), *options]
     assert push.main(arguments) == 2
     printed = "".join(capfd.readouterr())
-    assert "error: " in printed and token not in printed
+    assert "error: " in printed
+    assert token not in printed
 
 
 # ------------------------------------------------------------------------------------------------- what is not staged

@@ -40,9 +40,11 @@ def test_the_average_stands_in_only_inside():
     learning, averaged = model.weight.detach().clone(), average.averages[0].clone()
     storage = model.weight.data_ptr()
     with pytest.raises(KeyError), average.applied():
-        assert torch.equal(model.weight, averaged) and not torch.equal(averaged, learning)
+        assert torch.equal(model.weight, averaged)
+        assert not torch.equal(averaged, learning)
         raise KeyError
-    assert torch.equal(model.weight, learning) and torch.equal(average.averages[0], averaged)
+    assert torch.equal(model.weight, learning)
+    assert torch.equal(average.averages[0], averaged)
     assert model.weight.data_ptr() == storage
 
 

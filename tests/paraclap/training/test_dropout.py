@@ -20,7 +20,8 @@ def test_it_drops_as_many_as_asked_and_keeps_the_expectation(p, dtype):
     features = torch.ones(101, 4003, dtype=dtype, requires_grad=True)  # no multiple of four
     found = dropout(p)(features)
     (gradient,) = torch.autograd.grad(found.float().sum(), features)
-    assert found.dtype == dtype and torch.equal(found, gradient)
+    assert found.dtype == dtype
+    assert torch.equal(found, gradient)
     dropped = (found == 0).double().mean(0)  # of each column
     assert dropped.mean().item() == pytest.approx(p, abs=0.003)
     assert dropped.std().item() == pytest.approx((p * (1 - p) / 101) ** 0.5, rel=0.05)  # as if each were drawn alone
@@ -38,7 +39,8 @@ def test_one_seed_draws_the_same_and_each_call_anew():
     features = torch.ones(1000)
     layer = dropout(0.5)
     first, second = layer(features), layer(features)
-    assert not torch.equal(first, second) and torch.equal(dropout(0.5)(features), first)
+    assert not torch.equal(first, second)
+    assert torch.equal(dropout(0.5)(features), first)
 
 
 def test_nothing_is_dropped_in_evaluation_or_with_none_to_drop_and_everything_with_all():

@@ -27,7 +27,8 @@ def test_texts_of_one_label_share_its_probability_and_the_unknown_take_no_part()
     unknown = torch.tensor([[0, 0, 0, 1]]).bool()
     even = grouped_loss(torch.tensor([[2.0, 2.0, -2.0, 99.0]]), positives, unknown, torch.zeros(4, dtype=torch.long))
     skewed = grouped_loss(torch.tensor([[4.0, 0.0, -2.0, 99.0]]), positives, unknown, torch.zeros(4, dtype=torch.long))
-    assert torch.isfinite(even) and even < skewed
+    assert torch.isfinite(even)
+    assert even < skewed
 
 
 def test_queries_of_the_bank_have_their_attributes_group_and_captions_none():
@@ -64,7 +65,8 @@ def test_kept_states_of_a_frozen_text_tower_are_those_of_the_tower(tiny_config):
     model.text_model.register_forward_hook(lambda *_: calls.append(1))
     for _ in range(2):
         kept = model.get_text_features(text_states=states(ids, mask)).pooler_output
-    assert len(calls) == 1 and len(states.states) == 2
+    assert len(calls) == 1
+    assert len(states.states) == 2
     model.eval()
     torch.testing.assert_close(
         model.get_text_features(text_states=states(ids, mask)).pooler_output,
@@ -84,7 +86,8 @@ def test_texts_of_many_lengths_are_encoded_in_parts_with_the_same_states(tiny_co
     widths = []
     model.text_model.register_forward_hook(lambda _, args, output: widths.append(output[0].shape[1]))
     states = FrozenTextStates(model)(ids, mask)
-    assert widths == sorted(widths) and len(widths) >= 3  # equal texts are encoded once
+    assert widths == sorted(widths)
+    assert len(widths) >= 3
     with torch.no_grad():
         expected = model.pool_text(model.text_model(ids, attention_mask=mask).last_hidden_state, mask)
     torch.testing.assert_close(states, expected, atol=1e-5, rtol=0)

@@ -22,7 +22,8 @@ RECIPES = {
 def test_a_recipe_loads(name):
     config = load_config_from_file(str(FOLDER / f"{name}.yaml"))
     assert (config.distributed_type, config.num_machines, config.num_processes) == RECIPES[name]
-    assert config.mixed_precision == "bf16" and not config.use_cpu
+    assert config.mixed_precision == "bf16"
+    assert not config.use_cpu
 
 
 def test_every_recipe_is_tested():

@@ -9,11 +9,11 @@ import torch
 from scipy.signal import lfilter
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
-from paraclap.training import train
 from dataset_scripts.binning import fit_bins
 from dataset_scripts.parquet import FEATURES, write_splits
 from dataset_scripts.queries import TEMPLATES, VARIANTS
 from paraclap.synthetic_speech import Voice, synthesise
+from paraclap.training import train
 from paraclap.training.records import read_rows
 
 # Each is heard by one thing alone: emotion by the spectrum's tilt (vocal effort), gender by the length of the vocal

@@ -15,7 +15,13 @@ import torch
 from accelerate import Accelerator
 
 from paraclap.training import train
-from paraclap.training.checkpoint import complete_checkpoints, load_checkpoint, replace_folder, restore_folder, save_checkpoint
+from paraclap.training.checkpoint import (
+    complete_checkpoints,
+    load_checkpoint,
+    replace_folder,
+    restore_folder,
+    save_checkpoint,
+)
 from paraclap.training.records import draw_curves, read_rows, write_row
 from paraclap.training.stop import TERMINATED, check_finite, explain
 
@@ -83,7 +89,8 @@ def test_a_folder_killed_between_two_renames_comes_back(tmp_path):
     best = tmp_path / "best"
     (tmp_path / "best.old").mkdir()
     restore_folder(best)
-    assert best.exists() and not (tmp_path / "best.old").exists()
+    assert best.exists()
+    assert not (tmp_path / "best.old").exists()
     (tmp_path / "best.partial").mkdir()
     (tmp_path / "best.partial" / "new").write_text("x")
     replace_folder(tmp_path / "best.partial", best)
@@ -114,7 +121,8 @@ def test_a_full_disk_leaves_the_last_checkpoint(tmp_path):
         assert "The run's folder cannot be written" in result.stdout, result.stdout + result.stderr
         assert [path.name for path in complete_checkpoints(folder)] == ["step-00000001"]
         accelerator, model, _ = prepared(0)
-        assert load_checkpoint(accelerator, folder) == {"step": 1} and (model.weight == 1).all()
+        assert load_checkpoint(accelerator, folder) == {"step": 1}
+        assert (model.weight == 1).all()
 
 
 def test_weights_that_are_no_numbers_are_never_saved():

@@ -36,7 +36,8 @@ def test_a_compiled_run_learns_the_same(corpus_dir, text_encoder, tmp_path, monk
         folder = run(corpus_dir, text_encoder, tmp_path / f"run{len(more)}", "--report_to", "none", *more)
         losses.append([float(row["loss"]) for row in read_rows(folder / "steps.csv")])
     assert compiled == ["Wav2Vec2Model", "BertModel"]
-    assert len(losses[0]) == 2 and losses[1] == pytest.approx(losses[0], rel=1e-4)
+    assert len(losses[0]) == 2
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
 
 
 def test_a_profile_is_a_trace_and_a_table(corpus_dir, text_encoder, tmp_path, capsys):
@@ -128,9 +129,11 @@ def test_all_splits_are_learned_from_once_nothing_is_chosen_any_more(corpus_dir,
     words = arguments(corpus_dir, text_encoder, tmp_path / "run", *more, "--train_split", "train+validation")
     train.main(words)
     output = capsys.readouterr().out
-    assert "Last epoch. Release:" in output and "uar" not in output
+    assert "Last epoch. Release:" in output
+    assert "uar" not in output
     record = json.loads((tmp_path / "run" / "best" / "training.json").read_text(encoding="utf-8"))
-    assert record["epoch"] == 2 and record["validation"] == {}
+    assert record["epoch"] == 2
+    assert record["validation"] == {}
     assert read_rows(tmp_path / "run" / "history.csv")[-1] == {"epoch": "2", "step": str(2 * (sizes[2] // 4))}
     assert (tmp_path / "run" / "curves.png").stat().st_size > 1000
     with pytest.raises(FileNotFoundError, match="has no data/dev-"):

@@ -90,7 +90,9 @@ def test_both_passes_draw_the_same_dropout(tiny_config, tiny_processor):
     seen = []
     model.register_forward_hook(lambda module, arguments, outputs: seen.append(outputs.audio_embeds.detach()))
     ContrastiveStep(Accelerator(cpu=True), model, micro_batch_size=4)(batch)
-    assert torch.equal(seen[0], seen[2]) and torch.equal(seen[1], seen[3]) and not torch.equal(seen[0], seen[1])
+    assert torch.equal(seen[0], seen[2])
+    assert torch.equal(seen[1], seen[3])
+    assert not torch.equal(seen[0], seen[1])
 
 
 def two_processes(folder):

@@ -11,11 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from helpers.loopback_hub import LoopbackHub, Repo, User
-from safetensors.torch import load_file
 from helpers.training_runs import arguments, command, environment
+from safetensors.torch import load_file
 
-from paraclap.training import train
 from dataset_scripts.parquet import FEATURES, write_splits
+from paraclap.training import train
 from paraclap.training.arguments import parse_arguments
 from paraclap.training.checkpoint import complete_checkpoints
 from paraclap.training.data import QueryCorpus, is_remote, load_bins, load_split, vocabulary_of
@@ -52,14 +52,17 @@ def test_an_epoch_has_each_row_once_in_another_order(sharded):
     groups = RowGroups(sharded)
     assert groups.sizes == [4, 4, 1, 5, 5, 2, 2, 1]
     first, second = order(groups), order(groups, epoch=1)
-    assert sorted(first) == sorted(second) == list(range(24)) and first != second and first == order(groups)
+    assert sorted(first) == sorted(second) == list(range(24))
+    assert first != second
+    assert first == order(groups)
     assert np.abs(np.diff(first)).max() > 4, "only shuffled within a row group"
 
 
 def test_a_row_has_the_crop_and_caption_that_it_has_on_disk(sharded):
     groups = RowGroups(sharded)
     on_disk, streamed = QueryCorpus(load_split(sharded, "train"), crop_s=0.4), StreamedCorpus(groups, crop_s=0.4)
-    assert len(on_disk) == len(streamed) and vocabulary_of(on_disk.labels) == vocabulary_of(streamed.labels)
+    assert len(on_disk) == len(streamed)
+    assert vocabulary_of(on_disk.labels) == vocabulary_of(streamed.labels)
     sampler = StreamSampler(groups, 0, 4)
     sampler.epoch = 2
     for epoch, (number, row) in sampler:
@@ -143,7 +146,8 @@ def test_an_address_of_fsspec_will_do(sharded):
     memory.put(str(sharded), "/streamed/corpus", recursive=True)
     address = "memory://streamed/corpus"
     groups = RowGroups(address)
-    assert is_remote(address) and order(groups) == order(RowGroups(sharded))
+    assert is_remote(address)
+    assert order(groups) == order(RowGroups(sharded))
     assert load_bins(address).edges == load_bins(sharded).edges
     assert len(load_split(address, "validation")) == len(load_split(sharded, "validation"))
 

@@ -13,11 +13,11 @@ import torch
 from helpers.training_runs import ROOT, arguments, command, environment, final_weights
 from transformers import Wav2Vec2Config
 
-from paraclap.training import train
 from dataset_scripts.queries import VARIANTS
 from modeling_paraclap import ParaClapAudioConfig, ParaClapModel
 from modeling_paraclap.losses_paraclap import multi_positive_loss, sigmoid_loss
 from paraclap.synthetic_speech import Voice, synthesise
+from paraclap.training import train
 from paraclap.training.arguments import parse_arguments
 from paraclap.training.augment import augment
 from paraclap.training.checkpoint import complete_checkpoints
@@ -37,18 +37,22 @@ def undisturbed(corpus_dir, text_encoder, tmp_path_factory):
 
 def test_a_run_leaves_a_release_and_its_records(undisturbed):
     record = json.loads((undisturbed / "config.json").read_text(encoding="utf-8"))
-    assert record["arguments"]["variant"] == "rand5" and record["versions"]["torch"].startswith("2.11")
+    assert record["arguments"]["variant"] == "rand5"
+    assert record["versions"]["torch"].startswith("2.11")
     best = undisturbed / "best"
     assert {"bins.json", "training.json", "config.json", "pipeline_paraclap.py"} <= {f.name for f in best.iterdir()}
     training = json.loads((best / "training.json").read_text(encoding="utf-8"))
-    assert training["seconds"] > 0 and training["device"]["processes"] == 1
+    assert training["seconds"] > 0
+    assert training["device"]["processes"] == 1
     assert training["device"]["name"].startswith("CPU (")
     lines = (undisturbed / "history.csv").read_text(encoding="utf-8").splitlines()
-    assert lines[0].startswith("epoch,step,uar_emotion_emodb") and len(lines) == 4
+    assert lines[0].startswith("epoch,step,uar_emotion_emodb")
+    assert len(lines) == 4
     assert list((undisturbed / "logs").rglob("events.out.tfevents*"))
     assert (undisturbed / "curves.png").stat().st_size > 10_000
     steps = (undisturbed / "steps.csv").read_text(encoding="utf-8").splitlines()
-    assert steps[0] == "step,loss,logit_scale" and len(steps) == 1 + 9  # every second of 18
+    assert steps[0] == "step,loss,logit_scale"
+    assert len(steps) == 1 + 9
     model = ParaClapModel.from_pretrained(best)
     released, weights = model.state_dict(), final_weights(undisturbed)
     assert weights.keys() == released.keys() | {f"best/{name}" for name in released}
@@ -70,7 +74,8 @@ def test_a_killed_run_goes_on_and_ends_the_same(corpus_dir, text_encoder, undist
     subprocess.run(command([*words, "--resume"]), cwd=ROOT, env=environment(), check=True)
     newest = complete_checkpoints(run / "checkpoints")[-1] / "state.json"
     seconds = json.loads((run / "best" / "training.json").read_text())["seconds"]
-    assert seconds > before > 0 and seconds == pytest.approx(json.loads(newest.read_text())["seconds"], abs=0.1)
+    assert seconds > before > 0
+    assert seconds == pytest.approx(json.loads(newest.read_text())["seconds"], abs=0.1)
     expected, found = final_weights(undisturbed), final_weights(run)
     assert expected.keys() == found.keys()
     assert all(torch.equal(expected[name], found[name]) for name in expected)
@@ -104,9 +109,11 @@ def test_sigterm_saves_and_a_resumed_run_with_workers_ends_the_same(corpus_dir, 
         time.sleep(0.002)
     process.send_signal(signal.SIGTERM)
     output, _ = process.communicate(timeout=120)
-    assert process.returncode == TERMINATED and "Stopped by SIGTERM at step" in output
+    assert process.returncode == TERMINATED
+    assert "Stopped by SIGTERM at step" in output
     left = complete_checkpoints(run / "checkpoints")
-    assert len(left) == 1 and f"{left[0]} is complete: go on with --resume" in output
+    assert len(left) == 1
+    assert f"{left[0]} is complete: go on with --resume" in output
     assert json.loads((left[0] / "state.json").read_text())["batch"] > 0, "not in the middle of an epoch"
     subprocess.run(command([*words, "--resume"]), cwd=ROOT, env=environment(), check=True)
     expected, found = final_weights(undisturbed), final_weights(run)
@@ -124,14 +131,16 @@ def test_workers_give_the_same_batches_as_none(corpus_dir, text_encoder, tmp_pat
         batches.append(list(loader))
     assert len(batches[0]) == len(batches[1]) == 6
     for one, two in zip(*batches, strict=True):
-        assert one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
+        assert one.keys() == two.keys()
+        assert all(torch.equal(one[name], two[name]) for name in one)
 
 
 def test_a_frozen_front_end_gets_no_gradient(corpus_dir, text_encoder, tmp_path):
     args = parse_arguments(arguments(corpus_dir, text_encoder, tmp_path, "--freeze_feature_encoder"))
     model, _ = train.build(args)
     frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
-    assert frozen and all(name.startswith("audio_model.feature_extractor.") for name in frozen)
+    assert frozen
+    assert all(name.startswith("audio_model.feature_extractor.") for name in frozen)
     hidden = model.train().audio_model.feature_extractor(torch.randn(1, 4000))
     assert not hidden.requires_grad
 
@@ -142,7 +151,8 @@ def test_what_is_drawn_depends_on_epoch_and_utterance_alone(corpus_dir):
     second[(0, 3)]
     for key in ((0, 1), (0, 2), (1, 1)):
         one, two = first[key], second[key]
-        assert one["caption"] == two["caption"] and np.array_equal(one["waveform"], two["waveform"])
+        assert one["caption"] == two["caption"]
+        assert np.array_equal(one["waveform"], two["waveform"])
     assert not np.array_equal(first[(0, 1)]["waveform"], first[(1, 1)]["waveform"])
     assert len(first[(0, 1)]["waveform"]) == 6400
 
@@ -152,8 +162,10 @@ def test_the_sampler_reorders_each_epoch(corpus_dir):
     first, again = list(sampler), list(sampler)
     sampler.epoch = 1
     second = list(sampler)
-    assert first == again and [i for _, i in first] != [i for _, i in second]
-    assert sorted(i for _, i in second) == list(range(20)) and {epoch for epoch, _ in second} == {1}
+    assert first == again
+    assert [i for _, i in first] != [i for _, i in second]
+    assert sorted(i for _, i in second) == list(range(20))
+    assert {epoch for epoch, _ in second} == {1}
 
 
 @pytest.mark.parametrize(
@@ -163,7 +175,8 @@ def test_the_four_variants(corpus_dir, variant, emotions):
     corpus = QueryCorpus(load_split(corpus_dir, "train"), variant=variant)
     captions = [corpus[(0, item)]["caption"] for item in range(len(corpus))]
     named = sum(any(word in caption for word in ("angry", "anger", "sad")) for caption in captions)
-    assert emotions[0] <= named <= emotions[1] and len(captions) == 24
+    assert emotions[0] <= named <= emotions[1]
+    assert len(captions) == 24
     most = max(len(caption.split(" and ")) for caption in captions)
     assert most == (1 if variant == "rand1" else 3 if variant == "only_emo" else 5)
 
@@ -172,7 +185,8 @@ def test_what_a_variant_does_not_tell_is_in_no_query_bank(corpus_dir):
     rows = load_split(corpus_dir, "train")
     told = {variant: set(QueryCorpus(rows, variant=variant)[(0, 0)]["queries"]) for variant in VARIANTS}
     assert told["rand1"] == told["rand5"] == told["no_emo"] | told["only_emo"]
-    assert len(told["only_emo"]) == 3 and not told["no_emo"] & told["only_emo"]
+    assert len(told["only_emo"]) == 3
+    assert not told["no_emo"] & told["only_emo"]
 
 
 def test_emotion_probability_puts_an_emotion_first(corpus_dir):
@@ -218,7 +232,8 @@ def test_unknown_are_missing_labels_and_emotions_of_other_corpora(corpus_dir):
     corpus = QueryCorpus(rows)
     first, last = corpus[(0, 0)], corpus[(0, 23)]
     assert first["unknown_queries"] == {"this is a sad instance", "speaker is sad", "emotion is sadness"}
-    assert "emotion" not in first["unknown_attributes"] and "emotion" in last["unknown_attributes"]
+    assert "emotion" not in first["unknown_attributes"]
+    assert "emotion" in last["unknown_attributes"]
     assert {"arousal", "valence", "dominance"} <= first["unknown_attributes"]
     assert not {"pitch_mean", "gender"} & first["unknown_attributes"]
 
@@ -231,7 +246,8 @@ def test_emotions_tell_dimensions_where_asked(corpus_dir):
     # What the corpus says is left as it is: it may have been built with paraphrases.
     assert after["queries"][-len(before["queries"]) :] == before["queries"]
     assert set(after["queries"]) - set(before["queries"]) >= {"speaker is calm", "has low valence"}
-    assert "speaker is not very sad" in after["unknown_queries"] and "speaker is not very sad" not in after["queries"]
+    assert "speaker is not very sad" in after["unknown_queries"]
+    assert "speaker is not very sad" not in after["queries"]
     assert not {"arousal", "valence", "dominance"} & after["unknown_attributes"]
     assert np.array_equal(before["waveform"], after["waveform"])
     augmented = QueryCorpus(rows, usual_dimensions=True, augmentation={"gain": 1.0}, bins=load_bins(corpus_dir))
@@ -247,7 +263,8 @@ def test_no_part_is_taken_of_what_has_an_emotion(corpus_dir):
     lengths = [[len(corpus[(0, item)]["waveform"]) for item in range(24)] for corpus in (plain, parts)]
     assert lengths[0][:12] == lengths[1][:12]
     long = [item for item in range(12, 24) if lengths[0][item] > 16000]
-    assert long and all(lengths[1][item] < lengths[0][item] for item in long)
+    assert long
+    assert all(lengths[1][item] < lengths[0][item] for item in long)
 
 
 def test_a_batch_knows_which_captions_hold_for_which_utterance(tiny_processor):
@@ -262,7 +279,8 @@ def test_a_batch_knows_which_captions_hold_for_which_utterance(tiny_processor):
         [True, True, False],
         [True, False, True],
     ]
-    assert batch["input_values"].shape == (3, 1000) and batch["padding_mask"].sum(1).tolist() == [800, 500, 700]
+    assert batch["input_values"].shape == (3, 1000)
+    assert batch["padding_mask"].sum(1).tolist() == [800, 500, 700]
 
 
 def test_a_query_bank_compares_with_everything_said(tiny_config, tiny_processor):
@@ -277,7 +295,8 @@ def test_a_query_bank_compares_with_everything_said(tiny_config, tiny_processor)
     assert batch["positives"].tolist() == [[True, False, False, True, True], [True, True, True, True, False]]
     for loss_type in ("sigmoid", "multi_positive"):
         loss = ParaClapModel(tiny_config(loss_type=loss_type))(**batch, return_loss=True).loss
-        assert loss.isfinite() and loss > 0
+        assert loss.isfinite()
+        assert loss > 0
     with pytest.raises(ValueError, match="A query bank needs a loss with several positives"):
         Collator(tiny_processor, query_bank=True)
 
@@ -313,20 +332,24 @@ def test_a_part_is_shorter_and_says_so():
     lengths = []
     for seed in range(40):
         part, said = augment(waveform, before, np.random.default_rng(seed), part=1.0)
-        assert said["duration"] == len(part) / 16000 and said["pitch_std"] is None
+        assert said["duration"] == len(part) / 16000
+        assert said["pitch_std"] is None
         power = [10 * np.log10(np.mean(samples**2.0)) for samples in (part, waveform)]
         assert said["intensity"] == pytest.approx(-28.0 + power[0] - power[1], abs=1e-3)
         lengths.append(said["duration"])
-    assert 1.0 <= min(lengths) < 1.3 and 3.0 < max(lengths) <= 4.0
+    assert 1.0 <= min(lengths) < 1.3
+    assert 3.0 < max(lengths) <= 4.0
     assert before["duration"] == 4.0
     short, said = augment(waveform[:8000], {"duration": 0.5}, np.random.default_rng(0), part=1.0)
-    assert len(short) == 8000 and said["duration"] == 0.5
+    assert len(short) == 8000
+    assert said["duration"] == 0.5
 
 
 def test_a_corpus_may_be_drawn_more_often():
     labels = pd.DataFrame({"corpus": ["a"] * 4 + ["b"] * 2, "emotion": ["angry", "sad"] * 2 + [None] * 2})
     plain, more = balance_weights(labels, 1.0), balance_weights(labels, 1.0, "b=4, a=2")
-    assert plain[4:].sum() == pytest.approx(1 / 3) and more[4:].sum() == pytest.approx(1 / 2)
+    assert plain[4:].sum() == pytest.approx(1 / 3)
+    assert more[4:].sum() == pytest.approx(1 / 2)
     for wrong in ("c=2", "a", "a=0", "a=-1", "a=x", "a=nan", "a=inf"):
         with pytest.raises(ValueError, match="--corpus_weights has.*one of the corpora a, b"):
             balance_weights(labels, 1.0, wrong)
@@ -337,7 +360,9 @@ def test_augmented_utterances_get_queries_that_are_true(corpus_dir):
     corpus = QueryCorpus(rows, augmentation={"gain": 40.0}, bins=bins)
     item = int(np.argmax(corpus.labels["intensity"]))
     spoken = {query for epoch in range(30) for query in corpus[(epoch, item)]["queries"]}
-    assert {"is loud", "is quiet"} <= spoken and "speaker is angry" in spoken and "speaker is sad" not in spoken
+    assert {"is loud", "is quiet"} <= spoken
+    assert "speaker is angry" in spoken
+    assert "speaker is sad" not in spoken
     with pytest.raises(ValueError, match="give the corpus's bins"):
         QueryCorpus(rows, augmentation={"gain": 40.0})
 
@@ -403,7 +428,9 @@ def test_the_filter_bank_answers_to_its_frequencies(tiny_config):
     filters = model.audio_model.feature_extractor.conv_layers[0].conv.weight.detach()[:, 0]
     hertz = torch.fft.rfft(filters, 4096).abs().argmax(1) * 16000 / 4096
     cosines, sines = hertz.chunk(2)
-    assert (cosines.diff() >= 0).all() and cosines[0] < 200 and cosines[-1] == pytest.approx(7600, abs=50)
+    assert (cosines.diff() >= 0).all()
+    assert cosines[0] < 200
+    assert cosines[-1] == pytest.approx(7600, abs=50)
     assert torch.allclose(cosines[8:], sines[8:], atol=60)
 
 

@@ -8,8 +8,8 @@ import sys
 import time
 
 import torch
-from safetensors.torch import load_file
 from helpers.training_runs import ROOT, arguments, environment
+from safetensors.torch import load_file
 
 from paraclap.training.checkpoint import complete_checkpoints
 
@@ -30,7 +30,8 @@ def weights(checkpoint):
 
 
 def assert_same(found, expected):
-    assert found.keys() == expected.keys() and all(torch.equal(found[name], expected[name]) for name in expected)
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 
 def test_stopped_or_killed_and_resumed_is_undisturbed(corpus_dir, text_encoder, tmp_path):
@@ -60,4 +61,5 @@ def test_stopped_or_killed_and_resumed_is_undisturbed(corpus_dir, text_encoder, 
     assert "Resumed at step 2 (epoch 0, batch 2)" in output
     found = complete_checkpoints(stopped / "checkpoints")[-1]
     assert_same(weights(found), weights(of_step[found.name]))
-    assert found.name == "step-00000012" and (stopped / "best").exists()
+    assert found.name == "step-00000012"
+    assert (stopped / "best").exists()
