@@ -23,6 +23,7 @@ import numpy as np
 import torch
 
 from .mp3_paraclap import with_length
+from .waveform_paraclap import AudioError, to_mono
 
 BLOCK_LENGTH_S = 30.0
 # libsndfile's count of frames for a stream whose header does not say how many there are.
@@ -31,10 +32,6 @@ UNKNOWN_FRAMES = 2**62
 STREAMED_CHUNK_SIZE = 0x7FFFF000
 # The gapless information of an MP3 may be off by the decoder's delay; a cut file lacks more than two frames.
 MP3_TOLERANCE = 2 * 1152
-
-
-class AudioError(ValueError):
-    """Audio that cannot be used: missing, not audio, cut short, empty, or with samples that are no numbers."""
 
 
 def read_audio(source: Any) -> tuple[np.ndarray, int]:
@@ -157,15 +154,6 @@ def _read(sound: Any, frames: int, name: str) -> np.ndarray:
     if not np.isfinite(samples).all():
         raise AudioError(f"{name} holds samples that are NaN or infinite. Export it again from its source.")
     return samples
-
-
-def to_mono(waveform: np.ndarray) -> np.ndarray:
-    """Average the channels of a waveform of shape (samples,) or (samples, channels); float32 (samples,)."""
-    if waveform.ndim == 2:
-        waveform = waveform[:, 0] if waveform.shape[1] == 1 else waveform.mean(axis=1, dtype=np.float32)
-    if waveform.ndim != 1:
-        raise ValueError(f"A waveform has the shape (samples,) or (samples, channels), not {waveform.shape}.")
-    return np.ascontiguousarray(waveform, dtype=np.float32)
 
 
 def resample(waveform: np.ndarray, orig: int, target: int) -> np.ndarray:

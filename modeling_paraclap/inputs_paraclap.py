@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from .audio_paraclap import BLOCK_LENGTH_S, AudioError, resample_blocks, stream_audio, to_mono
+from .audio_paraclap import BLOCK_LENGTH_S, resample_blocks, stream_audio
+from .waveform_paraclap import AudioError, scale_samples, shortened, to_mono
 
 URL_TIMEOUT_S = 30
 # More channels than this are a batch that somebody meant to pass as a list.
 MOST_CHANNELS = 16
-# Floats are nominally in [-1, 1]; beyond this they are integers that somebody cast without scaling.
-LARGEST_SAMPLE = 100.0
 
 
 def load_input(audio: Any, target_rate: int, sampling_rate: int | None = None) -> np.ndarray:
@@ -67,7 +66,7 @@ def stream_input(audio: Any, target_rate: int, sampling_rate: int | None = None)
         yield from _stream_array(_channels_last(_as_numpy(audio)), rate, target_rate)
     else:
         raise TypeError(
-            f"{_shortened(audio)} is no audio. Pass a path, a URL, bytes, a binary file object, a NumPy array or torch "
+            f"{shortened(audio)} is no audio. Pass a path, a URL, bytes, a binary file object, a NumPy array or torch "
             'tensor of samples, {"array": samples, "sampling_rate": rate}, or a list of these.'
         )
 
@@ -99,7 +98,7 @@ def _stream_array(array: np.ndarray, rate: int, target_rate: int) -> Iterator[np
     if not array.size:
         raise AudioError("The audio is empty: it has no samples. Leave it out.")
     length = int(rate * BLOCK_LENGTH_S)
-    blocks = (to_mono(_as_floats(array[start : start + length])) for start in range(0, len(array), length))
+    blocks = (to_mono(scale_samples(array[start : start + length])) for start in range(0, len(array), length))
     yield from resample_blocks(blocks, rate, target_rate)
 
 
@@ -125,25 +124,6 @@ def _channels_last(array: np.ndarray) -> np.ndarray:
     return array.T if array.shape[0] < array.shape[1] else array
 
 
-def _as_floats(samples: np.ndarray) -> np.ndarray:
-    """Samples as float32 in [-1, 1]; integers are scaled by their type's range, as in a WAV file."""
-    if samples.dtype in (np.int8, np.int16, np.int32):
-        return samples.astype(np.float32) / -float(np.iinfo(samples.dtype).min)
-    if samples.dtype == np.uint8:
-        return (samples.astype(np.float32) - 128) / 128
-    if not np.issubdtype(samples.dtype, np.floating):
-        raise AudioError(f"The samples have the type {samples.dtype}. Pass floats in [-1, 1], or 16-bit integers.")
-    samples = samples.astype(np.float32, copy=False)
-    if not np.isfinite(samples).all():
-        raise AudioError("The audio holds samples that are NaN or infinite. Check how it was made.")
-    if np.abs(samples).max() > LARGEST_SAMPLE:
-        raise AudioError(
-            f"A sample is {np.abs(samples).max():.0f}; floats are expected in [-1, 1]. If they were 16-bit integers, "
-            "divide by 32768."
-        )
-    return samples
-
-
 def _checked_rate(sampling_rate: Any) -> int:
     # A rate under 1 kHz is kHz for Hz.
     if isinstance(sampling_rate, (int, float, np.number)) and sampling_rate >= 1000 and sampling_rate % 1 == 0:
@@ -165,8 +145,3 @@ def _named(content: bytes, name: Any) -> io.BytesIO:
     file = io.BytesIO(content)
     file.name = str(name)
     return file
-
-
-def _shortened(value: Any) -> str:
-    text = repr(value)
-    return f"{text if len(text) <= 40 else text[:37] + '...'} ({type(value).__name__})"

@@ -13,10 +13,11 @@ from transformers.pipelines import PIPELINE_REGISTRY
 from transformers.pipelines.zero_shot_audio_classification import ZeroShotAudioClassificationPipeline
 from transformers.utils import logging
 
-from .audio_paraclap import AudioError, name_of
+from .audio_paraclap import name_of
 from .calibration_paraclap import Calibration, calibration_of
 from .inputs_paraclap import load_input
-from .windows_paraclap import LongAudio, is_silent, windows_of
+from .waveform_paraclap import AudioError, is_silent
+from .windows_paraclap import LongAudio, windows_of
 from .zero_shot_paraclap import TextEmbeddings, parse_labels, parse_templates, prompts_of
 
 logger = logging.get_logger(__name__)

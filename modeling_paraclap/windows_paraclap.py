@@ -54,8 +54,3 @@ def windows_of(blocks: Iterable[np.ndarray], length: int, stride: int, least: in
     if not covered or total - covered >= least:
         start = max(0, total - length)
         yield start, pending[start - offset :]
-
-
-def is_silent(waveform: np.ndarray) -> bool:
-    """Whether all samples are the same: digital silence, not merely a quiet room."""
-    return bool(np.ptp(waveform) < 1e-6)
