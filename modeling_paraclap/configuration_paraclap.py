@@ -2,7 +2,9 @@
 
 from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig, Wav2Vec2Config
 
-LOSS_TYPES = ("contrastive", "multi_positive", "sigmoid", "grouped")
+from .losses_paraclap import LOSSES
+
+LOSS_TYPES = tuple(LOSSES)
 TEXT_POOLINGS = ("cls", "mean")
 AUDIO_POOLINGS = ("mean", "statistics")
 

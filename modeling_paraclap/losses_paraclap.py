@@ -1,4 +1,7 @@
-"""The losses, plain functions of the (n_audio, n_text) logits."""
+"""The losses, plain functions of the (n_audio, n_text) logits, and a table of what each of them needs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch.nn import functional as F
@@ -75,3 +78,29 @@ def grouped_loss(logits_per_audio, positives, unknown=None, groups=None, group_w
         weight = (group_weights or {}).get(group, 1.0)
         loss = loss + weight * F.cross_entropy(logits_per_audio[rows][:, of_group], targets)
     return loss
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What a model and its training must know of a loss.
+
+    Attributes:
+        function: Called with the (n_audio, n_text) logits, then with what the fields below say.
+        needs_positives: Whether it takes `positives` and `unknown`, so that a text may describe several utterances and
+            their numbers may differ; if not, text i belongs to utterance i.
+        has_bias: Whether the logits have a learnt bias, as yes-or-no questions need.
+        takes_groups: Whether it takes `groups` and `group_weights`.
+    """
+
+    function: Callable[..., torch.Tensor]
+    needs_positives: bool
+    has_bias: bool
+    takes_groups: bool = False
+
+
+LOSSES = {
+    "contrastive": Loss(contrastive_loss, needs_positives=False, has_bias=False),
+    "multi_positive": Loss(multi_positive_loss, needs_positives=True, has_bias=False),
+    "sigmoid": Loss(sigmoid_loss, needs_positives=True, has_bias=True),
+    "grouped": Loss(grouped_loss, needs_positives=True, has_bias=True, takes_groups=True),
+}

@@ -14,7 +14,7 @@ from transformers.utils import ModelOutput, can_return_tuple
 from .audio_tower_paraclap import ParaClapAudioModel
 from .configuration_paraclap import ParaClapAudioConfig, ParaClapConfig
 from .cpu_paraclap import lay_out_for_cpu
-from .losses_paraclap import contrastive_loss, grouped_loss, multi_positive_loss, same_captions, sigmoid_loss
+from .losses_paraclap import LOSSES, same_captions
 
 MASK_EMBEDDING = "masked_spec_embed"
 TOWERS = ("audio", "text")
@@ -153,9 +153,8 @@ class ParaClapModel(ParaClapPreTrainedModel):
         self.audio_projection = ParaClapProjection(audio_size, size, dropout)
         self.text_projection = ParaClapProjection(config.text_config.hidden_size, size, dropout)
         self.logit_scale = nn.Parameter(torch.tensor(float(config.logit_scale_init_value)))
-        # Only yes-or-no questions train a bias.
         bias = torch.tensor(float(config.logit_bias_init_value))
-        self.logit_bias = nn.Parameter(bias) if config.loss_type in ("sigmoid", "grouped") else None
+        self.logit_bias = nn.Parameter(bias) if LOSSES[config.loss_type].has_bias else None
         if config.center_audio:
             self.register_buffer("audio_center", torch.zeros(size))
         self.frozen_towers = ()
@@ -405,18 +404,15 @@ class ParaClapModel(ParaClapPreTrainedModel):
 
     def loss(self, logits_per_audio, input_ids=None, attention_mask=None, positives=None, unknown=None, **grouping):
         """The loss that `config.loss_type` names; for the arguments see `forward` and the losses."""
+        loss = LOSSES[self.config.loss_type]
         n_audio, n_text = logits_per_audio.shape
-        pairwise = self.config.loss_type != "contrastive"
-        if n_audio != n_text and not (pairwise and positives is not None):
+        if n_audio != n_text and not (loss.needs_positives and positives is not None):
             raise ValueError(f"A loss needs a caption for each utterance; there are {n_audio} and {n_text} captions.")
-        if not pairwise:
-            return contrastive_loss(logits_per_audio)
+        if not loss.needs_positives:
+            return loss.function(logits_per_audio)
         if positives is None:
             positives = same_captions(input_ids, attention_mask)
-        if self.config.loss_type == "grouped":
-            return grouped_loss(logits_per_audio, positives, unknown, **grouping)
-        pairwise_loss = multi_positive_loss if self.config.loss_type == "multi_positive" else sigmoid_loss
-        return pairwise_loss(logits_per_audio, positives, unknown)
+        return loss.function(logits_per_audio, positives, unknown, **(grouping if loss.takes_groups else {}))
 
 
 ParaClapModel.register_for_auto_class("AutoModel")
