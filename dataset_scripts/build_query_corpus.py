@@ -23,6 +23,7 @@ import pandas as pd
 
 from .binning import ATTRIBUTES, Bins, fit_bins
 from .corpora import CORPORA, SPLITS, CorpusError, parse_corpora, scan_corpus
+from .duplicates import find_contradictions
 from .egemaps import extract_functionals
 from .engines import ENGINES, WorkerError
 from .parquet import write_splits
@@ -105,6 +106,10 @@ def build_query_corpus(
     if functionals.empty:
         raise CorpusError(f"None of the {len(frame)} files could be read; the first: {rejected['reason'].iloc[0]}")
     frame = frame.join(functionals, how="inner").reset_index(drop=True)
+    contradictions = find_contradictions(frame)
+    left_out = frame.loc[contradictions.index, ["corpus", "file"]].assign(reason=contradictions)
+    rejected = pd.concat([rejected, left_out], ignore_index=True)
+    frame = frame.drop(index=contradictions.index).reset_index(drop=True)
     bins = bins or fit_bins(frame)
     frame = bins.apply(frame)
 

@@ -26,7 +26,7 @@ FEATURES = datasets.Features(
         "audio": datasets.Audio(sampling_rate=16000, decode=False),
         **dict.fromkeys(("file", "corpus", "speaker", "gender"), _TEXT),
         "age": datasets.Value("int32"),
-        **dict.fromkeys(("language", "emotion"), _TEXT),
+        **dict.fromkeys(("age_group", "language", "emotion", "listeners_emotion"), _TEXT),
         **dict.fromkeys(DIMENSIONS, _NUMBER),
         **dict.fromkeys(("transcript", "split"), _TEXT),
         **dict.fromkeys(FUNCTIONALS, _NUMBER),

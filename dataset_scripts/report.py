@@ -17,7 +17,9 @@ for whoever built this folder; share the builder, `bins.json` and the templates 
 """
 COLUMNS = (
     "`audio`: the owner's file, not decoded; `file`, `corpus`, `split`: where it is from",
-    "`speaker`, `gender`, `age` (years), `language`, `emotion` (an adjective), `transcript`: null where unknown",
+    "`speaker`, `gender`, `age` (years), `age_group` (young to 29, middle-aged to 59, elderly), `language`, `emotion` (an "
+    "adjective), `transcript`: null where unknown",
+    "`listeners_emotion`: what most listeners heard in the voice, ties joined by a colon; null where nobody was asked",
     "`arousal`, `valence`, `dominance`: on the corpus's own scale",
     "`pitch_mean`, `pitch_std`, `intensity`, `duration`, `jitter`, `shimmer`: the functionals, units under Bins",
     "`*_bin`: low, mid or high of each of these nine",

@@ -65,6 +65,7 @@ def _said(prompts: str, **labels: str) -> dict[str, str]:
     return {labels.get(word, word): word for word in prompts.split()}
 
 
+_AGES = (("a", "young"), ("a", "middle-aged"), ("an", "elderly"))
 TASKS: dict[str, Task] = {
     task.name: task
     for task in (
@@ -124,6 +125,32 @@ TASKS: dict[str, Task] = {
             paper_uar={"only_emo": 0.332, "rand5": 0.291, "rand1": 0.202, "no_emo": 0.201},
             paper_prompts=_said("sad angry disgust fear happy neutral", disgust="disgusted", fear="fearful"),
             counts={"neutral": 1087, **dict.fromkeys(["sad", "angry", "disgusted", "fearful", "happy"], 1271)},
+        ),
+        Task(
+            name="crema_d-test",
+            corpus="crema_d",
+            column="emotion",
+            labels=_words("sad angry disgusted fearful happy neutral"),
+        ),
+        Task(
+            name="crema_d-listeners",
+            corpus="crema_d",
+            column="listeners_emotion",
+            labels=_words("sad angry disgusted fearful happy neutral"),
+        ),
+        Task(
+            name="crema_d-gender",
+            corpus="crema_d",
+            column="gender",
+            labels={"female": "a female is speaking", "male": "a male is speaking"},
+            template="{}",
+        ),
+        Task(
+            name="crema_d-age",
+            corpus="crema_d",
+            column="age_group",
+            labels={name: f"{article} {name} person is speaking" for article, name in _AGES},
+            template="{}",
         ),
         Task(
             name="tess",

@@ -7,6 +7,7 @@ Example::
     frame = load_corpus("emodb", "/data/EMO-DB")
 """
 
+import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,8 +22,10 @@ SPLITS = ("train", "validation", "test")
 GENDERS = ("female", "male")
 # What single corpora are evaluated on, or by; no query speaks of it.
 STATES = ("session", "negativity", "aibo_class", "intoxication", "likability")
-TEXT_COLUMNS = ("file", "path", "corpus", "speaker", "gender", "language", "emotion", "transcript", "split", *STATES)
 DIMENSIONS = ("arousal", "valence", "dominance")
+# Upper ages (exclusive) of the groups below the last one. They are those of whole decades, which is how corpora that do
+# not give years (Common Voice) state an age.
+AGE_GROUPS = {"young": 30, "middle-aged": 60, "elderly": math.inf}
 COLUMNS = (
     "file",
     "path",
@@ -30,13 +33,16 @@ COLUMNS = (
     "speaker",
     "gender",
     "age",
+    "age_group",
     "language",
     "emotion",
+    "listeners_emotion",
     *DIMENSIONS,
     "transcript",
     "split",
     *STATES,
 )
+TEXT_COLUMNS = tuple(name for name in COLUMNS if name not in ("age", *DIMENSIONS))
 
 
 @dataclass(frozen=True)
@@ -192,7 +198,7 @@ CORPORA: dict[str, Corpus] = {
             counts={
                 "emotion": {"neutral": 1087, **dict.fromkeys(["happy", "sad", "angry", "fearful", "disgusted"], 1271)},
             },
-            note="1076_MTI_SAD_XX.wav has no audio in it",
+            note="1076_MTI_SAD_XX.wav has no audio in it; three recordings are there under two emotions each",
             broken=("1076_MTI_SAD_XX.wav",),
         ),
         Corpus(
@@ -245,6 +251,11 @@ CORPORA: dict[str, Corpus] = {
 }
 
 
+def age_group_of(years: float) -> str:
+    """Return the key of `AGE_GROUPS` for an age in years."""
+    return next(group for group, upper in AGE_GROUPS.items() if years < upper)
+
+
 def parse_corpora(arguments: Sequence[str]) -> dict[str, Path]:
     """Parse ``NAME=DIR`` arguments.
 
@@ -273,7 +284,7 @@ def scan_corpus(name: str, root: str | Path) -> tuple[pd.DataFrame, pd.DataFrame
 
     Returns:
         The utterances (`COLUMNS`; `file` is relative to the corpus folder in POSIX form, `path` absolute, `emotion` a
-        canonical adjective, `age` in years, sorted by `file`), and what was left out (corpus, file, reason).
+        canonical adjective, `age` in years, `age_group` a key of `AGE_GROUPS`, sorted by `file`), and what was left out (corpus, file, reason).
 
     Raises:
         CorpusError: unknown corpus, another layout than the owner's, an unsafe or duplicate name in a table.
@@ -289,11 +300,12 @@ def scan_corpus(name: str, root: str | Path) -> tuple[pd.DataFrame, pd.DataFrame
         row["corpus"] = name
     frame = pd.DataFrame(rows).reindex(columns=list(COLUMNS)).sort_values("file", ignore_index=True)
     frame["age"] = frame["age"].astype("Int64")
+    frame["age_group"] = frame["age_group"].astype(object).fillna(frame["age"].map(age_group_of, na_action="ignore"))
     for column in DIMENSIONS:
         frame[column] = frame[column].astype("float64")
     for column in TEXT_COLUMNS:
         frame[column] = frame[column].astype(object).where(frame[column].notna(), None)
-    for column, allowed in (("split", SPLITS), ("gender", GENDERS)):
+    for column, allowed in (("split", SPLITS), ("gender", GENDERS), ("age_group", tuple(AGE_GROUPS))):
         if unexpected := set(frame[column].dropna()) - set(allowed):
             raise CorpusError(f"{folder}: {column} {sorted(unexpected)}; expected one of {', '.join(allowed)}.")
     left_out = pd.DataFrame([{"corpus": name, **row} for row in rejected], columns=["corpus", "file", "reason"])

@@ -94,7 +94,7 @@ ARCHIVES: dict[str, tuple[Archive | Dataverse, ...]] = {
     "crema_d": (
         Archive(
             f"https://github.com/{_CREMA_D}/archive/refs/heads/master.zip",
-            members=("AudioWAV/", "VideoDemographics.csv"),
+            members=("AudioWAV/", "VideoDemographics.csv", "summaryTable.csv"),
             objects=f"https://media.githubusercontent.com/media/{_CREMA_D}/master/",
         ),
     ),

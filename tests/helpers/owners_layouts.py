@@ -1,5 +1,7 @@
 """Small corpora in their owners' layouts, with synthetic voices: a tone with harmonics, whose pitch wanders."""
 
+import zlib
+
 import numpy as np
 import soundfile
 
@@ -19,6 +21,7 @@ def write(path, **kwargs):
     """Write a voice; the extension chooses the container."""
     path.parent.mkdir(parents=True, exist_ok=True)
     rate = kwargs.get("rate", RATE)
+    kwargs.setdefault("seed", zlib.crc32(path.stem.encode()))  # no two recordings are the same
     container = {".opus": dict(format="OGG", subtype="OPUS")}.get(path.suffix.lower(), {})
     soundfile.write(path, voice(**kwargs), rate, **container)
     return path
@@ -161,13 +164,18 @@ def make_iemocap(root, extension="wav"):
 
 
 def make_crema_d(root, extension="wav"):
-    """Two actors; one file has no audio in it."""
-    for actor in ("1001", "1076"):
+    """Two actors of training and one each of validation and test; one file has no audio, one is there twice."""
+    for number, actor in enumerate(("1001", "1076", "1018", "1004")):
         for emotion in ("ANG_XX", "NEU_LO"):
-            write(root / "AudioWAV" / f"{actor}_DFA_{emotion}.{extension}", seconds=0.1)
+            write(root / "AudioWAV" / f"{actor}_DFA_{emotion}.{extension}", pitch=100 + 30 * number, seconds=0.4)
     (root / "AudioWAV" / f"1076_MTI_SAD_XX.{extension}").write_bytes(b"")
+    twice = root / "AudioWAV" / f"1001_DFA_ANG_XX.{extension}"
+    twice.with_name(f"1001_DFA_FEA_XX.{extension}").write_bytes(twice.read_bytes())
     people = "ActorID,Age,Sex,Race,Ethnicity\n1001,51,Male,Caucasian,Not Hispanic\n1076,25,Female,Asian,Not Hispanic\n"
+    people += "1018,25,Female,Asian,Not Hispanic\n1004,62,Male,Caucasian,Not Hispanic\n"
     (root / "VideoDemographics.csv").write_text(people)
+    votes = '"","FileName","VoiceVote","VoiceLevel"\n"1","1001_DFA_ANG_XX","A","69.1"\n'
+    (root / "summaryTable.csv").write_text(votes + '"2","1001_DFA_NEU_LO","N:S","57:61.25"\n')
     return root
 
 
