@@ -1,5 +1,9 @@
-# Every target makes .venv itself when it is missing or setup.cfg has changed, and is quick when it is there.
+# Every target installs what it needs into .venv when that is missing or setup.cfg has changed, and says so.
+# PyPI's torch for Linux on x86_64 brings CUDA, several GB. TORCH_INDEX=https://download.pytorch.org/whl/cpu takes a
+# build without it (make demo, make app), and TORCH="torch==2.13.0" a certain version.
 PYTHON ?= python3
+TORCH ?=
+TORCH_INDEX ?=
 VENV := .venv
 RUN := $(VENV)/bin/python
 CORPORA ?= $(PARACLAP_CORPORA)
@@ -13,21 +17,36 @@ FOLDER_emodb := EMO-DB
 FOLDER_librispeech := LibriSpeech
 FOLDER_ravdess := RAVDESS
 
-.PHONY: help demo app test test-e2e quality style corpus checkpoint checkpoint-without-emodb results clean
+.PHONY: help demo app test test-e2e test-packaging quality style corpus checkpoint checkpoint-without-emodb results clean
 
 help:  ## show this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-$(VENV)/installed: setup.cfg pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet --editable '.[test]'
+# The stamp of an extra's installation; that of the tests, who need all extras, serves every target.
+ready = $(firstword $(wildcard $(VENV)/installed) $(VENV)/$(1)-installed)
+# $(1): the extra
+define install
+	@test -x $(RUN) || { echo "Making the virtual environment $(VENV) with $(PYTHON)."; $(PYTHON) -m venv $(VENV); }
+	@echo "Installing paraclap[$(1)] into $(VENV); later runs skip this."
+	@if [ -z "$(TORCH)$(TORCH_INDEX)" ] && [ "$$(uname -sm)" = "Linux x86_64" ] && ! command -v nvidia-smi >/dev/null \
+		&& ! $(RUN) -c 'import torch' 2>/dev/null; then \
+		echo "This machine shows no NVIDIA GPU, and PyPI's torch brings CUDA (several GB). For a build of about 200 MB:"; \
+		echo "    make $(MAKECMDGOALS) TORCH_INDEX=https://download.pytorch.org/whl/cpu"; fi
+	$(if $(TORCH)$(TORCH_INDEX),$(RUN) -m pip install $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$(or $(TORCH),torch)")
+	$(RUN) -m pip install --editable '.[$(1)]'
 	@touch $@
+endef
 
-demo: $(VENV)/installed  ## classify speech with the default checkpoint; AUDIO=file.wav LABELS="angry,happy,sad" takes yours
+$(VENV)/installed: setup.cfg setup.py pyproject.toml
+	$(call install,test)
+
+$(VENV)/%-installed: setup.cfg setup.py pyproject.toml
+	$(call install,$*)
+
+demo: $(call ready,demo)  ## classify speech with the default checkpoint; AUDIO=file.wav LABELS="angry,happy,sad" takes yours
 	$(RUN) -m paraclap.demo $(if $(AUDIO),--audio "$(AUDIO)") $(if $(LABELS),--labels "$(LABELS)")
 
-app: $(VENV)/installed  ## the demo's page on this machine, with the default checkpoint; MODEL=folder or ORG/NAME takes yours
-	$(RUN) -m pip install --quiet --editable '.[app]'
+app: $(call ready,app)  ## the demo's page on this machine, with the default checkpoint; MODEL=folder or ORG/NAME takes yours
 	$(if $(MODEL),,$(RUN) -m paraclap.publishing.default_checkpoint assemble checkpoints/paraclap-small build/paraclap-small)
 	$(RUN) space/app.py --model $(or $(MODEL),build/paraclap-small)
 
@@ -41,6 +60,9 @@ test-e2e: $(VENV)/installed  ## test the demo's page in Chromium, whose Debian p
 		echo "test-e2e needs chromium and chromedriver: sudo apt-get install chromium chromium-driver" >&2; exit 1; }
 	$(RUN) -m pip install --quiet --editable '.[e2e]'
 	$(RUN) -m pytest -m e2e tests/test_e2e.py
+
+test-packaging: $(VENV)/installed  ## build wheel and sdist, and run every entry point in fresh environments
+	$(RUN) -m pytest -m packaging tests/test_packaging.py
 
 quality: $(VENV)/installed  ## check lint, format, import order and docstrings
 	$(RUN) -m ruff check .

@@ -1,6 +1,5 @@
 """What is said about a built corpus: the summary table and the dataset card."""
 
-from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 
 import pandas as pd
@@ -130,21 +129,10 @@ def dataset_card(
 
 
 def card_template() -> str:
-    """``dataset_card.md``: from beside the package in a checkout, else from where pip put the distribution's data.
-
-    Raises:
-        FileNotFoundError: if it is in neither place.
-    """
-    beside = Path(__file__).resolve().parents[1] / CARD
-    if beside.is_file():
-        return beside.read_text(encoding="utf-8")
-    try:
-        installed = [file for file in files("paraclap") or () if file.name == CARD]
-    except PackageNotFoundError:
-        installed = []
-    if not installed:
-        raise FileNotFoundError(f"{beside} is missing, and no installed paraclap has one: pip install it again.")
-    return Path(installed[0].locate()).read_text(encoding="utf-8")
+    """Return the text of ``dataset_card.md``, which a wheel has in this package and a checkout has beside it."""
+    packaged = Path(__file__).resolve().with_name(CARD)
+    card = packaged if packaged.is_file() else packaged.parents[1] / CARD
+    return card.read_text(encoding="utf-8")
 
 
 def _examples(frame: pd.DataFrame, index: TemplateIndex) -> str:

@@ -1,14 +1,8 @@
 """The package as a whole: quick to import, needing little, in files that can be read."""
 
-import configparser
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
-
-import pytest
-
-from dataset_scripts import report
 
 PACKAGE = Path(__file__).resolve().parents[1] / "modeling_paraclap"
 IMPORT = """
@@ -38,20 +32,3 @@ def test_importing_it_is_quick_and_needs_nothing_but_torch_numpy_and_transformer
 def test_no_file_is_longer_than_450_lines():
     lengths = {file.name: len(file.read_text(encoding="utf-8").splitlines()) for file in PACKAGE.glob("*.py")}
     assert max(lengths.values()) <= 450, lengths
-
-
-def test_the_dataset_card_is_found_where_pip_puts_it(tmp_path, monkeypatch):
-    card = report.card_template()
-    assert card == (PACKAGE.parent / "dataset_card.md").read_text(encoding="utf-8")
-    installed = configparser.ConfigParser()
-    installed.read(PACKAGE.parent / "setup.cfg", encoding="utf-8")
-    assert "dataset_card.md" in installed["options.data_files"]["share/paraclap"].split()
-
-    (tmp_path / "dataset_card.md").write_text(card, encoding="utf-8")
-    listed = SimpleNamespace(name="dataset_card.md", locate=lambda: tmp_path / "dataset_card.md")
-    monkeypatch.setattr(report, "__file__", str(tmp_path / "site-packages" / "dataset_scripts" / "report.py"))
-    monkeypatch.setattr(report, "files", lambda name: [SimpleNamespace(name="other.md"), listed])
-    assert report.card_template() == card
-    monkeypatch.setattr(report, "files", lambda name: None)
-    with pytest.raises(FileNotFoundError, match="is missing, and no installed paraclap has one"):
-        report.card_template()

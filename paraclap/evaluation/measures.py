@@ -1,13 +1,13 @@
 """UAR, accuracy and macro-F1 with bootstrap intervals, from predicted labels."""
 
-from pathlib import Path
-
 import evaluate
 import numpy as np
 import pandas as pd
 import torch
 
-METRIC = Path(__file__).resolve().parents[2] / "metrics" / "unweighted_average_recall"
+from paraclap.resources import resource
+
+METRIC = "metrics/unweighted_average_recall"
 CONFIDENCE_LEVEL = 0.95
 
 
@@ -26,7 +26,7 @@ def measure(references, predictions, labels, n_resamples: int = 1000, seed: int 
         `recall_per_class`, `support_per_class`, `most_predicted` (label and share), `confusion` (rows are references).
     """
     labels = list(labels)
-    metric = evaluate.load(str(METRIC), keep_in_memory=True)
+    metric = evaluate.load(str(resource(METRIC)), keep_in_memory=True)
     uar = metric.compute(
         references=references,
         predictions=predictions,

@@ -11,10 +11,10 @@ from huggingface_hub import eval_result_entries_to_yaml as entries_to_yaml
 from dataset_scripts.corpora import CORPORA
 from dataset_scripts.report import markdown_table
 from paraclap.evaluation.tables import result_rows, template_rows
+from paraclap.resources import resource
 
 from .licences import BASE_MODELS, LicenceError, licence_of_model
 
-TEMPLATE = Path(__file__).resolve().parents[2] / "model_card.md"
 # The Hub's tasks have no zero-shot audio classification; the tag of that name leads to it all the same.
 PIPELINE_TAG = "audio-classification"
 TASK = "zero-shot-audio-classification"
@@ -200,7 +200,7 @@ def model_card(facts: Facts) -> ModelCard:
     ]
     return ModelCard.from_template(
         card_data(facts),
-        template_str=TEMPLATE.read_text(encoding="utf-8"),
+        template_str=resource("model_card.md").read_text(encoding="utf-8"),
         name=facts.repo_id.split("/")[-1],
         repo_id=facts.repo_id,
         template=facts.template,

@@ -10,11 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from huggingface_hub import DatasetCard
 
+import dataset_scripts
 from dataset_scripts.corpora import CORPORA
 
 from .hub import PublishError
 from .licences import KNOWN
-from .staging import ROOT, check_no_token, without_folders
+from .staging import check_no_token, without_folders
 
 ALWAYS = ("file", "corpus", "split")  # of a corpus that may not be passed on; besides its bins
 COPIED = ("bins.json", "rejected.csv", "summary.txt", "build.json")
@@ -66,7 +67,7 @@ def stage_dataset(source: Path, folder: Path, repo_id: str, include_audio: bool 
             text = without_folders((source / name).read_text(encoding="utf-8"))
             (folder / name).write_text(text, encoding="utf-8")
     for name in TABLES:
-        shutil.copyfile(ROOT / "dataset_scripts" / name, folder / name)
+        shutil.copyfile(Path(dataset_scripts.__file__).with_name(name), folder / name)
     write_card(source, folder, repo_id, names, hidden, sizes)
     check_no_token(folder)
     check_rows(folder)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 LABELS = ("angry", "happy", "sad", "calm", "neutral", "a female is speaking", "has a high pitch")
 SAMPLE = "sample.wav"
-OURS = ("modeling_paraclap", "dataset_scripts", "evaluation", "training", "publishing")
+OURS = ("modeling_paraclap", "dataset_scripts", "paraclap")
 
 
 class NoPackage:

@@ -10,11 +10,12 @@ from pathlib import Path
 
 from huggingface_hub import RepoCard
 
-from .hub import PublishError
-from .staging import ROOT
+from paraclap.resources import resource
 
-METRIC = ROOT / "metrics" / "unweighted_average_recall"
-SPACE = ROOT / "space"
+from .hub import PublishError
+
+METRIC = "metrics/unweighted_average_recall"
+SPACE_FILES = ("README.md", "app.py", "requirements.txt")
 MODEL_FILE = "model_id.txt"  # in the Space: which model it shows
 CHECK_METRIC = """
 import sys, evaluate
@@ -61,9 +62,8 @@ def stage_space(folder: Path, repo_id: str, model: str) -> None:
     """
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", model):
         raise PublishError(f"--model is {model!r}; expected ORG/NAME, a model on the Hub.")
-    for file in sorted(SPACE.iterdir()):
-        if file.is_file():
-            shutil.copyfile(file, folder / file.name)
+    for name in SPACE_FILES:
+        shutil.copyfile(resource(f"space/{name}"), folder / name)
     (folder / MODEL_FILE).write_text(model + "\n", encoding="utf-8")
     card = RepoCard.load(folder / "README.md")
     card.data.models = [model]

@@ -27,6 +27,7 @@ from paraclap.publishing.hub import PublishError, Target, files_of, publish, red
 from paraclap.publishing.licences import LicenceError
 from paraclap.publishing.others import METRIC, MODEL_FILE, sdk_of, stage_metric, stage_space
 from paraclap.publishing.staging import stage_model
+from paraclap.resources import resource
 
 STAGING = Path("build") / "publish"
 REPO_TYPES = {"model": "model", "dataset": "dataset", "metric": "space", "space": "space"}
@@ -61,7 +62,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="audio and labels also of corpora whose licence forbids to publish them; only with --private",
     )
     metric = kinds.add_parser("metric", parents=[shared], help="the unweighted average recall, for evaluate.load")
-    metric.add_argument("folder", type=Path, nargs="?", default=METRIC, help="default: %(default)s")
+    metric.add_argument("folder", type=Path, nargs="?", help="default: the unweighted average recall of this project")
     space = kinds.add_parser("space", parents=[shared], help="the demo")
     space.add_argument("--model", required=True, metavar="ORG/NAME", help="the model on the Hub that it shows")
     return parser.parse_args(arguments)
@@ -119,7 +120,7 @@ def stage(args: argparse.Namespace, folder: Path) -> None:
     elif args.kind == "dataset":
         stage_dataset(args.folder, folder, args.repo_id, args.include_audio, args.private)
     elif args.kind == "metric":
-        stage_metric(args.folder, folder, args.repo_id)
+        stage_metric(args.folder or resource(METRIC), folder, args.repo_id)
     else:
         stage_space(folder, args.repo_id, args.model)
 

@@ -17,6 +17,7 @@ from transformers import pipeline
 
 from modeling_paraclap import ParaClapModel, ParaClapProcessor
 from modeling_paraclap.release_paraclap import TASK, save_release
+from paraclap.resources import resource
 from paraclap.synthetic_speech import SAMPLING_RATE, VOICES, synthesise
 
 from . import fresh_check
@@ -32,7 +33,6 @@ from .cards import (
 )
 from .hub import TOKEN, PublishError, files_of
 
-ROOT = Path(__file__).resolve().parents[2]
 TOLERANCE = 1e-6  # between the scores of the source model and of the staged one
 TEXTS = (".md", ".json", ".yaml", ".py", ".txt", ".csv", "")
 LICENCE = """\
@@ -107,7 +107,7 @@ def stage_model(
     if listed := eval_results_yaml(facts):
         (folder / ".eval_results").mkdir()
         (folder / ".eval_results" / "paraclap.yaml").write_text(listed, encoding="utf-8")
-    notice = LICENCE.format(licence=licence_of(facts)) + (ROOT / "LICENSE").read_text(encoding="utf-8")
+    notice = LICENCE.format(licence=licence_of(facts)) + resource("LICENSE").read_text(encoding="utf-8")
     (folder / "LICENSE").write_text(notice, encoding="utf-8")
     model_card(facts).save(folder / "README.md")
     check_metadata(ModelCard.load(folder / "README.md").data.to_dict(), card_data(facts).to_dict())

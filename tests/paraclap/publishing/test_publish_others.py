@@ -19,6 +19,7 @@ from paraclap.publishing import push
 from paraclap.publishing.dataset import stage_dataset
 from paraclap.publishing.hub import PublishError, Target, publish
 from paraclap.publishing.others import stage_metric
+from paraclap.resources import resource
 
 TOKEN = "hf_writeWRITEwriteWRITE"
 
@@ -146,7 +147,7 @@ def test_the_metric_loads_by_its_name(hub, tmp_path):
     )
     assert float(fresh(script, hub, tmp_path)) == pytest.approx(5 / 6)
     with pytest.raises(PublishError, match="'u-a-r' cannot be a module's name"):
-        stage_metric(push.METRIC, tmp_path, "lab/u-a-r")
+        stage_metric(resource(push.METRIC), tmp_path, "lab/u-a-r")
 
 
 def test_the_demo_goes_to_a_space(hub, tmp_path, capsys):
