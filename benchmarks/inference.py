@@ -16,13 +16,13 @@ Sizes: `paper` has the authors' shapes and random weights (their speed does not 
 
 import argparse
 import json
-import multiprocessing
 import os
 import platform
 import shutil
 import statistics
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +31,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoTokenizer, BertConfig, Wav2Vec2Config
 
-from benchmarks.variants import VARIANTS, serve
+from benchmarks.turns import take_turns
+from benchmarks.variants import VARIANTS
 from modeling_paraclap import ParaClapConfig, ParaClapFeatureExtractor, ParaClapModel, ParaClapProcessor
 from modeling_paraclap.audio_paraclap import load_audio
 from modeling_paraclap.export_onnx import export_onnx
@@ -67,7 +68,7 @@ def build_config(size: str) -> ParaClapConfig:
 
 
 def prepare_release(size: str, small_model: Path | None, folder: Path) -> ParaClapModel:
-    """Writes the release that all variants load, with its ONNX files in `onnx/`."""
+    """Write the release that all variants load."""
     if size == "small" and small_model:
         shutil.copytree(small_model, folder)
         model = ParaClapModel.from_pretrained(folder)
@@ -76,7 +77,6 @@ def prepare_release(size: str, small_model: Path | None, folder: Path) -> ParaCl
         model = ParaClapModel(build_config(size)).eval()
         tokenizer = AutoTokenizer.from_pretrained(text_encoder_folder())  # BERT's vocabulary
         save_release(model, ParaClapProcessor(ParaClapFeatureExtractor(), tokenizer), folder)
-    export_onnx(model, folder / "onnx", int8=True)
     return model
 
 
@@ -94,46 +94,6 @@ def prepare_clips(audio: Path | None, number: int, folder: Path) -> list[Path]:
         paths.append(folder / f"{i:03}.wav")
         soundfile.write(paths[-1], synthesise(VOICES[i % len(VOICES)], seconds, seed=i), SAMPLING_RATE)
     return paths
-
-
-def measure(
-    folder: Path, clips: list[Path], labels: dict[str, list[str]], rounds: int, threads: int
-) -> dict[str, dict]:
-    """Runs all variants, interleaved.
-
-    Args:
-        folder (`Path`): The release.
-        clips (list of `Path`): What each variant scores in every round, the longest first.
-        labels (dict of `str` to list of `str`): The name of each row -> its labels; the name up to ";" is the variant.
-        rounds (`int`): How often.
-        threads (`int`): Of each variant.
-
-    Returns:
-        Row -> scores (clips, labels), CPU and wall-clock seconds of each round, peak memory in MB, seconds to be ready.
-    """
-    context = multiprocessing.get_context("spawn")
-    warm_up = [clips[0], clips[-1], clips[len(clips) // 2]]
-    rows, connections, processes = {}, {}, []
-    for row, own in labels.items():
-        connections[row], child = context.Pipe()
-        process = context.Process(target=serve, args=(child, row.split(";")[0], folder, own, threads, warm_up))
-        process.start()
-        processes.append(process)
-        child.close()  # so that a process that dies is an end of file here
-        _, ready = connections[row].recv()
-        rows[row] = {"ready_s": ready, "cpu_s": [], "wall_s": []}
-    for _ in range(rounds):
-        for row, connection in connections.items():
-            connection.send(clips)
-            _, rows[row]["scores"], cpu, wall = connection.recv()
-            rows[row]["cpu_s"].append(cpu)
-            rows[row]["wall_s"].append(wall)
-    for row, connection in connections.items():
-        connection.send(None)
-        _, rows[row]["peak_mb"] = connection.recv()
-    for process in processes:
-        process.join()
-    return rows
 
 
 def matrix_product_rate(dtype: torch.dtype, seconds: float) -> float:
@@ -176,7 +136,7 @@ def summarise(rows: dict[str, dict], seconds: float) -> list[dict]:
                 "spread": max(row["cpu_s"]) / min(row["cpu_s"]),
                 "score_difference": float(np.abs(row["scores"] - rows[BASELINE]["scores"]).max()) if same else None,
                 "peak_mb": row["peak_mb"],
-                "ready_s": row["ready_s"],
+                "first_answer_s": row["first_answer_s"],
             }
         )
     return lines
@@ -185,14 +145,14 @@ def summarise(rows: dict[str, dict], seconds: float) -> list[dict]:
 def print_table(lines: list[dict], floors: dict[str, float]) -> None:
     """Prints the figures as a Markdown table."""
     print("| variant | CPU s per s of audio | speed | slowest/fastest round |", end=" ")
-    print("s that go by | speed | score difference | peak memory | ready in |")
+    print("s that go by | speed | score difference | peak memory | first answer |")
     print("|---|---|---|---|---|---|---|---|---|")
     for line in lines:
         difference = "" if line["score_difference"] is None else f"{line['score_difference']:.1e}"
         print(
             f"| {line['variant']} | {line['cpu_s_per_audio_s']:.4f} | {line['speed']:.2f}× | {line['spread']:.2f} | "
             f"{line['wall_s_per_audio_s']:.4f} | {line['wall_speed']:.2f}× | {difference} | "
-            f"{line['peak_mb']:.0f} MB | {line['ready_s']:.0f} s |"
+            f"{line['peak_mb']:.0f} MB | {line['first_answer_s']:.0f} s |"
         )
     for name, floor in floors.items():
         print(f"| floor: its operations at the rate of {name} products | {floor:.4f} | | | | | | | |")
@@ -217,6 +177,7 @@ def main(arguments: list[str] | None = None) -> None:
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary) / "release"
             model = prepare_release(size, args.small_model, folder)
+            export_onnx(model, folder / "onnx", int8=True)
             clips = prepare_clips(args.audio, args.clips, Path(temporary) / "clips")
             operations = operations_per_second(model)
             del model
@@ -224,7 +185,8 @@ def main(arguments: list[str] | None = None) -> None:
             skip = [*args.skip, *(["ours, int8"] if size == "small" else [])]
             labels = {name: LABELS for name in VARIANTS if not any(word in name for word in skip)}
             labels[f"{OURS}; 100 labels"] = LABELS + [f"feeling {i}" for i in range(96)]
-            rows = measure(folder, clips, labels, args.rounds, args.threads)
+            makers = {row: partial(VARIANTS[row.split(";")[0]], folder, own) for row, own in labels.items()}
+            rows = take_turns(makers, clips, args.rounds, args.threads)
             seconds = sum(len(load_audio(clip)) for clip in clips) / SAMPLING_RATE
         rates = {"fp32": matrix_product_rate(torch.float32, 2.0), "bf16": matrix_product_rate(torch.bfloat16, 2.0)}
         lines = summarise(rows, seconds)

