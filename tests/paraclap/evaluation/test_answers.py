@@ -1,0 +1,51 @@
+"""Answers in free text are matched to labels as in the paper, and faulty files are refused."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from paraclap.evaluation.answers import AnswerError, SentenceEncoder, load_answers, score_answers
+
+
+@pytest.fixture(scope="module")
+def encoder(text_encoder):
+    return SentenceEncoder(text_encoder)
+
+
+def test_an_answer_means_the_label_whose_text_it_is(encoder):
+    prompts = [["speaker is angry"], ["speaker is sad"], ["speaker is calm", "a calm female"]]
+    answers = ["speaker is sad", "speaker is angry", "speaker is sad", "a calm female"]
+    scores = score_answers(answers, prompts, encoder)
+    assert scores.argmax(1).tolist() == [1, 0, 1, 2]
+    assert scores[0, 1] == pytest.approx(1, abs=1e-5)
+    assert torch.equal(scores[0], scores[2])
+    mean = F.normalize(encoder(prompts[2]).mean(0), dim=-1)
+    torch.testing.assert_close(scores[3, 2], encoder(["a calm female"])[0] @ mean)
+
+
+def test_padding_does_not_change_an_embedding(encoder):
+    alone = encoder(["speaker is sad"])[0]
+    beside = encoder(["speaker is sad", "a high high high female is angry and sad and calm"])[0]
+    torch.testing.assert_close(alone, beside, atol=1e-5, rtol=0)
+
+
+def test_answers_are_read_with_quotes_and_umlauts(tmp_path):
+    file = tmp_path / "answers.csv"
+    file.write_text('file,answer\na/b.wav,"The speaker, Jürgen, is NA."\nc.wav, sad \nd.wav,NA\n', encoding="utf-8")
+    assert load_answers(file) == {"a/b.wav": "The speaker, Jürgen, is NA.", "c.wav": "sad", "d.wav": "NA"}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"file,text\na.wav,sad\n", "has no column 'answer'; it has file, text"),
+        (b"file,answer\na.wav,sad\nb.wav,sad\na.wav,angry\n", "answers 'a.wav' more than once, in row 4"),
+        (b"file,answer\na.wav,\xff\xfe\n", "is not a CSV"),
+        (b"", "is not a CSV"),
+    ],
+)
+def test_a_faulty_file_is_refused(tmp_path, content, message):
+    file = tmp_path / "answers.csv"
+    file.write_bytes(content)
+    with pytest.raises(AnswerError, match=message):
+        load_answers(file)
