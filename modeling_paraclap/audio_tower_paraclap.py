@@ -192,6 +192,8 @@ class ParaClapAudioModel(Wav2Vec2Model):
     """
 
     config_class = ParaClapAudioConfig
+    # Its spectrogram wants the waveform in float32, whatever the dtype of the weights.
+    input_dtype = torch.float32
 
     def __init__(self, config):
         super().__init__(config)
@@ -209,6 +211,11 @@ class ParaClapAudioModel(Wav2Vec2Model):
         super()._init_weights(module)
         if isinstance(module, ParaClapFrontEnd):
             module.fill()
+
+    @property
+    def least_samples(self) -> int:
+        """The smallest number of samples that has a spectrum: one window."""
+        return self.config.window_samples
 
     def _get_feat_extract_output_lengths(self, input_lengths, add_adapter=None):
         """Number of frames of as many samples; a frame stands for the samples around it, so one sample has one."""

@@ -1,12 +1,37 @@
 """Configuration of ParaCLAP."""
 
-from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig, Wav2Vec2Config
+from typing import Any
+
+from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig, Wav2Vec2Config, WhisperConfig
 
 from .losses_paraclap import LOSSES
 
 LOSS_TYPES = tuple(LOSSES)
 TEXT_POOLINGS = ("cls", "mean")
 AUDIO_POOLINGS = ("mean", "statistics")
+# What a tower takes over from a Whisper's configuration; the rest is the decoder's.
+WHISPER_ENCODER_FIELDS = (
+    "num_mel_bins",
+    "d_model",
+    "encoder_layers",
+    "encoder_attention_heads",
+    "encoder_ffn_dim",
+    "activation_function",
+    "dropout",
+    "attention_dropout",
+    "activation_dropout",
+    "init_std",
+    "max_source_positions",
+    "apply_spec_augment",
+    "mask_time_prob",
+    "mask_time_length",
+    "mask_time_min_masks",
+    "mask_feature_prob",
+    "mask_feature_length",
+    "mask_feature_min_masks",
+    "final_layer_norm",
+    "frames_per_state",
+)
 
 
 class ParaClapAudioConfig(Wav2Vec2Config):
@@ -106,6 +131,56 @@ class ParaClapAudioConfig(Wav2Vec2Config):
         )
 
 
+class ParaClapWhisperConfig(WhisperConfig):
+    """Configuration of a [`ParaClapWhisperModel`], Whisper's encoder on raw waveforms.
+
+    Args:
+        final_layer_norm: Whether the encoder's last layer is there, and so the norm that is fitted to it.
+        frames_per_state: Frames, of 20 ms, that are averaged to one state behind the last layer.
+        **kwargs: Arguments of `WhisperConfig`; those of the decoder are not used.
+
+    Raises:
+        ValueError: If `frames_per_state` is below 1, or layers are to be dropped in training (`encoder_layerdrop`).
+    """
+
+    model_type = "paraclap_whisper"
+
+    def __init__(self, final_layer_norm: bool = True, frames_per_state: int = 1, **kwargs: Any):
+        if not isinstance(frames_per_state, int) or frames_per_state < 1:
+            raise ValueError(f"frames_per_state is {frames_per_state!r}; expected a whole number of frames, 1 or more.")
+        if kwargs.get("encoder_layerdrop"):
+            raise ValueError(
+                f"encoder_layerdrop is {kwargs['encoder_layerdrop']}; this tower drops no layers: give 0, or use "
+                "dropout."
+            )
+        self.final_layer_norm = final_layer_norm
+        self.frames_per_state = frames_per_state
+        super().__init__(**kwargs)
+
+    @classmethod
+    def from_whisper(
+        cls, config: PreTrainedConfig, num_layers: int | None = None, **kwargs: Any
+    ) -> "ParaClapWhisperConfig":
+        """Return the tower's configuration for the encoder of a Whisper.
+
+        Args:
+            config: A `WhisperConfig`, or one of this class.
+            num_layers: Keep only the first so many layers; None for all.
+            **kwargs: Arguments to change.
+
+        Raises:
+            ValueError: If it is another model's configuration, or the encoder has fewer layers than `num_layers`.
+        """
+        if config.model_type not in (WhisperConfig.model_type, cls.model_type):
+            raise ValueError(f"The model type is {config.model_type!r}; expected 'whisper' or {cls.model_type!r}.")
+        fields = {name: getattr(config, name) for name in WHISPER_ENCODER_FIELDS if hasattr(config, name)}
+        if num_layers is not None and num_layers != config.encoder_layers:
+            if not 0 < num_layers < config.encoder_layers:
+                raise ValueError(f"num_layers is {num_layers}; this encoder has {config.encoder_layers} layers.")
+            fields |= {"encoder_layers": num_layers, "final_layer_norm": False}
+        return cls(**fields | kwargs)
+
+
 class ParaClapConfig(PreTrainedConfig):
     r"""Configuration of a [`ParaClapModel`]: an audio encoder, a text encoder and the space that they share.
 
@@ -114,7 +189,8 @@ class ParaClapConfig(PreTrainedConfig):
 
     Args:
         audio_config: Configuration (or dict with a `model_type`) of any raw-waveform encoder of transformers: wav2vec2,
-            hubert, wavlm, data2vec-audio, unispeech-sat, sew; or a [`ParaClapAudioConfig`] (`paraclap_audio`).
+            hubert, wavlm, data2vec-audio, unispeech-sat, sew; of a Whisper, whose encoder is used (whisper,
+            `paraclap_whisper`); or a [`ParaClapAudioConfig`] (`paraclap_audio`).
         text_config: Configuration (or dict with a `model_type`) of any BERT-like encoder.
         projection_dim: Size of the shared embedding space.
         projection_dropout: Dropout inside both projections, in [0, 1).
@@ -207,16 +283,18 @@ def _sub_config(config, name, default):
     if config is None:
         return default()
     if isinstance(config, dict):
-        # The project's own tower is no model type of transformers; its configuration and code lie beside this file.
-        if config.get("model_type") == ParaClapAudioConfig.model_type:
-            return ParaClapAudioConfig(**config)
+        # The project's own towers are no model types of transformers; their code lies beside this file.
+        for own in (ParaClapAudioConfig, ParaClapWhisperConfig):
+            if config.get("model_type") == own.model_type:
+                return own(**config)
         if config.get("model_type") not in CONFIG_MAPPING:
             raise ValueError(
                 f"{name} has model_type {config.get('model_type')!r}, which transformers does not know; "
                 'give the model_type of an encoder, for example "wav2vec2" or "bert".'
             )
-        return CONFIG_MAPPING[config["model_type"]](**config)
-    return config
+        config = CONFIG_MAPPING[config["model_type"]](**config)
+    # Whatever Whisper comes, its encoder is the project's tower: transformers' own takes no waveform.
+    return ParaClapWhisperConfig.from_whisper(config) if config.model_type == WhisperConfig.model_type else config
 
 
 ParaClapConfig.register_for_auto_class()

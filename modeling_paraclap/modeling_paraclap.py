@@ -1,25 +1,23 @@
 """ParaCLAP: an utterance and free-text queries about how it is spoken, in one embedding space."""
 
-import inspect
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 from torch.nn import functional as F
-from transformers import MODEL_MAPPING, AutoModel, PreTrainedModel
+from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 from transformers.utils import ModelOutput, can_return_tuple
 
-from .audio_tower_paraclap import ParaClapAudioModel
-from .configuration_paraclap import ParaClapAudioConfig, ParaClapConfig
+from .configuration_paraclap import ParaClapConfig
 from .cpu_paraclap import lay_out_for_cpu
 from .losses_paraclap import LOSSES, same_captions
+from .pooling_paraclap import masked_mean, masked_statistics
+from .towers_paraclap import MASK_EMBEDDING, build_tower, input_dtype, load_encoder
 
-MASK_EMBEDDING = "masked_spec_embed"
 TOWERS = ("audio", "text")
 CENTER_RATE = 0.01  # of the running mean, which follows about the last hundred batches
-VARIANCE_FLOOR = 1e-4  # an utterance of one frame has no deviation, and the root no gradient at zero
 
 
 @dataclass
@@ -63,45 +61,6 @@ class ParaClapProjection(nn.Module):
         """(batch, hidden_size) to (batch, projection_dim)."""
         embeds = self.linear1(hidden_states)
         return self.layer_norm(embeds + self.dropout(self.linear2(F.gelu(embeds))))
-
-
-def masked_mean(hidden_states, mask=None):
-    """Mean over time of (batch, time, dim), over the frames where the (batch, time) mask is 1."""
-    if mask is None:
-        return hidden_states.mean(1)
-    mask = mask.to(hidden_states.dtype)[..., None]
-    return (hidden_states * mask).sum(1) / mask.sum(1).clamp(min=1)
-
-
-def masked_statistics(hidden_states, mask=None):
-    """Mean and standard deviation over time of (batch, time, dim), side by side: (batch, 2 dim)."""
-    mean = masked_mean(hidden_states, mask)
-    variance = masked_mean((hidden_states - mean[:, None]).square(), mask)
-    return torch.cat([mean, (variance + VARIANCE_FLOOR).sqrt()], dim=-1)
-
-
-def build_tower(config):
-    """An encoder with random weights and without the parameters that ParaCLAP never uses.
-
-    The class is constructed with the configuration object itself: `AutoModel.from_config` would obey a dtype written
-    in the sub-configuration and give one model two dtypes. A parameter without a gradient stops DDP, so BERT's pooler
-    and the mask embedding of a wav2vec2-like encoder without SpecAugment are left out.
-    """
-    # By name: transformers may import the configuration's file of a release folder twice, to two classes.
-    own = config.model_type == ParaClapAudioConfig.model_type
-    tower_class = ParaClapAudioModel if own else MODEL_MAPPING[type(config)]
-    if isinstance(tower_class, tuple):
-        tower_class = tower_class[0]
-    has_pooler = "add_pooling_layer" in inspect.signature(tower_class.__init__).parameters
-    tower = tower_class(config, add_pooling_layer=False) if has_pooler else tower_class(config)
-    if hasattr(tower, MASK_EMBEDDING) and not uses_mask_embedding(config):
-        delattr(tower, MASK_EMBEDDING)
-    return tower
-
-
-def uses_mask_embedding(audio_config):
-    """Whether SpecAugment over time, which writes the mask embedding, is on."""
-    return getattr(audio_config, "apply_spec_augment", False) and audio_config.mask_time_prob > 0
 
 
 class ParaClapPreTrainedModel(PreTrainedModel):
@@ -165,13 +124,13 @@ class ParaClapModel(ParaClapPreTrainedModel):
         """Both towers from pretrained encoders, the projections from scratch.
 
         Args:
-            audio_model_name_or_path: Hub id or folder of a raw-waveform encoder.
+            audio_model_name_or_path: Hub id or folder of a raw-waveform encoder, or of a Whisper, whose encoder is used.
             text_model_name_or_path: Hub id or folder of a BERT-like encoder.
             **config_kwargs: Further arguments of [`ParaClapConfig`], for example `text_pooling="mean"`.
         """
         towers = {}
         for name, source in {"audio": audio_model_name_or_path, "text": text_model_name_or_path}.items():
-            towers[name] = AutoModel.from_pretrained(source, dtype=torch.float32)
+            towers[name] = load_encoder(source)
         audio_config = towers["audio"].config
         if "apply_spec_augment" in config_kwargs:
             audio_config.apply_spec_augment = config_kwargs.pop("apply_spec_augment")
@@ -278,6 +237,7 @@ class ParaClapModel(ParaClapPreTrainedModel):
         (`feat_extract_norm="group"`, "base" models), and the convolutions behind the mask of SEW and data2vec-audio,
         see the padding whatever the mask says.
         """
+        input_values = input_values.to(input_dtype(self.audio_model))
         outputs = self.audio_model(input_values, attention_mask=padding_mask, return_dict=True, **kwargs)
         mask = None
         if padding_mask is not None:

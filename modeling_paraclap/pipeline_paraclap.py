@@ -17,6 +17,7 @@ from .audio_paraclap import name_of
 from .calibration_paraclap import Calibration, calibration_of
 from .inputs_paraclap import load_input
 from .waveform_paraclap import AudioError, is_silent
+from .towers_paraclap import least_samples
 from .windows_paraclap import LongAudio, windows_of
 from .zero_shot_paraclap import TextEmbeddings, parse_labels, parse_templates, prompts_of
 
@@ -261,7 +262,6 @@ class ParaClapZeroShotAudioClassificationPipeline(ZeroShotAudioClassificationPip
 
     def _embed(self, input_values: torch.Tensor, padding_mask: torch.Tensor) -> torch.Tensor:
         """Unit-length audio embeddings (batch, projection_dim) in float32."""
-        input_values = input_values.to(self.model.dtype)
         lengths = padding_mask.sum(1).tolist()
         # An encoder that normalises over time sees the padding whatever the mask says, so it gets none.
         over_time = getattr(self.model.config.audio_config, "feat_extract_norm", None) == "group"
@@ -277,7 +277,7 @@ class ParaClapZeroShotAudioClassificationPipeline(ZeroShotAudioClassificationPip
     def _sounding_windows(self, audio: LongAudio, length: int, stride: int) -> Iterator[tuple[int, np.ndarray]]:
         """Start sample and samples of each window that is not digital silence."""
         sounding = False
-        for start, waveform in windows_of(audio.blocks(), length, stride, self._least_samples()):
+        for start, waveform in windows_of(audio.blocks(), length, stride, least_samples(self.model.audio_model)):
             self._check_length(waveform, audio.source)
             if not is_silent(waveform):
                 sounding = True
@@ -286,7 +286,7 @@ class ParaClapZeroShotAudioClassificationPipeline(ZeroShotAudioClassificationPip
             raise _silence(audio.source)
 
     def _window_samples(self, window_length_s: float, stride_length_s: float | None) -> tuple[int, int]:
-        rate, least = self.feature_extractor.sampling_rate, self._least_samples()
+        rate, least = self.feature_extractor.sampling_rate, least_samples(self.model.audio_model)
         length = round(window_length_s * rate)
         stride = length if stride_length_s is None else round(stride_length_s * rate)
         if length < least:
@@ -300,18 +300,8 @@ class ParaClapZeroShotAudioClassificationPipeline(ZeroShotAudioClassificationPip
             )
         return length, stride
 
-    def _least_samples(self) -> int:
-        """Samples that the audio encoder needs for its first frame: its receptive field."""
-        config = self.model.config.audio_config
-        if config.model_type == "paraclap_audio":
-            return config.window_samples
-        samples = getattr(config, "squeeze_factor", 1)  # SEW averages so many frames to one
-        for kernel, stride in zip(reversed(config.conv_kernel), reversed(config.conv_stride), strict=True):
-            samples = (samples - 1) * stride + kernel
-        return samples
-
     def _check_length(self, waveform: np.ndarray, audio: Any) -> None:
-        least, rate = self._least_samples(), self.feature_extractor.sampling_rate
+        least, rate = least_samples(self.model.audio_model), self.feature_extractor.sampling_rate
         if len(waveform) < least:
             raise AudioError(
                 f"{name_of(audio)} is too short: {len(waveform)} samples at {rate} Hz ({len(waveform) / rate:.4f} s). "

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from transformers import CONFIG_MAPPING, AutoConfig, AutoModel, AutoTokenizer
+from transformers import CONFIG_MAPPING, AutoTokenizer
 
 from modeling_paraclap import (
     ParaClapAudioConfig,
@@ -14,7 +14,9 @@ from modeling_paraclap import (
     ParaClapFeatureExtractor,
     ParaClapModel,
     ParaClapProcessor,
+    ParaClapWhisperConfig,
 )
+from modeling_paraclap.towers_paraclap import load_encoder
 
 LOWEST_HZ, HIGHEST_HZ = 60.0, 7600.0
 
@@ -26,23 +28,26 @@ def build_model(
     text_config=None,
     filter_bank=False,
     spec_augment=False,
+    audio_num_layers=None,
     **config_kwargs,
 ):
     """A ParaCLAP whose towers are pretrained (`*_model_name_or_path`) or from a JSON file (`*_config`).
 
     Args:
-        audio_model_name_or_path: Hub id or folder of a pretrained audio encoder.
+        audio_model_name_or_path: Hub id or folder of a pretrained audio encoder, or of a Whisper, whose encoder is
+            used.
         audio_config: JSON file with a `model_type`, for an audio encoder from scratch.
         text_model_name_or_path: Hub id or folder of a pretrained text encoder.
         text_config: JSON file with a `model_type`, for a text encoder from scratch.
         filter_bank: Whether a waveform encoder from scratch starts from a filter bank ([`initialise_filter_bank`]).
         spec_augment: Whether the audio encoder masks spans of time and channels in training.
+        audio_num_layers: Keep only the first so many layers of a pretrained audio encoder; None for all.
         **config_kwargs: Further arguments of [`ParaClapConfig`].
 
     Raises:
         ValueError: If a tower has both sources or none.
     """
-    towers = {}
+    towers, pretrained = {}, {}
     for name, path, file in (
         ("audio", audio_model_name_or_path, audio_config),
         ("text", text_model_name_or_path, text_config),
@@ -52,15 +57,17 @@ def build_model(
                 f"The {name} encoder needs one source: --{name}_model_name_or_path for a pretrained one, "
                 f"or --{name}_config for one from scratch; got {'both' if path else 'none'}."
             )
-        towers[name] = AutoConfig.from_pretrained(path) if path else read_config(file)
+        if path:
+            pretrained[name] = load_encoder(path, audio_num_layers if name == "audio" else None)
+            towers[name] = pretrained[name].config
+        else:
+            towers[name] = read_config(file)
     towers["audio"].apply_spec_augment = spec_augment
     model = ParaClapModel(ParaClapConfig(audio_config=towers["audio"], text_config=towers["text"], **config_kwargs))
-    if audio_model_name_or_path:
-        model.load_tower("audio", AutoModel.from_pretrained(audio_model_name_or_path, dtype=torch.float32))
-    elif filter_bank:
+    for name, encoder in pretrained.items():
+        model.load_tower(name, encoder)
+    if filter_bank and audio_config:
         initialise_filter_bank(model.audio_model)
-    if text_model_name_or_path:
-        model.load_tower("text", AutoModel.from_pretrained(text_model_name_or_path, dtype=torch.float32))
     return model
 
 
@@ -75,8 +82,9 @@ def build_processor(tokenizer_name_or_path, do_normalize=False, max_tokens=None)
 def read_config(file):
     """The configuration of an encoder from a JSON file with a `model_type`."""
     content = json.loads(Path(file).read_text(encoding="utf-8"))
-    if content.get("model_type") == ParaClapAudioConfig.model_type:
-        return ParaClapAudioConfig(**content)
+    for own in (ParaClapAudioConfig, ParaClapWhisperConfig):
+        if content.get("model_type") == own.model_type:
+            return own(**content)
     if content.get("model_type") not in CONFIG_MAPPING:
         raise ValueError(
             f'{file} has model_type {content.get("model_type")!r}; give an encoder\'s, such as "wav2vec2".'
