@@ -168,16 +168,18 @@ def _quantise(tower, dtype):
             f"8-bit weights are for a waveform encoder in float32, WavLM excepted; this is a {type(tower).__name__} "
             f"in {dtype}. Leave out int8."
         )
-    tower.feature_extractor.to(torch.bfloat16)
-    tower.feature_extractor.register_forward_pre_hook(lambda _, inputs: (inputs[0].to(torch.bfloat16), *inputs[1:]))
-    tower.feature_extractor.register_forward_hook(lambda _, inputs, output: output.float())
+    if hasattr(tower, "feature_extractor"):  # Whisper's two convolutions are too little to gain by it
+        tower.feature_extractor.to(torch.bfloat16)
+        tower.feature_extractor.register_forward_pre_hook(lambda _, inputs: (inputs[0].to(torch.bfloat16), *inputs[1:]))
+        tower.feature_extractor.register_forward_hook(lambda _, inputs, output: output.float())
     engine = torch.backends.quantized.engine
     torch.backends.quantized.engine = "onednn"
     try:
         with warnings.catch_warnings():
             # torchao, which the warning names, has no 8-bit product that is fast on a CPU without a compiler.
             warnings.simplefilter("ignore", DeprecationWarning)
-            torch.ao.quantization.quantize_dynamic(tower.encoder, {nn.Linear}, dtype=torch.qint8, inplace=True)
+            transformer = tower.layers if hasattr(tower, "layers") else tower.encoder
+            torch.ao.quantization.quantize_dynamic(transformer, {nn.Linear}, dtype=torch.qint8, inplace=True)
     finally:
         torch.backends.quantized.engine = engine
 

@@ -162,7 +162,6 @@ class ParaClapWhisperModel(WhisperPreTrainedModel):
     input_modalities = ("audio",)
     base_model_prefix = "paraclap_whisper"
     _can_record_outputs = {"attentions": WhisperAttention}
-    _keys_to_ignore_on_load_unexpected = OTHER_PARTS
     # The reflected padding of the spectrum needs one sample more than half a window.
     least_samples = WINDOW // 2 + 1
     # Its spectrogram wants the waveform in float32, whatever the dtype of the weights.
@@ -178,6 +177,9 @@ class ParaClapWhisperModel(WhisperPreTrainedModel):
         # A truncated encoder has none: the norm is fitted to the last layer's states.
         self.layer_norm = nn.LayerNorm(config.d_model) if config.final_layer_norm else None
         self.gradient_checkpointing = False
+        # What a whole Whisper has besides is no reason for a warning.
+        truncated = [] if config.final_layer_norm else [r"^layers\.\d+\.", r"^layer_norm\."]
+        self._keys_to_ignore_on_load_unexpected = OTHER_PARTS + truncated
         self.post_init()
 
     @torch.no_grad()
@@ -265,7 +267,7 @@ class ParaClapWhisperModel(WhisperPreTrainedModel):
         if output_hidden_states is None:
             output_hidden_states = self.config.output_hidden_states
         features, mask = self.log_mel(input_values, attention_mask)
-        features = self._mask_input_features(features, mask).to(self.conv1.weight.dtype)
+        features = self._mask_input_features(features, mask).to(self.embed_positions.weight.dtype)
         window = 2 * self.config.max_source_positions
         if features.shape[2] <= window:
             states = self._encode(features, mask, output_hidden_states, **kwargs)

@@ -12,7 +12,7 @@ import hashlib
 import importlib.util
 import re
 import struct
-from collections.abc import Collection, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +51,7 @@ class _HashedParts:
         self._pieces = self._read_pieces()
         self._pending = b""
 
-    def _read_pieces(self):
+    def _read_pieces(self) -> Iterator[bytes]:
         for file in self.files:
             with Path(file).open("rb") as stream:
                 while piece := stream.read(PIECE):
@@ -240,7 +240,9 @@ def load_encoder(files: Sequence[Path], sha256: str) -> WhisperEncoder:
         encoder = WhisperEncoder(config)
     expected = {key: tuple(value.shape) for key, value in encoder.state_dict().items()}
     found = {key: tuple(value.shape) for key, value in weights.items()}
-    wrong: Collection[str] = sorted(key for key in expected.keys() | found.keys() if expected.get(key) != found.get(key))
+    wrong = sorted(
+        key for key in expected.keys() | found.keys() if expected.get(key) != found.get(key)
+    )
     if wrong:
         raise CheckpointError(
             f"{len(wrong)} weights of the encoder are missing, left over or misshapen, such as {wrong[0]}: "

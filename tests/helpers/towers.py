@@ -11,6 +11,8 @@ from transformers import (
     WavLMConfig,
 )
 
+from modeling_paraclap import ParaClapWhisperConfig
+
 SIZE = dict(hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=48)
 FRONT_END = dict(
     conv_dim=[16, 24, 32],
@@ -26,6 +28,7 @@ AUDIO_CONFIGS = {
     "wavlm": WavLMConfig(**SIZE, **FRONT_END, do_stable_layer_norm=True, num_buckets=32),
     "data2vec-audio": Data2VecAudioConfig(**SIZE, **FRONT_END),
     "unispeech-sat": UniSpeechSatConfig(**SIZE, **FRONT_END, do_stable_layer_norm=True),
+    "whisper": ParaClapWhisperConfig(**SIZE, encoder_ffn_dim=48, max_source_positions=100),
     "sew": SEWConfig(**SIZE, **FRONT_END, squeeze_factor=2),
 }
 TEXT_CONFIGS = {
