@@ -168,10 +168,12 @@ class Loader:
     Args:
         rate: The model's sampling rate in Hz.
         least_samples: Samples that its audio encoder needs for its first frame.
+        longest_s: Seconds to keep of longer audio, from its start; None for all.
     """
 
     rate: int
     least_samples: int
+    longest_s: float | None = None
 
     def __call__(
         self, audio: Any, sampling_rate: int | None = None, windows: Windows = AUTOMATIC, on_error: str = "raise"
@@ -201,6 +203,8 @@ class Loader:
             if windows.length_s is None and samples > LONGEST_WHOLE_S * self.rate:
                 return LongAudio(audio, self.rate, sampling_rate, started=chain(read, blocks))
         waveform = np.concatenate(read) if read else np.zeros(0, dtype=np.float32)
+        if self.longest_s is not None:
+            waveform = waveform[: max(1, round(self.longest_s * self.rate))]
         check_waveform(waveform, self.rate, self.least_samples, describe(audio))
         return Clip(waveform)
 

@@ -17,7 +17,7 @@ same audio and give the same scores. A recording is decoded and embedded once, w
 A `Scorer` may be used by several threads at once.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -203,10 +203,21 @@ class Scorer:
         """
         check_on_error(on_error)
         load = self.loader
-        for together in _groups((load(audio, sampling_rate, windows, on_error) for audio in audios), batch_size, load):
-            for result in self.hear(together, windows, batch_size, on_error):
-                if on_error != "skip" or not isinstance(result, Unusable):
-                    yield result
+        loaded = (load(audio, sampling_rate, windows, on_error) for audio in audios)
+        for result in self.hear_all(loaded, windows, batch_size, on_error):
+            if on_error != "skip" or not isinstance(result, Unusable):
+                yield result
+
+    def hear_all(
+        self,
+        loaded: Iterable[Clip | LongAudio | Unusable],
+        windows: Windows = AUTOMATIC,
+        batch_size: int = 1,
+        on_error: str = "raise",
+    ) -> Iterator[Heard | Unusable]:
+        """Embed what the loader gives, those of similar length together; see `hear`."""
+        for together in _groups(loaded, batch_size, LOOKAHEAD_S * self.feature_extractor.sampling_rate):
+            yield from self.hear(together, windows, batch_size, on_error)
 
     def hear(
         self,
@@ -289,13 +300,11 @@ class Scorer:
         """
         if self.model.training:
             self.model.eval()
-        text_embeds = self.embed_texts(question)
-        embeds = embeds.to(text_embeds.device)
-        if question.calibration is None:
-            logits = self.model.similarity(embeds, text_embeds)
-        else:
-            logits = question.calibration(embeds, text_embeds, float(self.model.logit_scale.exp()))
-        logits = logits.float().cpu()
+        text_embeds, bias = self.embed_texts(question).cpu(), self.model.logit_bias
+        logits = logits_of(embeds.cpu(), text_embeds, self.model.logit_scale.detach().cpu(), question.calibration)
+        if bias is not None and question.calibration is None:
+            logits = logits + bias.detach().cpu()
+        logits = logits.float()
         return logits.softmax(-1) if question.function_to_apply == "softmax" else logits.sigmoid()
 
     def embed_texts(self, question: Question) -> torch.Tensor:
@@ -330,6 +339,28 @@ class Scorer:
                 yield {name: self.answer(heard, question) for name, question in questions.items()}
 
 
+def logits_of(
+    audio_embeds: torch.Tensor,
+    text_embeds: torch.Tensor,
+    logit_scale: torch.Tensor,
+    calibration: Callable[[torch.Tensor, torch.Tensor, float], torch.Tensor] | None = None,
+) -> torch.Tensor:
+    """Compare embeddings of unit length.
+
+    Args:
+        audio_embeds: (n, dim).
+        text_embeds: (labels, dim).
+        logit_scale: Natural logarithm of the inverse temperature.
+        calibration: Fitted on unlabelled audio; None for none.
+
+    Returns:
+        (n, labels): the cosine, times exp(logit scale), or what the calibration makes of it.
+    """
+    if calibration is not None:
+        return calibration(audio_embeds, text_embeds, float(logit_scale.exp()))
+    return logit_scale.exp() * audio_embeds @ text_embeds.t()
+
+
 def check_on_error(on_error: Any) -> str:
     """Return `on_error`, or raise a ValueError if it is none of `"raise"`, `"skip"` and `"report"`."""
     if on_error not in ON_ERROR:
@@ -348,13 +379,13 @@ def least_samples(tower: Any) -> int:
     return samples
 
 
-def _groups(loaded: Iterable[Any], batch_size: int, loader: Loader) -> Iterator[list[Any]]:
+def _groups(loaded: Iterable[Any], batch_size: int, most_samples: float) -> Iterator[list[Any]]:
     """Cut what is loaded into groups that are embedded together: of one where there are no batches to fill."""
     group, samples = [], 0
     for item in loaded:
         group.append(item)
         samples += len(item.waveform) if isinstance(item, Clip) else 0
-        full = len(group) >= LOOKAHEAD * batch_size or samples >= LOOKAHEAD_S * loader.rate
+        full = len(group) >= LOOKAHEAD * batch_size or samples >= most_samples
         if batch_size == 1 or full or isinstance(item, LongAudio):
             yield group
             group, samples = [], 0

@@ -11,10 +11,9 @@ from helpers.owners_layouts import make_iemocap
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, recall_score
 from transformers import pipeline
 
-import paraclap.evaluation.embedding
 from dataset_scripts.binning import fit_bins
 from dataset_scripts.tasks import TASKS
-from modeling_paraclap import ParaClapModel, ParaClapProcessor
+from modeling_paraclap import ParaClapModel, ParaClapProcessor, clips_paraclap, scoring_paraclap
 from modeling_paraclap.zero_shot_paraclap import TextEmbeddings, parse_labels, parse_templates, prompts_of
 from paraclap.evaluation.embedding import embed_audio, predict
 from paraclap.evaluation.evaluate import main
@@ -81,7 +80,7 @@ def test_a_front_end_that_sees_the_padding_gets_none(tiny_config, release, clips
 def test_windows_do_not_change_the_order(release, clips, monkeypatch):
     model, processor = release
     whole, _ = embed_audio(model, processor.feature_extractor, clips, batch_size=2)
-    monkeypatch.setattr(paraclap.evaluation.embedding, "WINDOW", 1)
+    monkeypatch.setattr(scoring_paraclap, "LOOKAHEAD", 1)
     windowed, _ = embed_audio(model, processor.feature_extractor, clips, batch_size=2)
     torch.testing.assert_close(windowed, whole, atol=1e-5, rtol=0)
 
@@ -89,9 +88,12 @@ def test_windows_do_not_change_the_order(release, clips, monkeypatch):
 def test_unreadable_files_are_named_and_cost_no_other(release, clips, tmp_path):
     model, processor = release
     soundfile.write(tmp_path / "click.wav", np.full(20, 0.1), SAMPLING_RATE)
+    soundfile.write(tmp_path / "silence.wav", np.zeros(SAMPLING_RATE), SAMPLING_RATE)
     paths = [clips[0], str(tmp_path / "missing.wav"), clips[1], str(tmp_path / "click.wav")]
+    paths.append(str(tmp_path / "silence.wav"))
     embeds, reasons = embed_audio(model, processor.feature_extractor, paths, batch_size=2)
-    assert sorted(reasons) == [1, 3]
+    assert sorted(reasons) == [1, 3, 4]
+    assert "is silent" in reasons[4]
     assert "does not exist" in reasons[1]
     assert "too short" in reasons[3]
     expected, _ = embed_audio(model, processor.feature_extractor, clips[:2])
@@ -278,10 +280,8 @@ def test_all_tasks_of_real_librispeech_embed_each_utterance_once(corpora, tiny_r
     rows = {"split": "train", "pitch_mean": pitch, "intensity": level, "duration": duration}
     fit_bins(pd.DataFrame(rows)).save(tmp_path / "bins.json")
     loaded = []
-    load_audio = paraclap.evaluation.embedding.load_audio
-    monkeypatch.setattr(
-        paraclap.evaluation.embedding, "load_audio", lambda p, rate: loaded.append(p) or load_audio(p, rate)
-    )
+    stream = clips_paraclap.stream_input
+    monkeypatch.setattr(clips_paraclap, "stream_input", lambda p, *rates: loaded.append(p) or stream(p, *rates))
     arguments = ["--model", str(tiny_release), "--corpora", f"librispeech={corpora / 'LibriSpeech'}", "--limit", "10"]
     assert main([*arguments, "--bins", str(tmp_path / "bins.json"), "--output_dir", str(tmp_path / "EVAL")]) == 0
     assert len(loaded) == len(set(loaded)) == 10
