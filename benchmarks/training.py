@@ -38,7 +38,9 @@ from dataset_scripts.parquet import FEATURES, write_splits
 from dataset_scripts.query_columns import query_columns
 from paraclap.publishing.default_checkpoint import text_encoder_folder
 from paraclap.synthetic_speech import SAMPLING_RATE, VOICES, synthesise
-from paraclap.training import train
+from paraclap.training.build import prepare_machine
+from paraclap.training.encoders import build_processor
+from paraclap.training.loader import build_loader
 
 BASELINE, OURS = "(a) the authors' way", "(c) ours, bf16"
 SHORTEST_S, LONGEST_S = 2.0, 11.0
@@ -118,9 +120,9 @@ def measure(task: Task, names: list[str], rounds: int, steps: int, warm_up: int)
 def loader_rate(task: Task, batches: int) -> float:
     """Samples a second of our loader alone, once it has gone through the corpus."""
     args = task.arguments()
-    train.prepare_machine(args, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
-    processor = train.build_processor(args.tokenizer_name_or_path)
-    loader, sampler = train.build_loader(args, processor)
+    prepare_machine(args.run.tf32, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    loader = build_loader(args, build_processor(args.model.tokenizer_name_or_path))
+    sampler = loader.sampler
     endless = forever(loader, lambda: setattr(sampler, "epoch", sampler.epoch + 1))
     for _ in range(len(loader) + 1):
         next(endless)

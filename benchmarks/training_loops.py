@@ -22,9 +22,10 @@ from transformers import AutoTokenizer
 
 from benchmarks.memory import peak_mb
 from modeling_paraclap.modeling_paraclap import masked_mean
-from paraclap.training import train
-from paraclap.training.arguments import parse_arguments
-from paraclap.training.data import SAMPLING_RATE
+from paraclap.training.arguments import Arguments, parse_arguments
+from paraclap.training.build import build, lay_out, prepare_machine
+from paraclap.training.corpus_files import SAMPLING_RATE
+from paraclap.training.loader import build_loader
 from paraclap.training.optimizer import build_optimizer
 from paraclap.training.step import ContrastiveStep
 
@@ -54,8 +55,8 @@ class Task:
         """Seconds that went by, or that this process worked."""
         return time.process_time() / self.threads if self.busy else time.perf_counter()
 
-    def arguments(self, *more: str):
-        """The arguments of ours, and of the model of any."""
+    def arguments(self, *more: str) -> Arguments:
+        """Return the arguments of ours, and of the model of any."""
         words = [
             "--corpus_dir",
             str(self.folder / "corpus"),
@@ -97,13 +98,13 @@ def authors_way(task: Task) -> Step:
     """As the authors' training is described: fp32, a loader without workers, tokens made in the loop, no audio mask."""
     args = task.arguments()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model = train.build(args)[0].to(device).train()
-    tokenizer = AutoTokenizer.from_pretrained(args.tokenizer_name_or_path)
+    model = build(args)[0].to(device).train()
+    tokenizer = AutoTokenizer.from_pretrained(args.model.tokenizer_name_or_path)
     towers = [p for tower in (model.audio_model, model.text_model) for p in tower.parameters() if p.requires_grad]
     heads = [p for name, p in model.named_parameters() if not name.startswith(("audio_model.", "text_model."))]
     optimizer = torch.optim.Adam([{"params": towers, "lr": 1e-5}, {"params": heads, "lr": 1e-3}])
-    data = WholeFiles(task.folder / "audio", args.max_queries)
-    batches = forever(DataLoader(data, args.batch_size, shuffle=True, drop_last=True))
+    data = WholeFiles(task.folder / "audio", args.corpus.max_queries)
+    batches = forever(DataLoader(data, args.recipe.batch_size, shuffle=True, drop_last=True))
 
     def step():
         start = task.clock()
@@ -129,12 +130,13 @@ def authors_way(task: Task) -> Step:
 def ours(task: Task, *more: str) -> Step:
     """The loop of `train_accelerate.py`, without logs and checkpoints."""
     args = task.arguments(*more)
-    accelerator = Accelerator(mixed_precision=args.mixed_precision)
-    train.prepare_machine(args, accelerator.device)
-    model, processor = train.build(args)
-    train.lay_out(model, accelerator)
-    loader, sampler = train.build_loader(args, processor)
-    optimizer = build_optimizer(model, args)
+    accelerator = Accelerator(mixed_precision=args.run.mixed_precision)
+    prepare_machine(args.run.tf32, accelerator.device)
+    model, processor = build(args)
+    lay_out(model, accelerator)
+    loader = build_loader(args, processor)
+    sampler = loader.sampler
+    optimizer = build_optimizer(model, args.recipe)
     model, optimizer, loader = accelerator.prepare(model, optimizer, loader)
     batches = forever(loader, lambda: setattr(sampler, "epoch", sampler.epoch + 1))
     step_of = ContrastiveStep(accelerator, model.train())

@@ -1,201 +1,329 @@
-"""Arguments of `train_accelerate.py`; each can also stand in the YAML file that `--config` names."""
+"""The arguments of training, in groups; each can also stand in the YAML file that `--config` names."""
 
-import argparse
 import importlib.util
+import math
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
 
 import yaml
+from transformers import HfArgumentParser
 
 from dataset_scripts.queries import VARIANTS
-from modeling_paraclap.configuration_paraclap import AUDIO_POOLINGS, LOSS_TYPES, TEXT_POOLINGS
-
-from .data import is_remote
+from modeling_paraclap.configuration_paraclap import AUDIO_POOLINGS, TEXT_POOLINGS
+from modeling_paraclap.losses_paraclap import LOSSES
 
 TRACKERS = ("tensorboard", "wandb", "trackio", "none")
-SWITCHES = (argparse._StoreTrueAction, argparse.BooleanOptionalAction)
+POSITIVE = (
+    "projection_dim",
+    "num_train_epochs",
+    "batch_size",
+    "max_queries",
+    "crop_s",
+    "keep_checkpoints",
+    "log_every",
+)
+NOT_NEGATIVE = (
+    "encoder_learning_rate",
+    "head_learning_rate",
+    "micro_batch_size",
+    "num_workers",
+    "profile",
+    "checkpoint_every",
+    "shuffle_rows",
+    "max_steps",
+    "weight_decay",
+    "max_grad_norm",
+    "text_noise",
+    "emotion_weight",
+    "speed",
+    "gain",
+    "equaliser",
+)
+SHARES = ("emotion_probability", "balance", "part", "noise", "reverb", "silence", "warmup_ratio")
+BELOW_ONE = ("projection_dropout", "ema_decay")
+# Those of transformers.get_scheduler that need no further arguments.
+SCHEDULES = (
+    "constant",
+    "constant_with_warmup",
+    "linear",
+    "cosine",
+    "cosine_with_restarts",
+    "polynomial",
+    "inverse_sqrt",
+)
 
 
-def build_parser():
-    """The parser, with the paper's recipe (section 3.3) as defaults."""
-    parser = argparse.ArgumentParser(
-        prog="train_accelerate.py",
-        description="Trains a ParaCLAP model on a query corpus.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    parser.add_argument("--config", help="YAML file with any of the arguments below; the command line overrides it")
+def option(default: Any, help: str, choices: Sequence[str] | None = None) -> Any:
+    """Return a dataclass field that `HfArgumentParser` turns into a command-line option."""
+    return field(default=default, metadata={"help": help} | ({"choices": tuple(choices)} if choices else {}))
 
-    paths = parser.add_argument_group("paths")
-    paths.add_argument(
-        "--corpus_dir",
-        help="query corpus made by dataset_scripts.build_query_corpus; with --streaming also an address that fsspec "
+
+@dataclass
+class PathArguments:
+    """Where the run reads and writes."""
+
+    _argument_group_name = "paths"
+    config: str | None = option(None, "YAML file with any of these arguments; the command line overrides it")
+    corpus_dir: str | None = option(
+        None,
+        "query corpus made by dataset_scripts.build_query_corpus; with --streaming also an address that fsspec "
         "knows: hf://datasets/ORG/NAME, s3://BUCKET/PATH (with s3fs)",
     )
-    paths.add_argument(
-        "--train_split",
-        default="train",
-        help="split to learn from, or several as datasets writes them: train+validation, once all choices are made "
+    train_split: str = option(
+        "train",
+        "split to learn from, or several as datasets writes them: train+validation, once all choices are made "
         "(nothing is left to choose an epoch by, so the last is kept)",
     )
-    paths.add_argument("--output_dir", help="folder of the run: config.json, logs, checkpoints and best/, the release")
-    paths.add_argument("--resume", action="store_true", help="go on from the newest complete checkpoint of the run")
+    output_dir: str | None = option(None, "folder of the run: config.json, logs, checkpoints and best/, the release")
+    resume: bool = option(False, "continue from the newest intact checkpoint of the run")
 
-    model = parser.add_argument_group("model")
-    model.add_argument("--audio_model_name_or_path", help="pretrained audio encoder (Hub id or folder)")
-    model.add_argument("--audio_config", help="JSON configuration of an audio encoder from scratch")
-    model.add_argument("--filter_bank", action="store_true", help="start a waveform encoder's first convolution as one")
-    model.add_argument("--text_model_name_or_path", help="pretrained text encoder (Hub id or folder)")
-    model.add_argument("--text_config", help="JSON configuration of a text encoder from scratch")
-    model.add_argument("--tokenizer_name_or_path", help="tokenizer; that of the text encoder if not given")
-    model.add_argument("--text_pooling", choices=TEXT_POOLINGS, default="cls", help="state of the text encoder to use")
-    model.add_argument("--audio_pooling", choices=AUDIO_POOLINGS, default="mean", help="of the audio encoder's frames")
-    model.add_argument("--center_audio", action="store_true", help="subtract what all audio embeddings have in common")
-    model.add_argument("--projection_dim", type=int, default=768, help="size of the shared space")
-    model.add_argument("--projection_dropout", type=float, default=0.5, help="dropout in the projections")
-    model.add_argument("--hypothesis_template", default="speaker is {}.", help="prompt that the release carries")
-    model.add_argument("--do_normalize", action="store_true", help="normalise each waveform to unit variance")
-    model.add_argument("--spec_augment", action="store_true", help="SpecAugment, with the audio encoder's settings")
-    model.add_argument("--freeze_audio", action="store_true", help="do not train the audio encoder")
-    model.add_argument(
-        "--freeze_feature_encoder", action="store_true", help="do not train the audio encoder's convolutions"
-    )
-    model.add_argument("--freeze_text", action="store_true", help="do not train the text encoder")
 
-    queries = parser.add_argument_group("utterances and queries")
-    queries.add_argument("--variant", choices=VARIANTS, default="rand5", help="queries to train on (section 3.3)")
-    queries.add_argument("--max_queries", type=int, default=5, help="largest number of queries joined in a caption")
-    queries.add_argument("--emotion_probability", type=float, default=0.0, help="chance of an emotion query put first")
-    queries.add_argument(
-        "--usual_dimensions",
-        action="store_true",
-        help="arousal, valence and dominance as usual for the emotion, where nobody annotated them",
-    )
-    queries.add_argument("--balance", type=float, default=0.0, help="evens out corpora and emotions: 0 not, 1 wholly")
-    queries.add_argument(
-        "--corpus_weights", default="", help="with --balance: how many times as often to draw, as librispeech=3,nemo=2"
-    )
-    queries.add_argument("--crop_s", type=float, default=5.0, help="seconds of the random crop or zero padding")
-    queries.add_argument("--pad_to_longest", action="store_true", help="pad to the batch's longest, not to --crop_s")
-    queries.add_argument("--keep_decoded", action="store_true", help="keep decoded audio in memory, 115 MB an hour")
+@dataclass
+class ModelArguments:
+    """The model that the run starts from."""
 
-    queries.add_argument(
-        "--streaming", action="store_true", help="read utterances as they are needed: the corpus need not fit the disk"
-    )
-    queries.add_argument(
-        "--shuffle_rows", type=int, default=1000, help="streamed utterances that are shuffled among each other"
-    )
+    _argument_group_name = "model"
+    audio_model_name_or_path: str | None = option(None, "pretrained audio encoder (Hub id or folder)")
+    audio_config: str | None = option(None, "JSON configuration of an audio encoder from scratch")
+    filter_bank: bool = option(False, "initialise a waveform encoder's first convolution as a filter bank")
+    text_model_name_or_path: str | None = option(None, "pretrained text encoder (Hub id or folder)")
+    text_config: str | None = option(None, "JSON configuration of a text encoder from scratch")
+    tokenizer_name_or_path: str | None = option(None, "tokenizer; that of the text encoder if not given")
+    text_pooling: str = option("cls", "pooling of the text encoder's states", TEXT_POOLINGS)
+    audio_pooling: str = option("mean", "pooling of the audio encoder's frames", AUDIO_POOLINGS)
+    center_audio: bool = option(False, "subtract the mean of all training audio embeddings")
+    projection_dim: int = option(768, "size of the shared embedding space")
+    projection_dropout: float = option(0.5, "dropout in the projections")
+    hypothesis_template: str = option("speaker is {}.", "prompt template of the release")
+    do_normalize: bool = option(False, "normalise each waveform to zero mean and unit variance")
+    spec_augment: bool = option(False, "SpecAugment, with the audio encoder's settings")
+    freeze_audio: bool = option(False, "do not train the audio encoder")
+    freeze_feature_encoder: bool = option(False, "do not train the audio encoder's convolutions")
+    freeze_text: bool = option(False, "do not train the text encoder")
 
-    augmentation = parser.add_argument_group("augmentation, off by default")
-    augmentation.add_argument(
-        "--part", type=float, default=0.0, help="probability that of an utterance without emotion only a part is heard"
-    )
-    augmentation.add_argument("--speed", type=float, default=0.0, help="largest change of speed in semitones")
-    augmentation.add_argument("--gain", type=float, default=0.0, help="largest change of level in dB")
-    augmentation.add_argument("--equaliser", type=float, default=0.0, help="random frequency response, deviation in dB")
-    augmentation.add_argument("--noise", type=float, default=0.0, help="probability of noise at 5 to 45 dB SNR")
-    augmentation.add_argument("--reverb", type=float, default=0.0, help="probability of a room's reverberation")
-    augmentation.add_argument("--silence", type=float, default=0.0, help="probability of silence before and after")
 
-    recipe = parser.add_argument_group("recipe")
-    recipe.add_argument("--loss_type", choices=LOSS_TYPES, default="contrastive", help="loss")
-    recipe.add_argument(
-        "--query_bank", action="store_true", help="compare with every query of the batch, not one caption"
+@dataclass
+class CorpusArguments:
+    """Which utterances are drawn, and which queries describe them."""
+
+    _argument_group_name = "utterances and queries"
+    variant: str = option("rand5", "queries to train on (section 3.3)", VARIANTS)
+    max_queries: int = option(5, "largest number of queries joined in a caption")
+    emotion_probability: float = option(0.0, "probability that a caption starts with an emotion query")
+    usual_dimensions: bool = option(
+        False, "infer arousal, valence and dominance from the emotion where they are not annotated"
     )
-    recipe.add_argument("--emotion_weight", type=float, default=1.0, help="of emotion among the grouped loss's groups")
-    recipe.add_argument("--text_noise", type=float, default=0.0, help="noise on a frozen text encoder's states")
-    recipe.add_argument("--logit_bias_init_value", type=float, default=-10.0, help="initial bias of the sigmoid loss")
-    recipe.add_argument("--num_train_epochs", type=int, default=50, help="epochs")
-    recipe.add_argument("--batch_size", type=int, default=64, help="utterances in a batch of each process")
-    recipe.add_argument(
-        "--global_negatives",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="compare with the batches of all processes: n of them train as one with a batch n times as large",
+    balance: float = option(0.0, "how far to even out corpora and emotions, from 0 (not at all) to 1 (completely)")
+    corpus_weights: str = option(
+        "", "with --balance: how many times as often to draw from a corpus, as librispeech=3,nemo=2"
     )
-    recipe.add_argument(
-        "--micro_batch_size",
-        type=int,
-        default=0,
-        help="utterances that go through the encoders at once, for large batches in little memory and the same "
+    crop_s: float = option(5.0, "length in seconds that utterances are cropped or padded to")
+    pad_to_longest: bool = option(False, "pad to the longest utterance of the batch instead of --crop_s")
+    keep_decoded: bool = option(False, "keep decoded audio in memory, 115 MB an hour")
+    streaming: bool = option(False, "read utterances when they are needed: the corpus need not fit the disk")
+    shuffle_rows: int = option(1000, "number of streamed utterances that are shuffled together")
+
+
+@dataclass
+class AugmentationArguments:
+    """How waveforms are changed at random."""
+
+    _argument_group_name = "augmentation, off by default"
+    part: float = option(0.0, "probability of a random excerpt of utterances without an emotion label")
+    speed: float = option(0.0, "largest change of speed in semitones")
+    gain: float = option(0.0, "largest change of level in dB")
+    equaliser: float = option(0.0, "standard deviation in dB of a random frequency response")
+    noise: float = option(0.0, "probability of noise at 5 to 45 dB SNR")
+    reverb: float = option(0.0, "probability of a room's reverberation")
+    silence: float = option(0.0, "probability of silence before and after the utterance")
+
+
+@dataclass
+class RecipeArguments:
+    """Loss, batches, optimizer and schedule."""
+
+    _argument_group_name = "recipe"
+    loss_type: str = option("contrastive", "loss", tuple(LOSSES))
+    query_bank: bool = option(False, "compare utterances with every query of the batch, not only with the captions")
+    emotion_weight: float = option(1.0, "weight of the emotions among the groups of the grouped loss")
+    text_noise: float = option(0.0, "noise on the states of a frozen text encoder, relative to their deviation")
+    logit_bias_init_value: float = option(-10.0, "initial bias of the sigmoid and the grouped loss")
+    num_train_epochs: int = option(50, "number of epochs")
+    batch_size: int = option(64, "utterances in a batch of each process")
+    global_negatives: bool = option(
+        True, "compare with the batches of all processes: n of them train as one with a batch n times as large"
+    )
+    micro_batch_size: int = option(
+        0,
+        "utterances that go through the encoders at once, for large batches in little memory and the same "
         "gradients; 0 for the whole batch",
     )
-    recipe.add_argument("--encoder_learning_rate", type=float, default=1e-5, help="learning rate of both encoders")
-    recipe.add_argument("--head_learning_rate", type=float, default=1e-3, help="of projections and logit scale")
-    recipe.add_argument("--weight_decay", type=float, default=0.0, help="AdamW's, not on biases and norms; 0 is Adam")
-    recipe.add_argument("--lr_scheduler_type", default="constant", help="a schedule of transformers.get_scheduler")
-    recipe.add_argument("--warmup_ratio", type=float, default=0.0, help="share of the steps with a rising rate")
-    recipe.add_argument("--max_grad_norm", type=float, default=0.0, help="clip the gradient's norm; 0 does not")
-    recipe.add_argument(
-        "--ema_decay",
-        type=float,
-        default=0.0,
-        help="validate and release an exponential moving average of the weights, for example 0.999; 0 does not",
+    encoder_learning_rate: float = option(1e-5, "learning rate of both encoders")
+    head_learning_rate: float = option(1e-3, "learning rate of projections and logit scale")
+    weight_decay: float = option(0.0, "weight decay of AdamW, except on biases and norms; 0 is Adam")
+    lr_scheduler_type: str = option("constant", "learning rate schedule", SCHEDULES)
+    warmup_ratio: float = option(0.0, "share of the steps in which the learning rate rises")
+    max_grad_norm: float = option(0.0, "largest norm of the gradient, to which larger ones are clipped; 0 disables it")
+    ema_decay: float = option(
+        0.0, "validate and release an exponential moving average of the weights, for example 0.999; 0 disables it"
     )
-    recipe.add_argument("--seed", type=int, default=0, help="seed of everything random")
+    seed: int = option(0, "seed of everything random")
 
-    run = parser.add_argument_group("run")
-    run.add_argument("--mixed_precision", choices=("no", "bf16", "fp16"), help="accelerate's setting if not given")
-    run.add_argument(
-        "--tf32", action=argparse.BooleanOptionalAction, default=True, help="TensorFloat-32 products where float32 is"
+
+@dataclass
+class RunArguments:
+    """What changes how the run works, not what it learns."""
+
+    _argument_group_name = "run"
+    mixed_precision: str | None = option(None, "precision; accelerate's setting if not given", ("no", "bf16", "fp16"))
+    tf32: bool = option(True, "TensorFloat-32 for float32 matrix products")
+    compile: bool = option(False, "compile the encoders; needs batches of one length")
+    profile: int = option(0, "number of steps to profile into profile.json; 0 disables it")
+    report_to: str = option("tensorboard", "where curves are logged during training", TRACKERS)
+    num_workers: int = option(0, "processes that decode audio")
+    checkpoint_every: int = option(200, "steps between checkpoints; 0 for the ends of epochs only")
+    keep_checkpoints: int = option(2, "number of newest checkpoints to keep")
+    log_every: int = option(10, "steps between logged losses")
+    max_steps: int = option(0, "stop after this many steps; 0 for all epochs")
+
+
+@dataclass
+class Arguments:
+    """All arguments of a run, in groups."""
+
+    paths: PathArguments
+    model: ModelArguments
+    corpus: CorpusArguments
+    augmentation: AugmentationArguments
+    recipe: RecipeArguments
+    run: RunArguments
+
+    def flat(self) -> dict[str, Any]:
+        """Return name to value of all groups."""
+        return {name: value for group in asdict(self).values() for name, value in group.items()}
+
+
+ARGUMENT_GROUPS = (
+    PathArguments,
+    ModelArguments,
+    CorpusArguments,
+    AugmentationArguments,
+    RecipeArguments,
+    RunArguments,
+)
+
+
+def build_parser(prog: str | None = None) -> HfArgumentParser:
+    """Return the parser, with the paper's recipe (section 3.3) as defaults."""
+    script = Path(sys.argv[0]).name
+    prog = prog or ("python -m paraclap.training" if script == "__main__.py" else script)
+    return HfArgumentParser(
+        ARGUMENT_GROUPS,
+        prog=prog,
+        usage="%(prog)s [--config FILE] --corpus_dir DIR --output_dir DIR [options]",
+        description="Train a ParaCLAP model on a query corpus.",
+        allow_abbrev=False,
     )
-    run.add_argument("--compile", action="store_true", help="compile the encoders; crops of one length need no second")
-    run.add_argument("--profile", type=int, default=0, help="steps to profile into profile.json; 0 for none")
-    run.add_argument("--report_to", choices=TRACKERS, default="tensorboard", help="where curves go as they grow")
-    run.add_argument("--num_workers", type=int, default=0, help="processes that decode audio")
-    run.add_argument(
-        "--checkpoint_every", type=int, default=200, help="steps between checkpoints; 0: epochs' ends only"
-    )
-    run.add_argument("--keep_checkpoints", type=int, default=2, help="newest checkpoints to keep")
-    run.add_argument("--log_every", type=int, default=10, help="steps between logged losses")
-    run.add_argument("--max_steps", type=int, default=0, help="stop after so many steps; 0 for all epochs")
-    return parser
 
 
-def parse_arguments(argv=None):
-    """The arguments, with those of the `--config` file between the defaults and the command line.
+def parse_arguments(argv: Sequence[str] | None = None, prog: str | None = None) -> Arguments:
+    """Read the command line; values of the `--config` file stand between the defaults and the command line.
 
-    Unknown names in the file, values of a wrong kind, and a missing corpus or output folder end the program with a
-    message, as argparse does.
+    Args:
+        argv: Words of the command line; those of the process if not given.
+        prog: Name of the program in messages.
+
+    Raises:
+        SystemExit: With a message, as argparse does, for unknown names, values of a wrong type or out of range,
+            arguments that exclude each other, and a missing corpus or output folder.
     """
-    parser = build_parser()
+    parser = build_parser(prog)
     config = parser.parse_known_args(argv)[0].config
     if config:
-        with open(config, encoding="utf-8") as file:
-            given = yaml.safe_load(file) or {}
-        actions = {action.dest: action for action in parser._actions}
-        unknown = sorted(set(given) - set(actions) - {"help"})
-        if unknown:
-            parser.error(f"{config} has unknown arguments: {', '.join(unknown)}")
-        for name, value in given.items():
-            action = actions[name]
-            if isinstance(action, SWITCHES) != isinstance(value, bool):
-                parser.error(f"{config}: {name} is {value!r}; see --help for what it takes")
-            # As a string, so that argparse applies the argument's type to it as it does on the command line.
-            parser.set_defaults(**{name: value if isinstance(value, bool) or value is None else str(value)})
-            if action.choices and value is not None and value not in action.choices:
-                parser.error(f"{config}: {name} is {value!r}; choose from {', '.join(action.choices)}")
-    args = parser.parse_args(argv)
-    for name in ("corpus_dir", "output_dir"):
-        if not getattr(args, name):
-            parser.error(f"--{name} is needed")
-    for name in ("num_train_epochs", "batch_size", "max_queries", "crop_s", "keep_checkpoints", "log_every"):
-        if getattr(args, name) <= 0:
-            parser.error(f"--{name} is {getattr(args, name)}; it must be above 0")
-    for name in ("micro_batch_size", "num_workers", "profile", "checkpoint_every", "shuffle_rows"):
-        if getattr(args, name) < 0:
-            parser.error(f"--{name} is {getattr(args, name)}; it must not be below 0")
-    if not 0 <= args.ema_decay < 1:
-        parser.error(f"--ema_decay is {args.ema_decay}; it must be from 0 up to, but not including, 1")
-    if args.text_noise < 0 or (args.text_noise and not args.freeze_text):
-        parser.error(f"--text_noise {args.text_noise} is for a frozen text encoder, and not below 0: add --freeze_text")
-    if args.compile and args.pad_to_longest:
-        parser.error("--compile needs batches of one length: leave out --pad_to_longest")
-    if args.streaming and args.keep_decoded:
-        parser.error("--streaming is for a corpus larger than the machine: leave out --keep_decoded")
-    if args.streaming and args.balance:
-        parser.error("--streaming deals out every utterance of a row group: leave out --balance")
-    if args.corpus_weights and not args.balance:
-        parser.error("--corpus_weights changes what --balance draws: give both")
-    if is_remote(args.corpus_dir) and not args.streaming:
-        parser.error(f"--corpus_dir {args.corpus_dir} is not on this machine: add --streaming, or download it")
-    if args.report_to != "none" and importlib.util.find_spec(args.report_to) is None:
-        parser.error(f"--report_to {args.report_to} needs that package: pip install {args.report_to}")
+        parser.set_defaults(**_read_config(parser, config))
+    given = vars(parser.parse_args(argv))
+    args = Arguments(*parser.parse_dict(given))
+    _check_paths(parser.error, args)
+    _check_ranges(parser.error, given)
+    _check_combinations(parser.error, args)
     return args
+
+
+def _read_config(parser: HfArgumentParser, config: str) -> dict[str, Any]:
+    """Return the content of the YAML file, checked as the command line is."""
+    try:
+        content = yaml.safe_load(Path(config).read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        parser.error(f"--config {config} cannot be read: {' '.join(str(error).split())}")
+    if not isinstance(content, dict):
+        parser.error(f"{config} holds {type(content).__name__}, expected one `name: value` a line")
+    actions = {action.dest: action for action in parser._actions}
+    unknown = sorted(str(name) for name in content if name not in actions or name in ("help", "config"))
+    if unknown:
+        parser.error(f"{config} has unknown arguments: {', '.join(unknown)}")
+    defaults = {}
+    for name, value in content.items():
+        switch = isinstance(parser.get_default(name), bool)
+        optional = parser.get_default(name) is None
+        if switch != isinstance(value, bool) or (value is None and not optional):
+            parser.error(f"{config}: {name} is {value!r}; see --help for what it takes")
+        choices = actions[name].choices
+        if choices and value is not None and value not in choices:
+            parser.error(f"{config}: {name} is {value!r}; choose from {', '.join(choices)}")
+        # As a string, so that argparse applies the argument's type to it as it does on the command line.
+        defaults[name] = value if switch or value is None else str(value)
+    return defaults
+
+
+def _check_paths(error: Callable[[str], NoReturn], args: Arguments) -> None:
+    for name in ("corpus_dir", "output_dir"):
+        if not getattr(args.paths, name):
+            error(f"--{name} is needed")
+    for name in ("audio_config", "text_config"):
+        file = getattr(args.model, name)
+        if file and not Path(file).is_file():
+            error(f"--{name} {file} is not a file; a relative path starts from {Path.cwd()}")
+    if is_remote(args.paths.corpus_dir) and not args.corpus.streaming:
+        error(f"--corpus_dir {args.paths.corpus_dir} is not on this machine: add --streaming, or download it")
+    tracker = args.run.report_to
+    if tracker != "none" and importlib.util.find_spec(tracker) is None:
+        error(f"--report_to {tracker} needs that package: pip install {tracker}")
+
+
+def _check_ranges(error: Callable[[str], NoReturn], given: dict[str, Any]) -> None:
+    for name, value in given.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            error(f"--{name} is {value}; it must be a finite number")
+    for names, fits, expected in (
+        (POSITIVE, lambda value: value > 0, "must be above 0"),
+        (NOT_NEGATIVE, lambda value: value >= 0, "must not be below 0"),
+        (SHARES, lambda value: 0 <= value <= 1, "must be from 0 to 1"),
+        (BELOW_ONE, lambda value: 0 <= value < 1, "must be from 0 up to, but not including, 1"),
+    ):
+        for name in names:
+            if not fits(given[name]):
+                error(f"--{name} is {given[name]}; it {expected}")
+
+
+def _check_combinations(error: Callable[[str], NoReturn], args: Arguments) -> None:
+    if args.recipe.text_noise and not args.model.freeze_text:
+        error(f"--text_noise {args.recipe.text_noise} is for a frozen text encoder: add --freeze_text")
+    if args.recipe.query_bank and not LOSSES[args.recipe.loss_type].needs_positives:
+        several = ", ".join(name for name, loss in LOSSES.items() if loss.needs_positives)
+        error(f"--query_bank needs a loss with several positives: --loss_type {several}")
+    if args.run.compile and args.corpus.pad_to_longest:
+        error("--compile needs batches of one length: leave out --pad_to_longest")
+    if args.corpus.streaming and args.corpus.keep_decoded:
+        error("--streaming is for a corpus larger than the machine: leave out --keep_decoded")
+    if args.corpus.streaming and args.corpus.balance:
+        error("--streaming deals out every utterance of a row group: leave out --balance")
+    if args.corpus.corpus_weights and not args.corpus.balance:
+        error("--corpus_weights changes what --balance draws: give both")
+
+
+def is_remote(corpus_dir: str | Path) -> bool:
+    """Return whether the corpus lies elsewhere, as `hf://datasets/ORG/NAME` or `s3://bucket/path` do."""
+    return "://" in str(corpus_dir)

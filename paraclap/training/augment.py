@@ -5,9 +5,14 @@ comes with what it does to the functionals, and the bins and queries are drawn f
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
+
+from .arguments import AugmentationArguments
+
+Functionals = dict[str, Any]  # name -> number, or a string for the gender; None if unknown
 
 SAMPLING_RATE = 16000
 LONGEST_SILENCE_S = 1.2
@@ -17,69 +22,71 @@ LEVEL_FLOOR = 1e-10  # power of digital silence, so that its logarithm exists
 
 
 def augment(
-    waveform, functionals, rng, *, part=0.0, speed=0.0, gain=0.0, equaliser=0.0, noise=0.0, reverb=0.0, silence=0.0
-):
-    """Changes one utterance and its functionals at random.
+    waveform: np.ndarray, functionals: Functionals, rng: np.random.Generator, options: AugmentationArguments
+) -> tuple[np.ndarray, Functionals]:
+    """Change one utterance and its functionals at random.
+
+    Equaliser, room and noise change the colour but not the level: gain alone does that, by a known amount.
 
     Args:
         waveform: (samples,), float32 in [-1, 1].
         functionals: Dict with any of pitch_mean (semitones from 27.5 Hz), pitch_std (its standard deviation over its
             mean), intensity (dB), duration (s) and gender; values may be None.
-        rng: `numpy.random.Generator`.
-        part: Probability that only a part is heard, of a random length from 1 s up: where the utterances of one corpus
-            are all long, nothing but their length may tell that.
-        speed: Largest change of the playback speed in semitones, drawn uniformly from both sides.
-        gain: Largest change of the level in dB, drawn uniformly from both sides.
-        equaliser: Standard deviation in dB of a random smooth frequency response (six bands).
-        noise: Probability of coloured noise at 5 to 45 dB signal-to-noise ratio.
-        reverb: Probability of a room, its reverberation time drawn from 0.1 to 0.8 s.
-        silence: Probability of up to 1.2 s of near silence before and after, which dilutes the level.
+        rng: Source of everything random here.
+        options: What may change, and how much; 0 leaves something as it is.
 
     Returns:
-        The new waveform (float32) and a copy of the functionals that fits it; the gender is None where a voice moved so
-        far that nobody knows.
+        The new waveform (float32) and a copy of the functionals that fits it. The gender is None after a change of
+        speed so large that the voice may be heard as of the other gender.
     """
     functionals = dict(functionals)
-    if part and rng.random() < part:
+    if options.part and rng.random() < options.part:
         waveform = _part_of(waveform, functionals, rng)
     level_before = _level(waveform)
-    if speed:
-        shift = rng.uniform(-speed, speed)
+    if options.speed:
+        shift = rng.uniform(-options.speed, options.speed)
         if abs(shift) > GENDER_SHIFT and "gender" in functionals:
             functionals["gender"] = None
         waveform = _play_at(waveform, 2 ** (shift / 12))
         _shift_functionals(functionals, shift)
-    if equaliser:
-        waveform = _equalise(waveform, rng.normal(0, equaliser, 6))
-    if reverb and rng.random() < reverb:
+    if options.equaliser:
+        waveform = _equalise(waveform, rng.normal(0, options.equaliser, 6))
+    if options.reverb and rng.random() < options.reverb:
         waveform = _in_a_room(waveform, rng)
-    if silence and rng.random() < silence:
-        before, after = rng.integers(int(LONGEST_SILENCE_S * SAMPLING_RATE), size=2)
-        if functionals.get("duration") is not None:
-            functionals["duration"] += (before + after) / SAMPLING_RATE
-        if functionals.get("intensity") is not None:
-            diluted = 10 * math.log10(len(waveform) / (before + len(waveform) + after))
-            functionals["intensity"] += diluted
-            level_before += diluted
-        waveform = np.pad(waveform, (before, after))
-    if noise and rng.random() < noise:
+    if options.silence and rng.random() < options.silence:
+        waveform, diluted = _between_silences(waveform, functionals, rng)
+        level_before += diluted
+    if options.noise and rng.random() < options.noise:
         amplitude = waveform.std() * 10 ** (-rng.uniform(5, 45) / 20)
         waveform = waveform + amplitude * _coloured_noise(len(waveform), rng)
-    # Equaliser, room and noise are meant to change the colour, not the level: gain alone does that, by a known amount.
-    level = rng.uniform(-gain, gain) if gain else 0.0
+    level = rng.uniform(-options.gain, options.gain) if options.gain else 0.0
     waveform = waveform * 10 ** ((level_before + level - _level(waveform)) / 20)
     if functionals.get("intensity") is not None:
         functionals["intensity"] += level
     return waveform.astype(np.float32), functionals
 
 
-def _level(waveform):
-    """Level in dB relative to full scale."""
+def _between_silences(
+    waveform: np.ndarray, functionals: Functionals, rng: np.random.Generator
+) -> tuple[np.ndarray, float]:
+    """Return the waveform with up to 1.2 s of silence before and after, and the change of its mean level in dB."""
+    before, after = rng.integers(int(LONGEST_SILENCE_S * SAMPLING_RATE), size=2)
+    diluted = 0.0
+    if functionals.get("duration") is not None:
+        functionals["duration"] += (before + after) / SAMPLING_RATE
+    if functionals.get("intensity") is not None:
+        diluted = 10 * math.log10(len(waveform) / (before + len(waveform) + after))
+        functionals["intensity"] += diluted
+    return np.pad(waveform, (before, after)), diluted
+
+
+def _level(waveform: np.ndarray) -> float:
+    """Return the level in dB relative to full scale."""
     return 10 * math.log10(float(np.mean(np.square(waveform, dtype=np.float64))) + LEVEL_FLOOR)
 
 
-def _part_of(waveform, functionals, rng):
-    """A random part, its length drawn evenly on a logarithmic scale; how pitch varies within it nobody knows."""
+def _part_of(waveform: np.ndarray, functionals: Functionals, rng: np.random.Generator) -> np.ndarray:
+    """Return a part of random length (log-uniform, from 1 s up); the pitch variation is then unknown."""
     shortest = int(SHORTEST_PART_S * SAMPLING_RATE)
     if len(waveform) <= shortest:
         return waveform
@@ -95,13 +102,13 @@ def _part_of(waveform, functionals, rng):
     return kept
 
 
-def _play_at(waveform, rate):
-    """The waveform played `rate` times as fast, by linear interpolation."""
+def _play_at(waveform: np.ndarray, rate: float) -> np.ndarray:
+    """Return the waveform played `rate` times as fast, by linear interpolation."""
     positions = np.arange(0, len(waveform) - 1, rate)
     return np.interp(positions, np.arange(len(waveform)), waveform).astype(np.float32)
 
 
-def _shift_functionals(functionals, semitones):
+def _shift_functionals(functionals: Functionals, semitones: float) -> None:
     if functionals.get("pitch_mean") is not None:
         shifted = functionals["pitch_mean"] + semitones
         if functionals.get("pitch_std") is not None and shifted > 0:
@@ -111,8 +118,8 @@ def _shift_functionals(functionals, semitones):
         functionals["duration"] /= 2 ** (semitones / 12)
 
 
-def _equalise(waveform, band_gains):
-    """Applies gains in dB at band centres that are spaced as the square of frequency, linear in between."""
+def _equalise(waveform: np.ndarray, band_gains: np.ndarray) -> np.ndarray:
+    """Apply gains in dB at band centres that are spaced as the square of frequency, linear in between."""
     spectrum = rfft(waveform, next_fast_len(len(waveform), real=True))
     bands = np.linspace(0, 1, len(band_gains)) ** 2
     response = np.interp(np.linspace(0, 1, len(spectrum)), bands, band_gains)
@@ -120,8 +127,8 @@ def _equalise(waveform, band_gains):
     return filtered[: len(waveform)]
 
 
-def _in_a_room(waveform, rng):
-    """Adds the tail of a room: noise that dies away, from 0.1 to 0.8 s for 60 dB, 3 to 20 dB below the direct sound."""
+def _in_a_room(waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Add decaying noise with a reverberation time of 0.1 to 0.8 s, 3 to 20 dB below the direct sound."""
     seconds = rng.uniform(0.1, 0.8)
     tail = rng.standard_normal(int(seconds * SAMPLING_RATE), dtype=np.float32)
     tail *= np.exp(np.linspace(0, -math.log(1000), len(tail), dtype=np.float32))
@@ -130,8 +137,8 @@ def _in_a_room(waveform, rng):
     return waveform + irfft(rfft(waveform, size) * rfft(tail, size), size)[: len(waveform)]
 
 
-def _coloured_noise(samples, rng):
-    """Noise of unit deviation whose spectrum falls off by 0 (white) to 6 dB (brown) an octave."""
+def _coloured_noise(samples: int, rng: np.random.Generator) -> np.ndarray:
+    """Return noise of unit deviation whose spectrum falls off by 0 (white) to 6 dB (brown) an octave."""
     size = next_fast_len(samples, real=True)
     spectrum = rfft(rng.standard_normal(size, dtype=np.float32))
     spectrum[1:] *= np.arange(1, len(spectrum), dtype=np.float32) ** -rng.uniform(0, 1)

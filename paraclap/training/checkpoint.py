@@ -62,6 +62,12 @@ def _sync(path):
     os.close(descriptor)
 
 
+def where_to_continue(run):
+    """A sentence about what is left of an interrupted run."""
+    newest = complete_checkpoints(Path(run) / "checkpoints")[-1:]
+    return f"{newest[0]} is complete: go on with --resume." if newest else "There is no checkpoint yet."
+
+
 def complete_checkpoints(folder):
     """The complete checkpoints in a folder, oldest first. A killed write leaves none that looks complete."""
     return sorted(path.parent for path in Path(folder).glob(f"step-????????/{COMPLETE}"))

@@ -2,9 +2,13 @@
 
 import torch
 
+from modeling_paraclap.modeling_paraclap import ParaClapModel
 
-def build_optimizer(model, args):
-    """Adam with one learning rate for the encoders and one for projections and logit scale (section 3.3)."""
+from .arguments import RecipeArguments
+
+
+def build_optimizer(model: ParaClapModel, args: RecipeArguments) -> torch.optim.AdamW:
+    """Return Adam with one learning rate for the encoders and one for projections and logit scale (section 3.3)."""
     groups = {}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:

@@ -8,20 +8,23 @@ import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
 from matplotlib.figure import Figure
 
+from .arguments import Arguments
+
 PACKAGES = ("torch", "torchaudio", "transformers", "accelerate", "datasets", "numpy")
 
 
-def write_config(run, args, device):
-    """Writes the run's config.json and prints the arguments.
+def write_config(run: Path, args: Arguments, device: dict[str, Any]) -> None:
+    """Write the run's config.json and print the arguments.
 
     Args:
         run: Folder of the run.
-        args: Namespace of `parse_arguments`.
-        device: What it runs on, of `describe_device`.
+        args: Arguments of the run.
+        device: What it runs on, of [`describe_device`].
     """
     # With "-dirty" behind it where something is not committed.
     git = subprocess.run(
@@ -31,7 +34,7 @@ def write_config(run, args, device):
         text=True,
     )
     content = {
-        "arguments": {name: value for name, value in vars(args).items() if name not in ("resume", "config")},
+        "arguments": {name: value for name, value in args.flat().items() if name not in ("resume", "config")},
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
         "git_revision": git.stdout.strip() or None,
         "device": device,

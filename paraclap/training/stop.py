@@ -4,6 +4,7 @@ import errno
 import signal
 
 import torch
+from accelerate import Accelerator
 
 TERMINATED = 128 + signal.SIGTERM  # exit status: a job script must not take an interrupted run for a finished one
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -15,45 +16,57 @@ class Stopped(Exception):
     """A run that was asked to stop has saved itself."""
 
 
-class Termination:
-    """Notes a SIGTERM, by which Slurm and others announce the end of a job, instead of dying by it.
+class StopRequest:
+    """Takes SIGTERM, by which Slurm and others announce the end of a job, as a request to stop after the current step.
 
     Args:
         every: Steps between two times that several processes agree on it; agreeing waits for the device.
     """
 
-    def __init__(self, every=1):
-        self.every, self.asked = every, False
+    def __init__(self, every: int = 1):
+        self.every, self.reason = every, None
+
+    def __enter__(self) -> "StopRequest":
         self.previous = signal.signal(signal.SIGTERM, self._note)
+        return self
 
-    def _note(self, number, frame):
-        self.asked = True
-
-    def agreed(self, accelerator, step=0):
-        """Whether all processes are to stop after this step, since one of them was asked to."""
-        if accelerator.num_processes == 1:
-            return self.asked
-        if step % self.every:
-            return False
-        return accelerator.reduce(torch.tensor(float(self.asked), device=accelerator.device)).item() > 0
-
-    def close(self):
-        """Puts the former handler back."""
+    def __exit__(self, *exception: object) -> None:
         signal.signal(signal.SIGTERM, self.previous)
 
+    def _note(self, number: int, frame: object) -> None:
+        self.ask(signal.Signals(number).name)
 
-def leave_sigterm_to_the_trainer(worker):
-    """`worker_init_fn`: Slurm signals workers too, and the trainer needs them until it has saved."""
+    def ask(self, reason: str) -> None:
+        """Ask to stop; the reason goes into the message."""
+        self.reason = self.reason or reason
+
+    def agreed(self, accelerator: Accelerator, step: int = 0) -> bool:
+        """Return whether all processes are to stop after this step, since one of them was asked to."""
+        if accelerator.num_processes == 1:
+            return self.reason is not None
+        if step % self.every:
+            return False
+        asked = accelerator.reduce(torch.tensor(float(self.reason is not None), device=accelerator.device)).item() > 0
+        if asked:
+            self.ask("a signal to another process")
+        return asked
+
+
+def leave_signals_to_the_trainer(worker: int) -> None:
+    """Let a worker process ignore SIGTERM: Slurm sends it to all, and the trainer needs them until it has saved."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
-def check_finite(loss, model, state):
-    """Raises FloatingPointError for a loss or weights that are NaN or infinite, so that they are never saved.
+def check_finite(loss: torch.Tensor | None, model: torch.nn.Module | None, step: int) -> None:
+    """Refuse a loss or weights that are NaN or infinite, so that they are never saved.
 
     Args:
-        loss: Tensor with the loss of the last step, or None.
-        model: The model after that step; None leaves the weights unchecked.
-        state: Dict with `step`.
+        loss: Loss of the last step.
+        model: Model after that step; None leaves the weights unchecked.
+        step: Number of that step.
+
+    Raises:
+        FloatingPointError: If one of them is NaN or infinite.
     """
     wrong = None
     if loss is not None and not torch.isfinite(loss):
@@ -62,12 +75,12 @@ def check_finite(loss, model, state):
         wrong = "A weight is NaN or infinite"
     if wrong:
         raise FloatingPointError(
-            f"{wrong} at step {state['step']}. Lower the learning rate, or clip the gradients (--max_grad_norm 1)."
+            f"{wrong} at step {step}. Lower the learning rate, or clip the gradients (--max_grad_norm 1)."
         )
 
 
-def explain(error):
-    """A sentence for the user about an error that ends a run and is not the program's own; None for any other."""
+def explain_failure(error: Exception) -> str | None:
+    """Return a sentence for the user about an error that ends a run; None for one that is a fault of the program."""
     message = str(error)
     if isinstance(error, FloatingPointError):
         return message

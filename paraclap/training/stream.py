@@ -1,12 +1,15 @@
 """Training from a corpus that is larger than the machine: rows are read as they are needed, wherever they lie.
 
 The order is a function of seed, epoch and position alone, as it is for a corpus on disk. So a resumed run starts at its
-position without reading what lies before it, which the shuffle buffer of `datasets` cannot do: its content is in no
-state. Row groups are read in a random order and shuffled within a window of several.
+position without reading what lies before it. (The shuffle buffer of `datasets` cannot do that: its state does not
+hold its content.) Row groups are read in a random order and shuffled within a window of several.
 """
 
 import bisect
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import fsspec
 import numpy as np
@@ -14,7 +17,11 @@ import pandas as pd
 import pyarrow.parquet as pq
 from torch.utils.data import Sampler
 
-from .data import QueryCorpus, files_of
+from dataset_scripts.binning import Bins
+
+from .arguments import AugmentationArguments, CorpusArguments
+from .corpus_files import split_files
+from .utterances import QueryCorpus
 
 LABELS = ("corpus", "emotion", "gender", "queries", "query_attributes")
 
@@ -31,11 +38,11 @@ class RowGroups:
         FileNotFoundError: If there is no such split in the folder.
     """
 
-    def __init__(self, corpus_dir, split="train", labelled=None):
+    def __init__(self, corpus_dir: str | Path, split: str = "train", labelled: str | None = None):
         self.labelled = labelled
         self.places, self.sizes, self.firsts, rows = [], [], [], 0
         self.labels = pd.DataFrame(columns=list(LABELS))
-        for file in files_of(corpus_dir, split):
+        for file in split_files(corpus_dir, split):
             with fsspec.open(file) as handle:
                 parquet = pq.ParquetFile(handle)
                 for group in range(parquet.num_row_groups):
@@ -47,8 +54,12 @@ class RowGroups:
                     self.firsts.append(rows)
                     rows += len(labels)
 
-    def read(self, number):
-        """The rows that count of one row group: a list of `(number of the row in the split, dict)`."""
+    def read(self, number: int) -> list[tuple[int, dict[str, Any]]]:
+        """Return the rows of a row group that count, as `(number of the row in the split, labels and audio)`.
+
+        Raises:
+            ValueError: If the corpus holds paths in the place of audio.
+        """
         file, group = self.places[number]
         with fsspec.open(file) as handle:
             table = pq.ParquetFile(handle).read_row_group(group)
@@ -63,8 +74,8 @@ class RowGroups:
         ]
 
 
-def _distinct(labels):
-    """A row for each corpus, emotion and gender, with one list of all queries that occur with them."""
+def _distinct(labels: pd.DataFrame) -> pd.DataFrame:
+    """Return a row for each corpus, emotion and gender, with one list of all queries that occur with them."""
     rows = []
     for key, of_one in labels.groupby(["corpus", "emotion", "gender"], dropna=False, sort=True):
         queries = {}
@@ -88,7 +99,15 @@ class StreamSampler(Sampler):
         processes: Their number.
     """
 
-    def __init__(self, groups, seed, batch_size, window=1000, process=0, processes=1):
+    def __init__(
+        self,
+        groups: RowGroups,
+        seed: int,
+        batch_size: int,
+        window: int = 1000,
+        process: int = 0,
+        processes: int = 1,
+    ):
         self.groups, self.seed, self.window, self.batch_size = groups, seed, window, batch_size
         self.process, self.processes = process, processes
         self.epoch, self.first_batch = 0, 0
@@ -96,10 +115,10 @@ class StreamSampler(Sampler):
         spare = max(groups.sizes) if processes > 1 else 0
         self.size = max(sum(groups.sizes) // processes - spare, 0) // batch_size * batch_size
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.size
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[tuple[int, tuple[int, dict[str, Any]]]]:
         windows = self._windows()
         ends = np.cumsum([sum(self.groups.sizes[number] for number in window) for window in windows]).tolist()
         start, epoch = self.first_batch * self.batch_size, self.epoch
@@ -116,8 +135,8 @@ class StreamSampler(Sampler):
                 for row in rows:
                     yield epoch, row
 
-    def _windows(self):
-        """Row groups of this process in this epoch's order, in lists of at least `window` rows."""
+    def _windows(self) -> list[list[int]]:
+        """Return the row groups of this process in this epoch's order, in lists of at least `window` rows."""
         order = np.random.default_rng([self.seed, self.epoch]).permutation(len(self.groups.sizes))
         rows, own = [0] * self.processes, [[]]
         held = 0
@@ -133,23 +152,38 @@ class StreamSampler(Sampler):
             held += self.groups.sizes[number]
         return own
 
-    def _read(self, epoch, window):
+    def _read(self, epoch: int, window: list[int]) -> list[tuple[int, dict[str, Any]]]:
         rows = [row for number in window for row in self.groups.read(number)]
         order = np.random.default_rng([self.seed, epoch, window[0]]).permutation(len(rows))
         return [rows[index] for index in order]
 
 
 class StreamedCorpus(QueryCorpus):
-    """[`QueryCorpus`] of rows that a [`StreamSampler`] brings; the same utterance has the same crop and caption."""
+    """[`QueryCorpus`] of rows that a [`StreamSampler`] brings; the same utterance has the same crop and caption.
 
-    def __init__(self, groups, **kwargs):
-        super().__init__(None, labels=groups.labels, **kwargs)
+    Args:
+        groups: Row groups of the split.
+        options: As of [`QueryCorpus`], like all that follow.
+        augmentation: How waveforms are changed.
+        bins: Bins of the corpus.
+        seed: Seed of everything random here.
+    """
+
+    def __init__(
+        self,
+        groups: RowGroups,
+        options: CorpusArguments | None = None,
+        augmentation: AugmentationArguments | None = None,
+        bins: Bins | None = None,
+        seed: int = 0,
+    ):
+        super().__init__(None, options, augmentation, bins, seed, labels=groups.labels)
         self.size = sum(groups.sizes)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.size
 
-    def __getitem__(self, key):
-        """`(epoch, (number, row))` to an example."""
+    def __getitem__(self, key: tuple[int, tuple[int, dict[str, Any]]]) -> dict[str, Any]:
+        """Return the example of `(epoch, (number, row))`."""
         epoch, (number, row) = key
         return self.example(epoch, number, row, row["audio"])

@@ -8,7 +8,7 @@ from dataset_scripts.tasks import TASKS
 from modeling_paraclap.zero_shot_paraclap import TextEmbeddings, parse_labels, prompts_of
 from paraclap.evaluation.embedding import embed_audio, predict
 
-from .data import EncodedAudio
+from .corpus_files import EncodedAudio
 
 PROSODY = {
     "gender": ("gender", {"female": "a female is speaking", "male": "a male is speaking"}),

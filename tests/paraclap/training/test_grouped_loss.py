@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from modeling_paraclap import ParaClapModel
 from modeling_paraclap.losses_paraclap import grouped_loss, sigmoid_loss
-from paraclap.training.data import GROUPS
+from paraclap.training.batches import ATTRIBUTE_GROUPS
 from paraclap.training.frozen_text import PART, FrozenTextStates
 from paraclap.training.step import groups_of
 
@@ -32,9 +32,9 @@ def test_texts_of_one_label_share_its_probability_and_the_unknown_take_no_part()
 
 
 def test_queries_of_the_bank_have_their_attributes_group_and_captions_none():
-    groups = torch.tensor([GROUPS["emotion"], GROUPS["emotion"], GROUPS["gender"], -1])
+    groups = torch.tensor([ATTRIBUTE_GROUPS["emotion"], ATTRIBUTE_GROUPS["emotion"], ATTRIBUTE_GROUPS["gender"], -1])
     said = torch.tensor([[1, 0, 1, 0], [0, 1, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
-    assert groups_of(said, groups, 2).tolist() == [-1, -1, GROUPS["emotion"], GROUPS["gender"], -1]
+    assert groups_of(said, groups, 2).tolist() == [-1, -1, ATTRIBUTE_GROUPS["emotion"], ATTRIBUTE_GROUPS["gender"], -1]
 
 
 def test_the_centre_follows_the_batches_in_training_alone(tiny_config, tmp_path):

@@ -23,7 +23,7 @@ from paraclap.training.checkpoint import (
     save_checkpoint,
 )
 from paraclap.training.records import draw_curves, read_rows, write_row
-from paraclap.training.stop import TERMINATED, check_finite, explain
+from paraclap.training.stop import TERMINATED, check_finite, explain_failure
 
 ROOT = Path(__file__).parents[3]
 
@@ -102,8 +102,8 @@ def test_a_full_disk_leaves_the_last_checkpoint(tmp_path):
     """A limit on the size of files stands for the disk: the write fails in the middle, as on a full one."""
     limited = (
         "import resource, sys, pathlib, torch\n"
-        "from tests.test_never_lost import prepared, save_checkpoint\n"
-        "from training.stop import explain\n"
+        "from tests.paraclap.training.test_never_lost import prepared, save_checkpoint\n"
+        "from paraclap.training.stop import explain_failure\n"
         "folder = pathlib.Path(sys.argv[1])\n"
         "accelerator, model, _ = prepared(1)\n"
         "save_checkpoint(accelerator, folder, {'step': 1})\n"
@@ -111,7 +111,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(tmp_path):
         "try:\n"
         "    save_checkpoint(accelerator, folder, {'step': 2})\n"
         "except Exception as error:\n"
-        "    print(explain(error))\n"
+        "    print(explain_failure(error))\n"
     )
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     for size in (100_000, 500_000):  # fails in the weights (360 kB), in the optimizer's state (720 kB)
@@ -127,18 +127,18 @@ def test_a_full_disk_leaves_the_last_checkpoint(tmp_path):
 
 def test_weights_that_are_no_numbers_are_never_saved():
     model = torch.nn.Linear(2, 2)
-    check_finite(torch.tensor(1.0), model, {"step": 1})
+    check_finite(torch.tensor(1.0), model, 1)
     with pytest.raises(FloatingPointError, match="The loss is inf at step 3.*--max_grad_norm 1"):
-        check_finite(torch.tensor(float("inf")), model, {"step": 3})
+        check_finite(torch.tensor(float("inf")), model, 3)
     with torch.no_grad():
         model.weight[0, 0] = float("nan")
     with pytest.raises(FloatingPointError, match="A weight is NaN or infinite at step 4"):
-        check_finite(torch.tensor(1.0), model, {"step": 4})
+        check_finite(torch.tensor(1.0), model, 4)
 
 
 DEAD_WORKER = """
 import os, signal, torch
-from paraclap.training.stop import explain
+from paraclap.training.stop import explain_failure
 
 class Dying(torch.utils.data.Dataset):
     def __len__(self):
@@ -153,7 +153,7 @@ loader = torch.utils.data.DataLoader(Dying(), num_workers=1)
 try:
     list(loader)
 except Exception as error:
-    print(explain(error), flush=True)
+    print(explain_failure(error), flush=True)
     os._exit(0)  # torch complains of the worker again while the loader is taken down
 """
 
@@ -168,11 +168,11 @@ def test_a_dead_worker_is_explained():
 UNFORESEEN = """
 import sys, torch
 from paraclap.training import train
-from paraclap.training.stop import leave_sigterm_to_the_trainer
+from paraclap.training.stop import leave_signals_to_the_trainer
 
-def crash(args, accelerator, termination):
+def crash(args, accelerator, request):
     loader = torch.utils.data.DataLoader(
-        range(64), num_workers=1, persistent_workers=True, worker_init_fn=leave_sigterm_to_the_trainer
+        range(64), num_workers=1, persistent_workers=True, worker_init_fn=leave_signals_to_the_trainer
     )
     for batch in accelerator.prepare(loader):
         raise {"ValueError": ValueError, "KeyboardInterrupt": KeyboardInterrupt}[sys.argv[1]]("unforeseen")
@@ -191,13 +191,13 @@ def test_what_nobody_catches_ends_the_program_and_its_workers(kind, tmp_path):
 
 
 def test_what_nobody_expects_is_not_explained_away():
-    assert explain(RuntimeError("shapes do not match")) is None
-    assert explain(FileNotFoundError(2, "No such file")) is None
-    assert "--micro_batch_size" in explain(torch.OutOfMemoryError("CUDA out of memory"))
+    assert explain_failure(RuntimeError("shapes do not match")) is None
+    assert explain_failure(FileNotFoundError(2, "No such file")) is None
+    assert "--micro_batch_size" in explain_failure(torch.OutOfMemoryError("CUDA out of memory"))
 
 
 def test_the_program_ends_with_the_reason_and_the_way_on(tmp_path, monkeypatch):
-    def fail(args, accelerator, termination):
+    def fail(args, accelerator, request):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(train, "train", fail)

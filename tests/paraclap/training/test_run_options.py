@@ -11,7 +11,9 @@ import torch
 from helpers.training_runs import ROOT, arguments
 
 from paraclap.training import train
-from paraclap.training.data import load_split
+from paraclap.training.arguments import parse_arguments
+from paraclap.training.build import prepare_machine
+from paraclap.training.corpus_files import load_split
 from paraclap.training.optimizer import build_optimizer
 from paraclap.training.records import read_rows
 from paraclap.training.stream import RowGroups
@@ -77,18 +79,18 @@ def test_a_tracker_that_is_not_installed_is_said(corpus_dir, text_encoder, tmp_p
 
 @pytest.mark.parametrize(("words", "precision"), [([], "high"), (["--no-tf32"], "highest")])
 def test_tf32_is_a_choice(words, precision):
-    args = train.parse_arguments(["--corpus_dir", "c", "--output_dir", "o", *words])
+    args = parse_arguments(["--corpus_dir", "c", "--output_dir", "o", *words])
     before = torch.get_float32_matmul_precision()
     try:
-        train.prepare_machine(args, torch.device("cpu"))
+        prepare_machine(args.run.tf32, torch.device("cpu"))
         assert torch.get_float32_matmul_precision() == precision
     finally:
         torch.set_float32_matmul_precision(before)
 
 
 def test_the_fused_optimizer_makes_the_same_step(tiny_model):
-    args = train.parse_arguments(["--corpus_dir", "c", "--output_dir", "o", "--weight_decay", "0.1"])
-    optimizer = build_optimizer(tiny_model, args)
+    args = parse_arguments(["--corpus_dir", "c", "--output_dir", "o", "--weight_decay", "0.1"])
+    optimizer = build_optimizer(tiny_model, args.recipe)
     assert all(group["fused"] for group in optimizer.param_groups)
     plain = torch.optim.AdamW(
         [{**g, "params": [p.detach().clone() for p in g["params"]], "fused": False} for g in optimizer.param_groups]

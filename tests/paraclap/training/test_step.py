@@ -10,7 +10,7 @@ import torch
 from accelerate import Accelerator
 
 from modeling_paraclap import ParaClapModel
-from paraclap.training.data import Collator
+from paraclap.training.batches import Collator
 from paraclap.training.step import ContrastiveStep
 
 ROOT = Path(__file__).parents[3]

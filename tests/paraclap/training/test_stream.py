@@ -16,10 +16,13 @@ from safetensors.torch import load_file
 
 from dataset_scripts.parquet import FEATURES, write_splits
 from paraclap.training import train
-from paraclap.training.arguments import parse_arguments
+from paraclap.training.arguments import CorpusArguments, is_remote, parse_arguments
+from paraclap.training.batches import vocabulary_of
 from paraclap.training.checkpoint import complete_checkpoints
-from paraclap.training.data import QueryCorpus, is_remote, load_bins, load_split, vocabulary_of
+from paraclap.training.corpus_files import load_split, read_corpus_bins
+from paraclap.training.loader import build_loader
 from paraclap.training.stream import RowGroups, StreamedCorpus, StreamSampler
+from paraclap.training.utterances import QueryCorpus
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +63,8 @@ def test_an_epoch_has_each_row_once_in_another_order(sharded):
 
 def test_a_row_has_the_crop_and_caption_that_it_has_on_disk(sharded):
     groups = RowGroups(sharded)
-    on_disk, streamed = QueryCorpus(load_split(sharded, "train"), crop_s=0.4), StreamedCorpus(groups, crop_s=0.4)
+    options = CorpusArguments(crop_s=0.4)
+    on_disk, streamed = QueryCorpus(load_split(sharded, "train"), options), StreamedCorpus(groups, options)
     assert len(on_disk) == len(streamed)
     assert vocabulary_of(on_disk.labels) == vocabulary_of(streamed.labels)
     sampler = StreamSampler(groups, 0, 4)
@@ -148,7 +152,7 @@ def test_an_address_of_fsspec_will_do(sharded):
     groups = RowGroups(address)
     assert is_remote(address)
     assert order(groups) == order(RowGroups(sharded))
-    assert load_bins(address).edges == load_bins(sharded).edges
+    assert read_corpus_bins(address).edges == read_corpus_bins(sharded).edges
     assert len(load_split(address, "validation")) == len(load_split(sharded, "validation"))
 
 
@@ -167,7 +171,7 @@ def test_what_does_not_go_together_is_said(sharded, tmp_path, capsys):
 def test_too_few_rows_for_each_process_are_said(sharded, text_encoder, tmp_path):
     args = parse_arguments(arguments(sharded, text_encoder, tmp_path, "--streaming", "--batch_size", "8"))
     with pytest.raises(SystemExit, match="0 utterances for each process.*several for each process"):
-        train.build_loader(args, None, process=0, processes=2)
+        build_loader(args, None, process=0, processes=2)
 
 
 def test_a_corpus_of_paths_cannot_be_streamed(tmp_path):

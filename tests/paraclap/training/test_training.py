@@ -18,13 +18,17 @@ from modeling_paraclap import ParaClapAudioConfig, ParaClapModel
 from modeling_paraclap.losses_paraclap import multi_positive_loss, sigmoid_loss
 from paraclap.synthetic_speech import Voice, synthesise
 from paraclap.training import train
-from paraclap.training.arguments import parse_arguments
+from paraclap.training.arguments import AugmentationArguments, CorpusArguments, parse_arguments
 from paraclap.training.augment import augment
+from paraclap.training.batches import Collator
+from paraclap.training.build import build
 from paraclap.training.checkpoint import complete_checkpoints
-from paraclap.training.data import Collator, EpochSampler, QueryCorpus, balance_weights, load_bins, load_split
+from paraclap.training.corpus_files import load_split, read_corpus_bins
 from paraclap.training.encoders import build_model, initialise_filter_bank
+from paraclap.training.loader import EpochSampler, balance_weights, build_loader
 from paraclap.training.step import positives_of, unknown_of
 from paraclap.training.stop import TERMINATED
+from paraclap.training.utterances import QueryCorpus
 
 
 @pytest.fixture(scope="module")
@@ -126,8 +130,8 @@ def test_workers_give_the_same_batches_as_none(corpus_dir, text_encoder, tmp_pat
     for workers in ("0", "2"):
         words = [*arguments(corpus_dir, text_encoder, tmp_path, "--num_workers", workers), "--loss_type", "sigmoid"]
         args = parse_arguments(words + ["--query_bank"])
-        loader, sampler = train.build_loader(args, train.build(args)[1])
-        sampler.epoch = 1
+        loader = build_loader(args, build(args)[1])
+        loader.sampler.epoch = 1
         batches.append(list(loader))
     assert len(batches[0]) == len(batches[1]) == 6
     for one, two in zip(*batches, strict=True):
@@ -137,7 +141,7 @@ def test_workers_give_the_same_batches_as_none(corpus_dir, text_encoder, tmp_pat
 
 def test_a_frozen_front_end_gets_no_gradient(corpus_dir, text_encoder, tmp_path):
     args = parse_arguments(arguments(corpus_dir, text_encoder, tmp_path, "--freeze_feature_encoder"))
-    model, _ = train.build(args)
+    model, _ = build(args)
     frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
     assert frozen
     assert all(name.startswith("audio_model.feature_extractor.") for name in frozen)
@@ -147,7 +151,7 @@ def test_a_frozen_front_end_gets_no_gradient(corpus_dir, text_encoder, tmp_path)
 
 def test_what_is_drawn_depends_on_epoch_and_utterance_alone(corpus_dir):
     rows = load_split(corpus_dir, "train")
-    first, second = (QueryCorpus(rows, crop_s=0.4, seed=5, keep_decoded=keep) for keep in (True, True))
+    first, second = (QueryCorpus(rows, CorpusArguments(crop_s=0.4, keep_decoded=keep), seed=5) for keep in (True, True))
     second[(0, 3)]
     for key in ((0, 1), (0, 2), (1, 1)):
         one, two = first[key], second[key]
@@ -172,7 +176,7 @@ def test_the_sampler_reorders_each_epoch(corpus_dir):
     ("variant", "emotions"), [("rand5", (0, 24)), ("no_emo", (0, 0)), ("only_emo", (24, 24)), ("rand1", (0, 24))]
 )
 def test_the_four_variants(corpus_dir, variant, emotions):
-    corpus = QueryCorpus(load_split(corpus_dir, "train"), variant=variant)
+    corpus = QueryCorpus(load_split(corpus_dir, "train"), CorpusArguments(variant=variant))
     captions = [corpus[(0, item)]["caption"] for item in range(len(corpus))]
     named = sum(any(word in caption for word in ("angry", "anger", "sad")) for caption in captions)
     assert emotions[0] <= named <= emotions[1]
@@ -183,19 +187,31 @@ def test_the_four_variants(corpus_dir, variant, emotions):
 
 def test_what_a_variant_does_not_tell_is_in_no_query_bank(corpus_dir):
     rows = load_split(corpus_dir, "train")
-    told = {variant: set(QueryCorpus(rows, variant=variant)[(0, 0)]["queries"]) for variant in VARIANTS}
+    told = {
+        variant: set(QueryCorpus(rows, CorpusArguments(variant=variant))[(0, 0)]["queries"]) for variant in VARIANTS
+    }
     assert told["rand1"] == told["rand5"] == told["no_emo"] | told["only_emo"]
     assert len(told["only_emo"]) == 3
     assert not told["no_emo"] & told["only_emo"]
 
 
 def test_emotion_probability_puts_an_emotion_first(corpus_dir):
-    corpus = QueryCorpus(load_split(corpus_dir, "train"), max_queries=3, emotion_probability=1.0)
+    corpus = QueryCorpus(load_split(corpus_dir, "train"), CorpusArguments(max_queries=3, emotion_probability=1.0))
     captions = [corpus[(0, item)]["caption"].split(" and ") for item in range(24)]
     assert all(any(word in caption[0] for word in ("angry", "anger", "sad")) for caption in captions)
     assert {len(caption) for caption in captions} == {1, 2, 3}
 
 
+NAMES_OF_THE_FIRST_RELEASE = """
+audio_config audio_model_name_or_path audio_pooling balance batch_size center_audio checkpoint_every compile config
+corpus_dir corpus_weights crop_s do_normalize ema_decay emotion_probability emotion_weight encoder_learning_rate
+equaliser filter_bank freeze_audio freeze_feature_encoder freeze_text gain global_negatives head_learning_rate
+hypothesis_template keep_checkpoints keep_decoded log_every logit_bias_init_value loss_type lr_scheduler_type
+max_grad_norm max_queries max_steps micro_batch_size mixed_precision noise num_train_epochs num_workers output_dir
+pad_to_longest part profile projection_dim projection_dropout query_bank report_to resume reverb seed shuffle_rows
+silence spec_augment speed streaming text_config text_model_name_or_path text_noise text_pooling tf32
+tokenizer_name_or_path train_split usual_dimensions variant warmup_ratio weight_decay
+"""
 VOCABULARY = {"is long": "duration", "is loud": "intensity", "is short": "duration"}
 EMOTION_QUERIES = {"speaker is angry": "emotion", "speaker is calm": "emotion"}
 
@@ -240,7 +256,8 @@ def test_unknown_are_missing_labels_and_emotions_of_other_corpora(corpus_dir):
 
 def test_emotions_tell_dimensions_where_asked(corpus_dir):
     rows = load_split(corpus_dir, "train")
-    plain, usual = QueryCorpus(rows), QueryCorpus(rows, usual_dimensions=True)
+    options = CorpusArguments(usual_dimensions=True)
+    plain, usual = QueryCorpus(rows), QueryCorpus(rows, options)
     item = int(np.flatnonzero(plain.labels["emotion"] == "sad")[0])
     before, after = plain[(0, item)], usual[(0, item)]
     # What the corpus says is left as it is: it may have been built with paraphrases.
@@ -250,16 +267,16 @@ def test_emotions_tell_dimensions_where_asked(corpus_dir):
     assert "speaker is not very sad" not in after["queries"]
     assert not {"arousal", "valence", "dominance"} & after["unknown_attributes"]
     assert np.array_equal(before["waveform"], after["waveform"])
-    augmented = QueryCorpus(rows, usual_dimensions=True, augmentation={"gain": 1.0}, bins=load_bins(corpus_dir))
+    augmented = QueryCorpus(rows, options, AugmentationArguments(gain=1.0), read_corpus_bins(corpus_dir))
     assert "speaker is calm" in augmented[(0, item)]["queries"]
 
 
 def test_no_part_is_taken_of_what_has_an_emotion(corpus_dir):
     rows = load_split(corpus_dir, "train")
     rows = rows.remove_columns("emotion").add_column("emotion", ["angry"] * 12 + [None] * 12)
-    options = dict(bins=load_bins(corpus_dir), crop_s=60.0)
-    plain = QueryCorpus(rows, augmentation={"gain": 1.0}, **options)
-    parts = QueryCorpus(rows, augmentation={"gain": 1.0, "part": 1.0}, **options)
+    options, bins = CorpusArguments(crop_s=60.0), read_corpus_bins(corpus_dir)
+    plain = QueryCorpus(rows, options, AugmentationArguments(gain=1.0), bins)
+    parts = QueryCorpus(rows, options, AugmentationArguments(gain=1.0, part=1.0), bins)
     lengths = [[len(corpus[(0, item)]["waveform"]) for item in range(24)] for corpus in (plain, parts)]
     assert lengths[0][:12] == lengths[1][:12]
     long = [item for item in range(12, 24) if lengths[0][item] > 16000]
@@ -317,7 +334,7 @@ def test_augmentation_tells_what_it_changed():
     before = {name: float(measured[feature]) for name, feature in features.items()} | {"duration": 2.0}
     for seed in range(3):
         rng = np.random.default_rng(seed)
-        changed, said = augment(waveform, before, rng, speed=3.0, gain=10.0, equaliser=4.0, noise=0.0)
+        changed, said = augment(waveform, before, rng, AugmentationArguments(speed=3.0, gain=10.0, equaliser=4.0))
         measured = smile.process_signal(changed, 16000).iloc[0]
         assert said["pitch_mean"] != before["pitch_mean"]
         assert measured[features["pitch_mean"]] == pytest.approx(said["pitch_mean"], abs=1.0)
@@ -331,7 +348,7 @@ def test_a_part_is_shorter_and_says_so():
     before = {"pitch_mean": 30.0, "pitch_std": 0.1, "intensity": -28.0, "duration": 4.0, "gender": "female"}
     lengths = []
     for seed in range(40):
-        part, said = augment(waveform, before, np.random.default_rng(seed), part=1.0)
+        part, said = augment(waveform, before, np.random.default_rng(seed), AugmentationArguments(part=1.0))
         assert said["duration"] == len(part) / 16000
         assert said["pitch_std"] is None
         power = [10 * np.log10(np.mean(samples**2.0)) for samples in (part, waveform)]
@@ -340,7 +357,7 @@ def test_a_part_is_shorter_and_says_so():
     assert 1.0 <= min(lengths) < 1.3
     assert 3.0 < max(lengths) <= 4.0
     assert before["duration"] == 4.0
-    short, said = augment(waveform[:8000], {"duration": 0.5}, np.random.default_rng(0), part=1.0)
+    short, said = augment(waveform[:8000], {"duration": 0.5}, np.random.default_rng(0), AugmentationArguments(part=1.0))
     assert len(short) == 8000
     assert said["duration"] == 0.5
 
@@ -356,15 +373,15 @@ def test_a_corpus_may_be_drawn_more_often():
 
 
 def test_augmented_utterances_get_queries_that_are_true(corpus_dir):
-    rows, bins = load_split(corpus_dir, "train"), load_bins(corpus_dir)
-    corpus = QueryCorpus(rows, augmentation={"gain": 40.0}, bins=bins)
+    rows, bins = load_split(corpus_dir, "train"), read_corpus_bins(corpus_dir)
+    corpus = QueryCorpus(rows, augmentation=AugmentationArguments(gain=40.0), bins=bins)
     item = int(np.argmax(corpus.labels["intensity"]))
     spoken = {query for epoch in range(30) for query in corpus[(epoch, item)]["queries"]}
     assert {"is loud", "is quiet"} <= spoken
     assert "speaker is angry" in spoken
     assert "speaker is sad" not in spoken
     with pytest.raises(ValueError, match="give the corpus's bins"):
-        QueryCorpus(rows, augmentation={"gain": 40.0})
+        QueryCorpus(rows, augmentation=AugmentationArguments(gain=40.0))
 
 
 def test_a_tower_needs_one_source(text_encoder):
@@ -390,8 +407,22 @@ def test_a_corpus_that_is_not_there(tmp_path):
         ("batch_size: 0", "--batch_size is 0; it must be above 0"),
         ("micro_batch_size: -4", "--micro_batch_size is -4; it must not be below 0"),
         ("ema_decay: 1.0", "--ema_decay is 1.0; it must be from 0 up to, but not including, 1"),
-        ("text_noise: 0.5", "is for a frozen text encoder, and not below 0: add --freeze_text"),
-        ("{text_noise: -1.0, freeze_text: true}", "--text_noise -1.0 is for a frozen text encoder"),
+        ("text_noise: 0.5", "--text_noise 0.5 is for a frozen text encoder: add --freeze_text"),
+        ("{text_noise: -1.0, freeze_text: true}", "--text_noise is -1.0; it must not be below 0"),
+        ("crop_s: .nan", "--crop_s is nan; it must be a finite number"),
+        ("balance: 1.5", "--balance is 1.5; it must be from 0 to 1"),
+        ("seed: null", "seed is None"),
+        ("{1: 2, b: 3}", "unknown arguments: 1, b"),
+        ("[seed]", "holds list, expected"),
+        ("seed: [", "cannot be read: while parsing"),
+        (
+            "audio_config: nowhere/audio.json",
+            "--audio_config nowhere/audio.json is not a file; a relative path starts from /",
+        ),
+        (
+            "query_bank: true",
+            "--query_bank needs a loss with several positives: --loss_type multi_positive, sigmoid, grouped",
+        ),
         ("global_negatives: 2", "global_negatives is 2"),
         ("{compile: true, pad_to_longest: true}", "--compile needs batches of one length"),
         ("seed: 1", "--corpus_dir is needed"),
@@ -411,14 +442,21 @@ def test_the_command_line_overrides_the_file(tmp_path):
     file.write_text("batch_size: 8\nfreeze_text: true\nencoder_learning_rate: 1.0e-4\n")
     words = ["--config", str(file), "--corpus_dir", "c", "--output_dir", "o", "--batch_size", "2"]
     args = parse_arguments(words)
-    assert (args.batch_size, args.freeze_text, args.encoder_learning_rate) == (2, True, 1e-4)
+    assert (args.recipe.batch_size, args.model.freeze_text, args.recipe.encoder_learning_rate) == (2, True, 1e-4)
 
 
 def test_the_papers_recipe_is_the_default():
     args = parse_arguments(["--corpus_dir", "c", "--output_dir", "o"])
-    assert (args.encoder_learning_rate, args.head_learning_rate) == (1e-5, 1e-3)
-    assert (args.batch_size, args.num_train_epochs, args.crop_s, args.max_queries) == (64, 50, 5.0, 5)
-    assert (args.variant, args.weight_decay, args.loss_type) == ("rand5", 0.0, "contrastive")
+    recipe, corpus = args.recipe, args.corpus
+    assert (recipe.encoder_learning_rate, recipe.head_learning_rate) == (1e-5, 1e-3)
+    assert (recipe.batch_size, recipe.num_train_epochs, corpus.crop_s, corpus.max_queries) == (64, 50, 5.0, 5)
+    assert (corpus.variant, recipe.weight_decay, recipe.loss_type) == ("rand5", 0.0, "contrastive")
+
+
+def test_every_name_of_the_first_release_is_still_read():
+    """Switches are given as switches, everything else with its default."""
+    names = set(parse_arguments(["--corpus_dir", "c", "--output_dir", "o"]).flat())
+    assert names >= set(NAMES_OF_THE_FIRST_RELEASE.split())
 
 
 def test_the_filter_bank_answers_to_its_frequencies(tiny_config):

@@ -1,0 +1,112 @@
+"""From examples to batches of tensors: padded waveforms, tokens, and which query holds for which utterance."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pandas as pd
+import torch
+
+from dataset_scripts.queries import EMOTION_NOUNS, TEMPLATES
+from modeling_paraclap.processing_paraclap import ParaClapProcessor
+
+from .corpus_files import SAMPLING_RATE
+from .utterances import SOURCES
+
+# Attribute of a query -> its number among the groups of the grouped loss.
+ATTRIBUTE_GROUPS = {attribute: number for number, attribute in enumerate(SOURCES)}
+
+
+class Collator:
+    """Turns utterances with captions into one batch of tensors.
+
+    Args:
+        processor: Tokenizer and feature extractor.
+        pad_to: Samples that each batch is padded to; None for the longest of the batch.
+        vocabulary: Every query that occurs -> its attribute ([`vocabulary_of`]), for the losses with several positives:
+            adds `said` (texts, queries), the queries that each text says; `holds` (n, queries), those that hold for
+            each utterance; `unknown` (n, queries), those that are not labelled, as a missing label is not the label
+            "no"; and `groups` (queries,), the number of each query's attribute. None leaves them out.
+        query_bank: Whether to put every single query of the batch's utterances behind the n captions, so that each
+            utterance is compared with all that is said of any other, not with one caption of each.
+
+    Raises:
+        ValueError: If there is a query bank but no vocabulary.
+    """
+
+    def __init__(
+        self,
+        processor: ParaClapProcessor,
+        pad_to: int | None = None,
+        vocabulary: dict[str, str] | None = None,
+        query_bank: bool = False,
+    ):
+        if query_bank and vocabulary is None:
+            raise ValueError("A query bank needs a loss with several positives: multi_positive, sigmoid or grouped.")
+        self.processor, self.pad_to, self.query_bank = processor, pad_to, query_bank
+        self.vocabulary = vocabulary
+        # Queries of one attribute exclude each other; one of two attributes ("jitter+pitch_std") is in no group.
+        self.groups = torch.tensor([ATTRIBUTE_GROUPS.get(attribute, -1) for attribute in (vocabulary or {}).values()])
+        self.columns = {query: column for column, query in enumerate(vocabulary or ())}
+
+    def __call__(self, examples: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        """Turn n examples of [`QueryCorpus`] into a dict of tensors.
+
+        Raises:
+            ValueError: If a caption has more tokens than the text encoder takes.
+        """
+        texts = [example["caption"] for example in examples]
+        if self.query_bank:
+            texts += sorted({query for example in examples for query in example["queries"]})
+        padding = {"padding": "max_length", "max_length": self.pad_to} if self.pad_to else {"padding": True}
+        batch = self.processor(
+            text=texts,
+            audio=[example["waveform"] for example in examples],
+            text_kwargs={"padding": True},
+            audio_kwargs={"sampling_rate": SAMPLING_RATE, **padding},
+            return_tensors="pt",
+        )
+        limit = self.processor.tokenizer.model_max_length
+        if batch["input_ids"].shape[1] > limit:
+            longest = max(texts, key=len)
+            raise ValueError(
+                f"A caption has {batch['input_ids'].shape[1]} tokens, the text encoder takes {limit}: lower "
+                f"--max_queries or take another text encoder. The caption: {longest!r}"
+            )
+        if self.vocabulary is not None:
+            batch["said"] = self._table([text.split(" and ") for text in texts])
+            batch["holds"] = self._table([example["queries"] for example in examples])
+            batch["groups"] = self.groups
+            batch["unknown"] = self._table([self._unknown(example) for example in examples])
+        return dict(batch)
+
+    def _unknown(self, example: dict[str, Any]) -> list[str]:
+        """Return the queries that may or may not hold for this utterance."""
+        return [
+            query
+            for query, attribute in self.vocabulary.items()
+            if query in example["unknown_queries"] or not example["unknown_attributes"].isdisjoint(attribute.split("+"))
+        ]
+
+    def _table(self, queries: Sequence[Iterable[str]]) -> torch.Tensor:
+        """Return (rows, queries) with a 1 for each query of a row."""
+        table = torch.zeros(len(queries), len(self.columns), dtype=torch.uint8)
+        for row, of_one in enumerate(queries):
+            table[row, [self.columns[query] for query in of_one]] = 1
+        return table
+
+
+def vocabulary_of(labels: pd.DataFrame) -> dict[str, str]:
+    """Return every query that can be said of a split, those that augmentation can make true included -> its attribute.
+
+    Args:
+        labels: Table with the columns emotion, gender, queries and query_attributes.
+    """
+    queries = {}
+    for of_one, attributes in zip(labels["queries"], labels["query_attributes"], strict=True):
+        queries.update(zip(of_one, attributes, strict=True))
+    emotions = [{"emotion": name, "emotion_noun": EMOTION_NOUNS[name]} for name in labels["emotion"].dropna().unique()]
+    genders = [{"gender": name} for name in labels["gender"].dropna().unique()]
+    for template in TEMPLATES:
+        labelled = emotions if "{emotion" in template.text else genders if "{gender}" in template.text else [{}]
+        queries.update((template.text.format(**label), template.attribute) for label in labelled)
+    return dict(sorted(queries.items()))

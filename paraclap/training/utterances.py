@@ -1,0 +1,163 @@
+"""Utterances of the query corpus: a random crop and a random caption each time one is asked for."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from datasets import Dataset as Rows
+from torch.utils.data import Dataset
+
+from dataset_scripts.binning import ATTRIBUTES, Bins
+from dataset_scripts.queries import generate_queries, queries_of_variant, sample_queries, usual_dimensions
+from modeling_paraclap.audio_paraclap import load_audio, load_crop
+
+from .arguments import AugmentationArguments, CorpusArguments
+from .augment import augment
+from .corpus_files import SAMPLING_RATE, EncodedAudio
+
+# Attribute of a query -> the column that selects it.
+SOURCES = {"emotion": "emotion", "gender": "gender"} | {name: f"{name}_bin" for name in ATTRIBUTES}
+AUGMENTED = ("pitch_mean", "pitch_std", "intensity", "duration")
+
+
+class QueryCorpus(Dataset):
+    """Utterances with a random crop and a random caption each time they are asked for.
+
+    What is drawn depends on the seed, the epoch and the utterance alone, so a resumed epoch, another number of workers
+    and another batch size draw the same.
+
+    Args:
+        rows: A split from [`load_split`]; None if the audio comes with each request.
+        options: Which queries are drawn, and how long the crop is. Shorter utterances stay as they are.
+        augmentation: How waveforms are changed. No `part` is taken of an utterance with a labelled emotion, which the
+            part may not express.
+        bins: Bins of the corpus, to draw queries of augmented utterances.
+        seed: Seed of everything random here.
+        labels: Table with the labels of the split, needed if `rows` is None.
+
+    Raises:
+        ValueError: If there is augmentation but no bins, or no utterance has a query for the variant.
+    """
+
+    def __init__(
+        self,
+        rows: Rows | None,
+        options: CorpusArguments | None = None,
+        augmentation: AugmentationArguments | None = None,
+        bins: Bins | None = None,
+        seed: int = 0,
+        labels: pd.DataFrame | None = None,
+    ):
+        self.audio = None if rows is None else EncodedAudio(rows)
+        self.options = options or CorpusArguments()
+        self.variant = self.options.variant
+        self.crop = int(self.options.crop_s * SAMPLING_RATE)
+        self.augmentation = augmentation or AugmentationArguments()
+        self.augments = any(vars(self.augmentation).values())
+        if self.augments and bins is None:
+            raise ValueError(
+                "Augmentation changes pitch, level and duration: give the corpus's bins to re-draw queries."
+            )
+        self.bins = bins
+        self.seed = seed
+        self.decoded = {} if self.options.keep_decoded else None
+        self.labels = rows.remove_columns("audio").to_pandas() if labels is None else labels
+        # A row of a table takes pandas longer than its audio takes to decode.
+        self.columns = {name: column.to_numpy() for name, column in self.labels.items()}
+        if self.variant == "only_emo":
+            self.indices = np.flatnonzero(self.labels["emotion"].notna())
+        else:
+            self.indices = np.arange(len(self.labels))
+        emotions = self.labels["emotion"].dropna().unique()
+        self.emotion_queries = {
+            emotion: {text for _, text in generate_queries({"emotion": emotion})} for emotion in emotions
+        }
+        self.annotated = {corpus: set(of.dropna()) for corpus, of in self.labels.groupby("corpus")["emotion"]}
+        if not len(self.indices):
+            raise ValueError(f"No utterance of this split has a query for variant {self.variant!r}.")
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
+        """Return the example of `(epoch, i)`; see [`example`]."""
+        epoch, item = key
+        index = int(self.indices[item])
+        return self.example(epoch, index, {name: column[index] for name, column in self.columns.items()})
+
+    def example(self, epoch: int, index: int, row: dict[str, Any], audio: bytes | None = None) -> dict[str, Any]:
+        """Draw what is heard of an utterance in an epoch, and what is said of it.
+
+        Args:
+            epoch: Number of the epoch.
+            index: Number of the utterance in the split.
+            row: Labels of the utterance.
+            audio: Its encoded audio; looked up if not given.
+
+        Returns:
+            `waveform` (samples,); `caption`; `queries`, all that hold and that the variant tells; `unknown_attributes`,
+            those that are not labelled; and `unknown_queries`, those of emotions that its corpus does not label.
+        """
+        rng = np.random.default_rng([self.seed, epoch, index])
+        # Augmentation needs the whole utterance, whose functionals it changes; without it only the crop is decoded.
+        if self.augments or self.decoded is not None:
+            waveform = self._waveform(index, audio)
+        else:
+            waveform = load_crop(self.audio[index] if audio is None else audio, self.crop, rng, SAMPLING_RATE)
+        if self.augments:
+            waveform, row = self._augmented(waveform, row, rng)
+            pairs = generate_queries(row)
+        else:
+            pairs = list(zip(row["query_attributes"], row["queries"], strict=True))
+        unknown = []
+        if self.options.usual_dimensions:
+            usual, holds, unknown = usual_dimensions(row)
+            row, pairs = {**row, **usual}, holds + pairs
+        attributes, queries = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+        if len(waveform) > self.crop:
+            start = int(rng.integers(len(waveform) - self.crop + 1))
+            waveform = waveform[start : start + self.crop]
+        caption = self._caption(queries, attributes, rng)
+        unknown_emotions = self.emotion_queries.keys() - self.annotated[row["corpus"]]
+        return {
+            "waveform": waveform,
+            "caption": caption,
+            "queries": queries_of_variant(queries, attributes, self.variant),
+            "unknown_attributes": {name for name, column in SOURCES.items() if not isinstance(row[column], str)},
+            "unknown_queries": {text for _, text in unknown}.union(
+                *(self.emotion_queries[emotion] for emotion in unknown_emotions)
+            ),
+        }
+
+    def _augmented(
+        self, waveform: np.ndarray, row: dict[str, Any], rng: np.random.Generator
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Return the changed waveform and the row with the bins and the gender that now hold."""
+        augmentation = self.augmentation
+        if isinstance(row["emotion"], str):
+            augmentation = replace(augmentation, part=0.0)
+        functionals = {name: row[name] if np.isfinite(row[name]) else None for name in AUGMENTED}
+        functionals["gender"] = row["gender"]
+        waveform, functionals = augment(waveform, functionals, rng, augmentation)
+        gender = functionals.pop("gender")
+        bins = {f"{name}_bin": self.bins.bin_of(name, value) for name, value in functionals.items()}
+        return waveform, {**row, **bins, "gender": gender}
+
+    def _caption(self, queries: list[str], attributes: list[str], rng: np.random.Generator) -> str:
+        caption = sample_queries(queries, attributes, self.variant, rng, self.options.max_queries)
+        emotions = [query for query, attribute in zip(queries, attributes, strict=True) if attribute == "emotion"]
+        if self.variant.startswith("rand") and emotions and rng.random() < self.options.emotion_probability:
+            drawn = caption.split(" and ")
+            others = [query for query in drawn if query not in emotions][: len(drawn) - 1]
+            caption = " and ".join([emotions[rng.integers(len(emotions))], *others])
+        return caption
+
+    def _waveform(self, index: int, audio: bytes | None) -> np.ndarray:
+        if self.decoded is None:
+            return load_audio(self.audio[index] if audio is None else audio, SAMPLING_RATE)
+        if index not in self.decoded:
+            waveform = load_audio(self.audio[index] if audio is None else audio, SAMPLING_RATE)
+            # 16 bits as in most sources; the first epoch hears them too.
+            self.decoded[index] = np.clip(np.rint(waveform * 32768), -32768, 32767).astype(np.int16)
+        return self.decoded[index] * np.float32(1 / 32768)
