@@ -4,6 +4,7 @@ import json
 import math
 import shutil
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -133,7 +134,7 @@ class Run:
         best = f"Best epoch {self.state.best_epoch}: validation UAR {self.state.best_uar:.3f}"
         self.accelerator.print(f"{best if self.validation else 'Last epoch'}. Release: {self.folder / 'best'}")
 
-    def _train_epoch(self, after_step) -> None:
+    def _train_epoch(self, after_step: Callable[[], None]) -> None:
         """Train on the rest of the current epoch."""
         state, options = self.state, self.args.run
         self.model.train()
@@ -185,7 +186,7 @@ class Run:
         raise Stopped(f"Stopped by {self.request.reason} at step {self.state.step}.")
 
     def _finish_epoch(self) -> None:
-        """Validate, print and log the results, and keep the best epoch as a release folder; without results, the last."""
+        """Validate, print and log the results, and keep the best epoch (without results, the last) as a release."""
         state = self.state
         results = self.validation(self.towers, progress=self.is_main) if self.validation else {}
         self.progress.count_seconds()

@@ -8,7 +8,7 @@ import pytest
 from accelerate.commands.config.config_args import load_config_from_file
 from accelerate.utils import DistributedType
 
-from paraclap.training.train import refuse_sharding
+from paraclap.training.launch import refuse_sharding
 
 FOLDER = Path(__file__).parents[3] / "configs" / "accelerate"
 RECIPES = {

@@ -14,7 +14,7 @@ import pytest
 import torch
 from accelerate import Accelerator
 
-from paraclap.training import train
+from paraclap.training import launch, train
 from paraclap.training.checkpoint import (
     complete_checkpoints,
     load_checkpoint,
@@ -167,7 +167,7 @@ def test_a_dead_worker_is_explained():
 
 UNFORESEEN = """
 import sys, torch
-from paraclap.training import train
+from paraclap.training import launch, train
 from paraclap.training.stop import leave_signals_to_the_trainer
 
 def crash(args, accelerator, request):
@@ -177,7 +177,7 @@ def crash(args, accelerator, request):
     for batch in accelerator.prepare(loader):
         raise {"ValueError": ValueError, "KeyboardInterrupt": KeyboardInterrupt}[sys.argv[1]]("unforeseen")
 
-train.train = crash
+launch.train = crash
 train.main(["--corpus_dir", "c", "--output_dir", sys.argv[2], "--report_to", "none"])
 """
 
@@ -200,7 +200,7 @@ def test_the_program_ends_with_the_reason_and_the_way_on(tmp_path, monkeypatch):
     def fail(args, accelerator, request):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(train, "train", fail)
+    monkeypatch.setattr(launch, "train", fail)
     words = ["--corpus_dir", "c", "--output_dir", str(tmp_path)]
     with pytest.raises(SystemExit, match="No space left on device. Free some space. There is no checkpoint yet"):
         train.main(words)

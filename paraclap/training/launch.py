@@ -1,33 +1,14 @@
-r"""Train ParaCLAP on a query corpus, on one process or several.
-
-The paper's recipe (section 3.3):
-
-    accelerate launch train_accelerate.py --corpus_dir CORPUS --output_dir RUN \
-        --audio_model_name_or_path audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim \
-        --text_model_name_or_path google-bert/bert-base-uncased
-
-A small audio encoder from scratch with a frozen sentence encoder, as the default checkpoint was made:
-
-    accelerate launch train_accelerate.py --config configs/paraclap-small.yaml --corpus_dir CORPUS --output_dir RUN
-
-Where the package is installed, `accelerate launch -m paraclap.training ...` takes the same arguments.
-
-RUN gets config.json (arguments, versions, git revision), logs/ (TensorBoard), history.csv (a row per epoch),
-checkpoints/ and best/, the release folder of the epoch with the best validation UAR. A run that was interrupted goes on
-with --resume. Once all is chosen, --train_split train+validation learns from the speakers of both and keeps the last
-epoch.
-"""
+"""From arguments to a trained run: processes, trackers, and how a run that ends early is explained."""
 
 import gc
 import sys
 import traceback
-from collections.abc import Sequence
 
 from accelerate import Accelerator
 from accelerate.utils import DistributedType
 from safetensors import SafetensorError
 
-from .arguments import Arguments, parse_arguments
+from .arguments import Arguments
 from .checkpoint import where_to_continue
 from .run import Run
 from .stop import TERMINATED, Stopped, StopRequest, explain_failure
@@ -35,14 +16,12 @@ from .stop import TERMINATED, Stopped, StopRequest, explain_failure
 SHARDED = (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM)
 
 
-def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
-    """Train as the arguments say; an end that is not a fault of the program is explained in a line.
+def launch(args: Arguments) -> None:
+    """Train as the arguments say.
 
-    Args:
-        argv: Words of the command line; those of the process if not given.
-        prog: Name of the program in messages.
+    Raises:
+        SystemExit: With a sentence, if the run was stopped or ended by something that is not a fault of the program.
     """
-    args = parse_arguments(argv, prog)
     tracker = args.run.report_to
     accelerator = Accelerator(
         mixed_precision=args.run.mixed_precision,
