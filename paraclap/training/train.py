@@ -1,0 +1,38 @@
+r"""Train ParaCLAP on a query corpus, on one process or several.
+
+The paper's recipe (section 3.3):
+
+    accelerate launch train_accelerate.py --corpus_dir CORPUS --output_dir RUN \
+        --audio_model_name_or_path audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim \
+        --text_model_name_or_path google-bert/bert-base-uncased
+
+A small audio encoder from scratch with a frozen sentence encoder, as the default checkpoint was made:
+
+    accelerate launch train_accelerate.py --config configs/paraclap-small.yaml --corpus_dir CORPUS --output_dir RUN
+
+Where the package is installed, `accelerate launch -m paraclap.training ...` takes the same arguments.
+
+RUN gets config.json (arguments, versions, git revision), logs/ (TensorBoard), history.csv (a row per epoch),
+checkpoints/ and best/, the release folder of the epoch with the best validation UAR. A run that was interrupted goes on
+with --resume. Once all is chosen, --train_split train+validation learns from the speakers of both and keeps the last
+epoch.
+"""
+
+from collections.abc import Sequence
+
+from dataset_scripts.extras import program_extra
+
+from .arguments import parse_arguments
+
+
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
+    """Run the command line.
+
+    Args:
+        argv: Words of the command line; those of the process if not given.
+        prog: Name of the program in messages.
+    """
+    args = parse_arguments(argv, prog)
+    with program_extra("train"):
+        from .launch import launch
+    launch(args)
