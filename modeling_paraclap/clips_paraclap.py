@@ -4,7 +4,8 @@ Needs no model, so that processes that only load audio are quick to start and ho
 """
 
 import io
-from collections.abc import Callable, Iterable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -101,11 +102,11 @@ class Unusable:
     """Audio that cannot be used.
 
     Args:
-        name: What the audio is called, such as `The file 'a.wav'`.
-        reason: What is wrong with it, and what to do, in one sentence or two.
+        name: Its path, URL or the name of its file; None for audio that has no name, such as an array.
+        reason: What is wrong with it, and what to do, in a sentence or two.
     """
 
-    name: str
+    name: str | None
     reason: str
 
 
@@ -216,16 +217,23 @@ def or_unusable(audio: Any, make: Callable[[], Any], on_error: str) -> Any:
     except AudioError as error:
         if on_error == "raise":
             raise
-        return Unusable(describe(audio), str(error))
+        source = _named_source(audio)
+        name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else getattr(source, "name", None)
+        return Unusable(name if isinstance(name, str) else None, str(error))
 
 
 def describe(audio: Any) -> str:
     """Return what a message calls an audio; of a row of a dataset, the file that it names. Starts a sentence."""
-    if isinstance(audio, dict):
+    return name_of(_named_source(audio))
+
+
+def _named_source(audio: Any) -> Any:
+    """Return what has the name of an audio: itself, or of a row of a dataset what it names."""
+    if isinstance(audio, Mapping):
         for key in ("path", "audio"):
             if audio.get(key) is not None:
-                return describe(audio[key])
-    return name_of(audio)
+                return _named_source(audio[key])
+    return audio
 
 
 def _check_seconds(name: str, value: Any, expected: str) -> None:

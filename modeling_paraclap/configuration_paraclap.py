@@ -1,5 +1,6 @@
 """Configuration of ParaCLAP."""
 
+from os import PathLike
 from typing import Any
 
 from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig, Wav2Vec2Config, WhisperConfig
@@ -260,6 +261,36 @@ class ParaClapConfig(PreTrainedConfig):
         self.loss_type = loss_type
         self.center_audio = center_audio
         super().__init__(**kwargs)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all settings, with what a process without this package needs to find the code beside them."""
+        return super().to_dict() | {
+            "auto_map": {
+                "AutoConfig": "configuration_paraclap.ParaClapConfig",
+                "AutoModel": "modeling_paraclap.ParaClapModel",
+            },
+            "custom_pipelines": {
+                "zero-shot-audio-classification": {
+                    "impl": "pipeline_paraclap.ParaClapZeroShotAudioClassificationPipeline",
+                    "pt": ["AutoModel"],
+                    "default": {},
+                    "type": "multimodal",
+                }
+            },
+        }
+
+    def save_pretrained(self, save_directory: str | PathLike, push_to_hub: bool = False, **kwargs: Any) -> None:
+        """Save the settings, and the code of a release.
+
+        Args:
+            save_directory: Folder to write; created if missing.
+            push_to_hub: Whether to upload what was written.
+            **kwargs: Handed to `PreTrainedConfig.save_pretrained`.
+        """
+        from .release_paraclap import copy_code
+
+        copy_code(save_directory)
+        super().save_pretrained(save_directory, push_to_hub=push_to_hub, **kwargs)
 
 
 def _paper_audio_config():

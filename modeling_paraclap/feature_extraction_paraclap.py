@@ -1,19 +1,30 @@
-"""Feature extractor of ParaCLAP: mono waveforms in, a padded batch with its mask out."""
+"""Feature extractor of ParaCLAP: waveforms or files in, a padded batch with its mask out."""
 
+import json
+from collections.abc import Iterable, Mapping
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from transformers import BatchFeature, SequenceFeatureExtractor
-from transformers.utils import PaddingStrategy, logging
+from transformers.utils import FEATURE_EXTRACTOR_NAME, PROCESSOR_NAME, PaddingStrategy, logging
 
 from .inputs_paraclap import load_input
+from .waveform_paraclap import scale_samples
 
 logger = logging.get_logger(__name__)
 
+# What the processor's file says besides the feature extractor's settings.
+PROCESSOR_SETTINGS = {
+    "auto_map": {"AutoProcessor": "processing_paraclap.ParaClapProcessor"},
+    "processor_class": "ParaClapProcessor",
+}
+
 
 class ParaClapFeatureExtractor(SequenceFeatureExtractor):
-    r"""Pads mono waveforms to one length and, if the checkpoint wants it, normalises each of them.
+    r"""Pads mono waveforms to one length and, if the checkpoint says so, normalises each of them.
 
     The mask is called `padding_mask`: the text side owns `attention_mask`, and transformers' pipeline hands both to one
     call of the model.
@@ -21,7 +32,7 @@ class ParaClapFeatureExtractor(SequenceFeatureExtractor):
     Args:
         feature_size (`int`): 1, one value a sample.
         sampling_rate (`int`): The rate in Hz of the waveforms that the audio encoder was trained on.
-        padding_value (`float`): What shorter waveforms are filled up with.
+        padding_value (`float`): What shorter waveforms are padded with.
         do_normalize (`bool`): Whether each utterance gets zero mean and unit variance over its valid samples. A
             property of the checkpoint: the authors of ParaCLAP fed raw samples in [-1, 1].
         **kwargs: Passed on to `SequenceFeatureExtractor`.
@@ -63,9 +74,11 @@ class ParaClapFeatureExtractor(SequenceFeatureExtractor):
         """Make a batch of one or several utterances.
 
         Args:
-            raw_speech (array, tensor, list of numbers, or list of these): One waveform of shape (samples,), or several:
-                a list of them, or an array of shape (utterances, samples). Mono.
-            sampling_rate (`int`, *optional*): The rate of the waveforms in Hz. Nothing is resampled here: a rate other
+            raw_speech: One utterance or several: a mono waveform of shape (samples,) as array, tensor or list of
+                numbers, or an array of shape (utterances, samples), floats in [-1, 1] or integers of 8, 16 or 32 bits,
+                which are scaled; or what knows its own rate and is loaded and resampled: a path, URL, `bytes`, file
+                object, row of a dataset, `{"array": ..., "sampling_rate": ...}`, torchcodec decoder.
+            sampling_rate (`int`, *optional*): The rate of waveforms in Hz. These are not resampled here: a rate other
                 than `self.sampling_rate` is an error.
             padding (`bool` or `str`): `True` or `"longest"`, `"max_length"`, or `False`.
             max_length (`int`, *optional*): Samples to pad or truncate to.
@@ -78,8 +91,13 @@ class ParaClapFeatureExtractor(SequenceFeatureExtractor):
             same shape: what is a sample and no padding.
 
         Raises:
+            AudioError: If a waveform holds samples that are NaN, infinite, far outside [-1, 1] or of a type without a
+                scale (64-bit integers), or a file cannot be used.
             ValueError: If the rate is another one, or a waveform is empty or has more than one channel.
         """
+        utterances = _as_list(raw_speech)
+        if sampling_rate is None and all(map(_knows_its_rate, utterances)):
+            sampling_rate = self.sampling_rate
         if sampling_rate is None:
             logger.warning_once(
                 f"{type(self).__name__} was not told the `sampling_rate` of its input and takes it for "
@@ -91,7 +109,7 @@ class ParaClapFeatureExtractor(SequenceFeatureExtractor):
                 f"Resample it first, for example with torchaudio.functional.resample(waveform, {sampling_rate}, "
                 f"{self.sampling_rate}); the zero-shot-audio-classification pipeline does so by itself."
             )
-        waveforms = _as_waveforms(raw_speech)
+        waveforms = self._as_waveforms(utterances)
         options = {
             "padding": padding,
             "max_length": max_length,
@@ -115,55 +133,96 @@ class ParaClapFeatureExtractor(SequenceFeatureExtractor):
                 row[: len(speech)], mask[: len(speech)] = speech, True
         return BatchFeature({"input_values": values, "padding_mask": masks}, tensor_type=return_tensors)
 
-    def fetch_audio(self, audio_url_or_urls: Any, sampling_rate: int | None = None) -> Any:
-        """Load what is a path or URL, so that the processor takes files too; leave waveforms as they are.
+    def fetch_audio(self, audio_url_or_urls: Any, sampling_rate: int | None = None) -> list[np.ndarray]:
+        """Load what is no waveform yet, for the processor, which then checks for lists of waveforms.
 
         Args:
-            audio_url_or_urls (`str`, waveform, or list of these): What the processor was given as `audio`.
-            sampling_rate (`int`, *optional*): The rate in Hz to load at; the extractor's own without it.
+            audio_url_or_urls: What `__call__` takes as `raw_speech`.
+            sampling_rate (`int`, *optional*): The extractor's own; given by transformers.
+
+        Returns:
+            float32 arrays of shape (samples,) at the extractor's rate.
         """
-        if isinstance(audio_url_or_urls, (list, tuple)):
-            return [self.fetch_audio(audio, sampling_rate) for audio in audio_url_or_urls]
-        if isinstance(audio_url_or_urls, str):
-            return load_input(audio_url_or_urls, sampling_rate or self.sampling_rate)
-        return audio_url_or_urls
+        return self._as_waveforms(_as_list(audio_url_or_urls))
+
+    def save_pretrained(self, save_directory: str | PathLike, push_to_hub: bool = False, **kwargs: Any) -> list[str]:
+        """Save the settings, and the code of a release.
+
+        Args:
+            save_directory: Folder to write; created if missing.
+            push_to_hub: Whether to upload what was written.
+            **kwargs: Handed to `FeatureExtractionMixin.save_pretrained`.
+        """
+        from .release_paraclap import copy_code
+
+        copy_code(save_directory)
+        return super().save_pretrained(save_directory, push_to_hub=push_to_hub, **kwargs)
+
+    def to_json_file(self, json_file_path: str | PathLike) -> None:
+        """Write the settings, in a release also to the processor's file, which transformers prefers to this one."""
+        super().to_json_file(json_file_path)
+        if Path(json_file_path).name == FEATURE_EXTRACTOR_NAME:
+            file = Path(json_file_path).with_name(PROCESSOR_NAME)
+            settings = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else dict(PROCESSOR_SETTINGS)
+            settings["feature_extractor"] = json.loads(self.to_json_string())
+            file.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+    def _as_waveforms(self, utterances: list[Any]) -> list[np.ndarray]:
+        """Return utterances as float32 arrays of shape (samples,) at the extractor's rate."""
+        waveforms = []
+        for index, utterance in enumerate(utterances):
+            if _knows_its_rate(utterance):
+                waveforms.append(load_input(utterance, self.sampling_rate))
+                continue
+            waveform = _as_array(utterance)
+            if waveform.ndim != 1:
+                raise ValueError(
+                    f"Utterance {index} has the shape {waveform.shape}; a mono waveform has the shape (samples,). "
+                    "Average channels first: waveform.mean(0) for (channels, samples), .mean(1) for (samples, "
+                    "channels); pass several utterances as a list."
+                )
+            if not len(waveform):
+                raise ValueError(f"Utterance {index} has no samples. Leave it out.")
+            waveforms.append(scale_samples(waveform, f"Utterance {index}"))
+        return waveforms
 
 
-def _as_waveforms(raw_speech: Any) -> list[np.ndarray]:
-    """One or several waveforms in any form as a list of float32 arrays of shape (samples,)."""
-    if isinstance(raw_speech, (list, tuple)):
-        if not len(raw_speech):
-            raise ValueError("There is no audio: the list is empty. Pass at least one waveform.")
-        is_batch = np.ndim(_as_array(raw_speech[0])) > 0
-        waveforms = [_as_array(item) for item in (raw_speech if is_batch else [raw_speech])]
-    else:
-        array = _as_array(raw_speech)
-        waveforms = list(array) if array.ndim == 2 else [array]
-        if array.ndim == 2 and array.shape[0] > array.shape[1]:
+def _as_list(raw_speech: Any) -> list[Any]:
+    """Return one or several utterances in any form as a list of utterances."""
+    if _knows_its_rate(raw_speech):
+        return [raw_speech]
+    if isinstance(raw_speech, (np.ndarray, torch.Tensor)):
+        if raw_speech.ndim == 2 and raw_speech.shape[0] > raw_speech.shape[1]:
             raise ValueError(
-                f"An array of shape {array.shape} means {array.shape[0]} utterances of {array.shape[1]} samples. "
-                "If these are channels, average them first: waveform.mean(1)."
+                f"An array of shape {tuple(raw_speech.shape)} means {raw_speech.shape[0]} utterances of "
+                f"{raw_speech.shape[1]} samples. If these are channels, average them first: waveform.mean(1)."
             )
-    for index, waveform in enumerate(waveforms):
-        if waveform.ndim != 1:
-            raise ValueError(
-                f"Utterance {index} has the shape {waveform.shape}; a mono waveform has the shape (samples,). "
-                "Average channels first: waveform.mean(0) for (channels, samples), .mean(1) for (samples, channels); "
-                "pass several utterances as a list."
-            )
-        if not len(waveform):
-            raise ValueError(f"Utterance {index} has no samples. Leave it out.")
-    return waveforms
+        return list(raw_speech) if raw_speech.ndim == 2 else [raw_speech]
+    if not isinstance(raw_speech, Iterable):
+        return [raw_speech]
+    utterances = list(raw_speech)
+    if not utterances:
+        raise ValueError("There is no audio: the list is empty. Pass at least one waveform.")
+    first = utterances[0]
+    is_number = not _knows_its_rate(first) and np.ndim(_as_array(first)) == 0
+    return [utterances] if is_number else utterances
+
+
+def _knows_its_rate(audio: Any) -> bool:
+    """Return whether this is loaded, rather than a waveform whose rate only the caller knows."""
+    forms = (str, PathLike, bytes, bytearray, memoryview, Mapping)
+    return isinstance(audio, forms) or any(hasattr(audio, n) for n in ("read", "get_all_samples", "sample_rate"))
 
 
 def _as_array(values: Any) -> np.ndarray:
     if isinstance(values, torch.Tensor):
-        values = values.detach().cpu().float().numpy()
-    return np.asarray(values, dtype=np.float32)
+        values = values.detach().cpu()
+        values = (values.float() if values.is_floating_point() else values).numpy()
+    return np.asarray(values)
 
 
 def _normalized(speech: np.ndarray) -> np.ndarray:
-    """Zero mean and unit variance."""
+    """Return the waveform with zero mean and unit variance."""
     return (speech - speech.mean()) / np.sqrt(speech.var() + 1e-7)
 
 

@@ -1,6 +1,8 @@
 """ParaCLAP: an utterance and free-text queries about how it is spoken, in one embedding space."""
 
 from dataclasses import dataclass
+from os import PathLike
+from typing import Any
 
 import torch
 from torch import nn
@@ -219,6 +221,19 @@ class ParaClapModel(ParaClapPreTrainedModel):
     def set_input_embeddings(self, value):
         """Replaces the text tower's token embeddings."""
         self.text_model.set_input_embeddings(value)
+
+    def save_pretrained(self, save_directory: str | PathLike, *args: Any, **kwargs: Any) -> None:
+        """Save weights, configuration and the code of a release, with the rights that other files have.
+
+        Args:
+            save_directory: Folder to write; created if missing.
+            *args: Handed to `PreTrainedModel.save_pretrained`.
+            **kwargs: Likewise.
+        """
+        from .release_paraclap import share_rights
+
+        super().save_pretrained(save_directory, *args, **kwargs)
+        share_rights(save_directory)
 
     @can_return_tuple
     def get_audio_features(self, input_values, padding_mask=None, **kwargs):

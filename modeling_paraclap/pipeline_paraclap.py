@@ -1,25 +1,26 @@
 """The zero-shot-audio-classification pipeline of ParaCLAP."""
 
 import difflib
-from collections.abc import Iterable, Iterator
-from itertools import islice
+import io
+import operator
+import os
+from collections.abc import Iterable, Mapping, Sized
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch.nn import functional as F
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 from transformers.pipelines import PIPELINE_REGISTRY
+from transformers.pipelines.pt_utils import PipelineDataset, PipelineIterator
 from transformers.pipelines.zero_shot_audio_classification import ZeroShotAudioClassificationPipeline
 from transformers.utils import logging
 
-from .audio_paraclap import name_of
 from .calibration_paraclap import Calibration, calibration_of
-from .inputs_paraclap import load_input
-from .waveform_paraclap import AudioError, is_silent
-from .towers_paraclap import least_samples
-from .windows_paraclap import LongAudio, windows_of
-from .zero_shot_paraclap import TextEmbeddings, parse_labels, parse_templates, prompts_of
+from .clips_paraclap import WHOLE, Clip, Loader, LongAudio, Unusable, Windows
+from .scoring_paraclap import FUNCTIONS, ON_ERROR, Heard, Question, Scorer, check_choice
+from .zero_shot_paraclap import Labels, TextEmbeddings, parse_labels, parse_templates
 
 logger = logging.get_logger(__name__)
 
@@ -34,16 +35,51 @@ ARGUMENTS = (
     "calibration",
     "window_length_s",
     "stride_length_s",
+    "on_error",
+    "progress",
 )
-# Self-attention over one piece takes memory with the square of its length.
-LONG_AUDIO_S = 300
+# What can be sent to another process; anything else, such as an open file, is loaded in this one.
+SENDABLE = (str, Path, bytes, bytearray, io.BytesIO, np.ndarray, torch.Tensor)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the model heard of one audio, and the scores (windows, labels) of the labels; None if it was unusable."""
+
+    heard: Heard | Unusable
+    labels: tuple[str, ...]
+    scores: torch.Tensor | None
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """The pipeline's `preprocess` without the pipeline, for processes that load audio: they need no model."""
+
+    load: Loader
+
+    def __call__(
+        self,
+        audio: Any,
+        labels: Labels | None = None,
+        sampling_rate: int | None = None,
+        window_length_s: float | str | None = None,
+        stride_length_s: float | None = None,
+        on_error: str = "raise",
+    ) -> dict[str, Any]:
+        """Load and check one audio, or, where it is read while it is heard, only say where it is."""
+        if labels is None:
+            raise ValueError(
+                'There are no candidate_labels. Pass them: pipe(audio, candidate_labels=["angry", "happy"]).'
+            )
+        # An object of our own: transformers looks for tensors in dicts and lists to move them to the model's device.
+        return {"audio": self.load(audio, sampling_rate, Windows(window_length_s, stride_length_s), on_error)}
 
 
 class ParaClapZeroShotAudioClassificationPipeline(ZeroShotAudioClassificationPipeline):
     """Scores audio against free-text labels.
 
     The model is put into evaluation mode. A model of another type than `paraclap` is served exactly as by the parent
-    class.
+    class. Several threads may share a pipeline. To answer several questions in one pass over the audio, see `scorer`.
 
     Example:
         >>> from transformers import pipeline
@@ -55,6 +91,11 @@ class ParaClapZeroShotAudioClassificationPipeline(ZeroShotAudioClassificationPip
     def __init__(self, **kwargs: Any):
         self.text_embeddings = TextEmbeddings()
         super().__init__(**kwargs)
+
+    @property
+    def scorer(self) -> Scorer:
+        """The pipeline's model as a [`Scorer`]: embeddings, and several questions in one pass over the audio."""
+        return Scorer(self.model, self.feature_extractor, self.tokenizer, self.text_embeddings)
 
     def __call__(self, audios: Any, **kwargs: Any) -> Any:
         """Score one audio, or several, against the labels.
@@ -70,16 +111,22 @@ class ParaClapZeroShotAudioClassificationPipeline(ZeroShotAudioClassificationPip
                 checkpoint's (`config.hypothesis_template`). Pass `"{}"` for labels that are whole queries. The
                 embeddings of several templates and phrases are averaged (prompt ensembling).
             sampling_rate (`int`, *optional*): The rate in Hz of bare arrays and tensors, by default the model's.
-            top_k (`int`, *optional*): Only the best so many labels.
+            top_k (`int`, *optional*): Return only the best so many labels.
             function_to_apply (`str`): `"softmax"` (default): the labels exclude each other and the scores sum to 1; or
                 `"sigmoid"`: each label has a score of its own. Those are ranks rather than probabilities unless the
                 checkpoint was trained with the sigmoid loss.
             return_embeddings (`bool`): Whether to return the audio's embedding too.
             calibration (`Calibration` or `str`, *optional*): Fitted on unlabelled recordings of the same kind, or its
                 file: takes out what they have in common, and evens out how often each label comes.
-            window_length_s (`float`, *optional*): Score windows of this many seconds instead of the whole.
+            window_length_s (`float` or `"whole"`, *optional*): Return the scores of windows of this many seconds too.
+                By default audio of up to 60 s is scored in one piece, and longer audio in windows of 10 s whose scores
+                are averaged, in memory that does not grow with its length; `"whole"` scores it in one piece.
             stride_length_s (`float`, *optional*): From the start of a window to that of the next, in seconds; by
                 default `window_length_s`.
+            on_error (`str`): What to do with audio that cannot be used. `"raise"` (default): end the call; `"report"`:
+                put `{"error": reason, "audio": path or None}` in its place; `"skip"`: leave it out with a warning, so
+                that later results move up (a single audio gives None).
+            progress (`bool`): Whether to show a progress bar for several audios.
             batch_size (`int`): Audios, or windows of an audio, in one forward pass. The scores do not depend on it.
             num_workers (`int`): Processes that load the audio of a dataset or list.
             **kwargs: The arguments above but the first; any that the constructor was given need not be repeated.
@@ -90,18 +137,15 @@ class ParaClapZeroShotAudioClassificationPipeline(ZeroShotAudioClassificationPip
             With `return_embeddings`, `{"scores": that list, "embedding": array}`: float32, (projection_dim,), of unit
             length.
 
-            With `window_length_s`, `{"scores": [...], "windows": [{"start": s, "end": s, "scores": [...]}, ...]}`:
-            times in seconds, the scores of the whole are the mean of the windows'. The last window is moved back to end
-            with the audio, unless less than one frame of the encoder is left over; audio shorter than a window is one
-            window; windows of digital silence are left out. Files are read as they are consumed, so that hours of audio
-            need no more memory than minutes. With `return_embeddings`, every window has its `"embedding"`, and the
-            whole their mean at unit length.
+            With `window_length_s` in seconds, `{"scores": [...], "windows": [{"start": s, "end": s, "scores": [...]},
+            ...]}`: times in seconds, the scores of the whole are the mean of the windows'. The last window is moved
+            back to end with the audio, unless less than one frame of the encoder is left over; audio shorter than a
+            window is one window; windows of digital silence are left out. With `return_embeddings`, every window has
+            its `"embedding"`, and the whole their mean at unit length.
 
         Raises:
-            AudioError: If audio is missing, unreadable, truncated, empty, NaN, silent or too short. In a list or a
-                dataset the first such audio ends the whole call, for a gap among results would shift or hide them. To
-                leave it out, call the pipeline once for each audio and catch this error: labels stay encoded from
-                call to call, and on a CPU batches are no quicker, but several calls at once, in threads, are.
+            AudioError: If audio is missing, unreadable, truncated, empty, NaN, silent or too short, and `on_error` is
+                `"raise"`.
             TypeError: If an argument is unknown, or of the wrong type.
             ValueError: If there are no labels, a template has no `{}`, or an argument is out of range.
         """
@@ -116,13 +160,29 @@ class ParaClapZeroShotAudioClassificationPipeline(ZeroShotAudioClassificationPip
         window, stride = (
             kwargs.get(name, self._forward_params.get(name)) for name in ("window_length_s", "stride_length_s")
         )
-        if window is None and stride is not None:
-            raise ValueError(f"stride_length_s is {stride} without a window. Pass window_length_s too.")
-        if window is not None:
-            # Windows are batched, and audios are not: they have different numbers of them.
-            kwargs["windows_per_batch"] = kwargs.pop("batch_size", None) or self._batch_size or 1
-            kwargs["batch_size"] = 1
+        windows = Windows(window, stride)
+        batch_size = next(size for size in (kwargs.get("batch_size"), self._batch_size, 1) if size is not None)
+        kwargs["windows_per_batch"] = _whole_number(batch_size, "batch_size", "a number of audios, 1 or more")
+        # Windows are batched, and audios are not: they have different numbers of them.
+        kwargs["batch_size"] = 1 if windows.given else kwargs["windows_per_batch"]
+        if kwargs.get("num_workers") is not None:
+            kwargs["num_workers"] = _whole_number(kwargs["num_workers"], "num_workers", "a number of processes", 0)
         return super().__call__(audios, **kwargs)
+
+    def save_pretrained(self, save_directory: Any, **kwargs: Any) -> None:
+        """Save a release folder: model, processor and code; see [`save_release`].
+
+        Args:
+            save_directory: Folder to write; created if missing.
+            **kwargs: Handed to the model's `save_pretrained`.
+        """
+        if self._is_foreign:
+            super().save_pretrained(save_directory, **kwargs)
+            return
+        from .processing_paraclap import ParaClapProcessor
+        from .release_paraclap import save_release
+
+        save_release(self.model, ParaClapProcessor(self.feature_extractor, self.tokenizer), save_directory, **kwargs)
 
     @property
     def _is_foreign(self) -> bool:
@@ -137,186 +197,136 @@ class ParaClapZeroShotAudioClassificationPipeline(ZeroShotAudioClassificationPip
                 close = difflib.get_close_matches(name, ARGUMENTS, n=1)
                 hint = f" Did you mean {close[0]}?" if close else ""
                 raise TypeError(f"The pipeline has no argument {name!r}.{hint} It takes {', '.join(ARGUMENTS)}.")
-        given = {name: value for name, value in kwargs.items() if value is not None}
         preprocess, forward, postprocess = {}, {}, {}
-        if "candidate_labels" in kwargs:
-            labels = parse_labels(kwargs["candidate_labels"])
-            preprocess["labels"] = forward["labels"] = postprocess["labels"] = labels
-        if "hypothesis_template" in given:
-            forward["templates"] = parse_templates(given["hypothesis_template"])
-        if "sampling_rate" in given:
-            preprocess["sampling_rate"] = given["sampling_rate"]
-        if "top_k" in given:
-            postprocess["top_k"] = _checked(given["top_k"], "top_k", int, "a whole number of labels, 1 or more")
-        if "function_to_apply" in given:
-            if given["function_to_apply"] not in ("softmax", "sigmoid"):
-                raise ValueError(
-                    f'function_to_apply is {given["function_to_apply"]!r}; expected "softmax" or "sigmoid".'
-                )
-            postprocess["function_to_apply"] = given["function_to_apply"]
-        if "return_embeddings" in given:
-            postprocess["return_embeddings"] = bool(given["return_embeddings"])
-        if "calibration" in kwargs:
-            calibration = kwargs["calibration"]
-            forward["calibration"] = None if calibration is None else calibration_of(calibration)
-        for name in ("window_length_s", "stride_length_s"):
-            if name in kwargs:
-                forward[name] = kwargs[name]
-                if kwargs[name] is not None:
-                    _checked(kwargs[name], name, (int, float), "a number of seconds above 0")
-        if "window_length_s" in kwargs:
-            preprocess["in_windows"] = kwargs["window_length_s"] is not None
         if windows_per_batch is not None:
             forward["windows_per_batch"] = windows_per_batch
+        for name, value in kwargs.items():  # None takes back what the constructor was given
+            if name == "candidate_labels":
+                preprocess["labels"] = forward["labels"] = parse_labels(value)
+            elif name == "hypothesis_template":
+                forward["templates"] = None if value is None else parse_templates(value)
+            elif name == "function_to_apply":
+                forward[name] = check_choice(name, "softmax" if value is None else value, FUNCTIONS)
+            elif name == "calibration":
+                forward["calibration"] = None if value is None else calibration_of(value)
+            elif name == "sampling_rate":
+                preprocess["sampling_rate"] = value
+            elif name == "top_k":
+                postprocess["top_k"] = (
+                    None if value is None else _whole_number(value, name, "a whole number of labels, 1 or more")
+                )
+            elif name == "on_error":
+                value = check_choice(name, "raise" if value is None else value, ON_ERROR)
+                preprocess[name] = forward[name] = postprocess[name] = value
+            elif name in ("return_embeddings", "progress"):
+                postprocess[name] = bool(value)
+            else:  # window_length_s, stride_length_s
+                preprocess[name] = forward[name] = value
+        if "window_length_s" in kwargs:
+            postprocess["in_windows"] = kwargs["window_length_s"] not in (None, WHOLE)
         return preprocess, forward, postprocess
 
-    def preprocess(
-        self, audio: Any, labels: Any = None, sampling_rate: int | None = None, in_windows: bool = False, **kwargs: Any
-    ) -> dict[str, Any]:
-        """Load and pad one audio, or, where it is to be read window by window, only say where it is."""
+    def preprocess(self, audio: Any, **kwargs: Any) -> dict[str, Any]:
+        """Load and check one audio, or, where it is read while it is heard, only say where it is."""
         if self._is_foreign:
             return super().preprocess(audio, **kwargs)
-        if labels is None:
-            raise ValueError(
-                'There are no candidate_labels. Pass them: pipe(audio, candidate_labels=["angry", "happy"]).'
-            )
-        if in_windows:
-            return {"audio": LongAudio(audio, self.feature_extractor.sampling_rate, sampling_rate)}
-        rate = self.feature_extractor.sampling_rate
-        waveform = load_input(audio, rate, sampling_rate)
-        self._check_length(waveform, audio)
-        if is_silent(waveform):
-            raise _silence(audio)
-        if len(waveform) > LONG_AUDIO_S * rate:
-            logger.warning_once(
-                f"{name_of(audio)} has {len(waveform) / rate:.0f} s, which go through the encoder in one piece. Pass "
-                "window_length_s to have it scored window by window, in little memory."
-            )
-        return dict(self.feature_extractor([waveform], sampling_rate=rate, return_tensors="pt"))
+        return Prepare(self.scorer.loader)(audio, **kwargs)
 
     def _forward(
         self,
         inputs: dict[str, Any],
-        labels: Any = None,
-        templates: tuple[str, ...] | None = None,
-        window_length_s: float | None = None,
-        stride_length_s: float | None = None,
-        calibration: Calibration | None = None,
+        labels: Labels | None = None,
         windows_per_batch: int = 1,
+        on_error: str = "raise",
+        **kwargs: Any,
     ) -> dict[str, Any]:
         if self._is_foreign:
             return super()._forward(inputs)
-        if self.model.training:
-            self.model.eval()  # dropout would make the scores, and the cached embeddings, random
-        templates = templates or parse_templates(self.model.config.hypothesis_template)
-        text_embeds = self.text_embeddings.of_labels(self.model, self.tokenizer, prompts_of(labels, templates))
-        if "audio" not in inputs:
-            embeds = self._embed(inputs["input_values"], inputs["padding_mask"])
-            return {"logits": self._logits(embeds, text_embeds, calibration), "embeds": embeds}
-        rate = self.feature_extractor.sampling_rate
-        length, stride = self._window_samples(window_length_s, stride_length_s)
-        windows = self._sounding_windows(inputs["audio"], length, stride)
-        times, embeds = [], []
-        while batch := list(islice(windows, windows_per_batch)):
-            features = self.feature_extractor(
-                [waveform for _, waveform in batch], sampling_rate=rate, return_tensors="pt"
-            ).to(self.device)
-            embeds.append(self._embed(features["input_values"], features["padding_mask"]))
-            times += [(start / rate, (start + len(waveform)) / rate) for start, waveform in batch]
-        embeds = torch.cat(embeds)
-        return {"logits": self._logits(embeds, text_embeds, calibration), "embeds": embeds, "times": times}
+        windows = Windows(kwargs.pop("window_length_s", None), kwargs.pop("stride_length_s", None))
+        question, scorer = Question(labels, **kwargs), self.scorer
+        batch = inputs["audio"] if isinstance(inputs["audio"], list) else [inputs["audio"]]
+        answers = []
+        for heard in scorer.hear(batch, windows, windows_per_batch, on_error):
+            scores = None if isinstance(heard, Unusable) else scorer.scores(heard.embeds, question)
+            answers.append(Answer(heard, question.names, scores))
+        return {"answer": answers if isinstance(inputs["audio"], list) else answers[0]}
 
     def postprocess(
         self,
         outputs: dict[str, Any],
-        labels: Any = None,
         top_k: int | None = None,
-        function_to_apply: str = "softmax",
         return_embeddings: bool = False,
+        in_windows: bool = False,
+        on_error: str = "raise",
+        progress: bool = False,
     ) -> Any:
-        """Turn logits (1 or windows, labels) into sorted scores."""
+        """Sort the scores; `progress` is for `get_iterator`."""
         if self._is_foreign:
             return super().postprocess(outputs)
-        logits = outputs["logits"].float()
-        scores = logits.softmax(-1) if function_to_apply == "softmax" else logits.sigmoid()
+        answer: Answer = outputs["answer"]
+        heard, labels, scores = answer.heard, answer.labels, answer.scores
+        if isinstance(heard, Unusable):
+            if on_error == "report":
+                return {"error": heard.reason, "audio": heard.name}
+            logger.warning(f"Left out: {heard.reason}")
+            return None
         ranked = _ranked(scores.mean(0), labels, top_k)
-        if "times" not in outputs and not return_embeddings:
+        if not in_windows and not return_embeddings:
             return ranked
-        result = {"scores": ranked}
+        result: dict[str, Any] = {"scores": ranked}
         if return_embeddings:
-            result["embedding"] = F.normalize(outputs["embeds"].mean(0), dim=-1).numpy()
-        if "times" in outputs:
+            result["embedding"] = heard.embedding
+        if in_windows:
             result["windows"] = [
                 {"start": start, "end": end, "scores": _ranked(row, labels, top_k)}
-                for (start, end), row in zip(outputs["times"], scores, strict=True)
+                for (start, end), row in zip(heard.times, scores, strict=True)
             ]
             if return_embeddings:
-                for window, embedding in zip(result["windows"], outputs["embeds"].numpy(), strict=True):
+                for window, embedding in zip(result["windows"], heard.embeds.numpy(), strict=True):
                     window["embedding"] = embedding
         return result
 
-    def _logits(self, embeds: torch.Tensor, text_embeds: torch.Tensor, calibration: Calibration | None) -> torch.Tensor:
-        if calibration is None:
-            return self.model.similarity(embeds, text_embeds.to(embeds.device))
-        return calibration(embeds, text_embeds, float(self.model.logit_scale.exp()))
+    def get_iterator(
+        self,
+        inputs: Any,
+        num_workers: int,
+        batch_size: int,
+        preprocess_params: dict,
+        forward_params: dict,
+        postprocess_params: dict,
+    ) -> Iterable[Any]:
+        """Return an iterator over the results, whose audio is loaded here or in other processes.
 
-    def _embed(self, input_values: torch.Tensor, padding_mask: torch.Tensor) -> torch.Tensor:
-        """Unit-length audio embeddings (batch, projection_dim) in float32."""
-        lengths = padding_mask.sum(1).tolist()
-        # An encoder that normalises over time sees the padding whatever the mask says, so it gets none.
-        over_time = getattr(self.model.config.audio_config, "feat_extract_norm", None) == "group"
-        if len(set(lengths)) == 1:  # nothing is padding: no mask to compute, and quicker attention
-            pieces = [(input_values[:, : lengths[0]], None)]
-        elif over_time:
-            pieces = [(input_values[i : i + 1, :n], None) for i, n in enumerate(lengths)]
-        else:
-            pieces = [(input_values, padding_mask)]
-        features = [self.model.get_audio_features(*piece, return_dict=True).pooler_output for piece in pieces]
-        return F.normalize(torch.cat(features).float(), dim=-1)
-
-    def _sounding_windows(self, audio: LongAudio, length: int, stride: int) -> Iterator[tuple[int, np.ndarray]]:
-        """Start sample and samples of each window that is not digital silence."""
-        sounding = False
-        for start, waveform in windows_of(audio.blocks(), length, stride, least_samples(self.model.audio_model)):
-            self._check_length(waveform, audio.source)
-            if not is_silent(waveform):
-                sounding = True
-                yield start, waveform
-        if not sounding:
-            raise _silence(audio.source)
-
-    def _window_samples(self, window_length_s: float, stride_length_s: float | None) -> tuple[int, int]:
-        rate, least = self.feature_extractor.sampling_rate, least_samples(self.model.audio_model)
-        length = round(window_length_s * rate)
-        stride = length if stride_length_s is None else round(stride_length_s * rate)
-        if length < least:
-            raise ValueError(
-                f"window_length_s is {window_length_s}; the audio encoder needs {least / rate} s at the least."
+        transformers' own sends the whole pipeline to each process, and a function that cannot be sent where processes
+        are spawned; ours sends what loads audio and nothing else.
+        """
+        if self._is_foreign:
+            return super().get_iterator(
+                inputs, num_workers, batch_size, preprocess_params, forward_params, postprocess_params
             )
-        if not 0 < stride <= length:
-            raise ValueError(
-                f"stride_length_s is {stride_length_s}, window_length_s {window_length_s}: the stride must be above 0, "
-                "and no more than the window, or audio between two windows would be skipped."
-            )
-        return length, stride
-
-    def _check_length(self, waveform: np.ndarray, audio: Any) -> None:
-        least, rate = least_samples(self.model.audio_model), self.feature_extractor.sampling_rate
-        if len(waveform) < least:
-            raise AudioError(
-                f"{name_of(audio)} is too short: {len(waveform)} samples at {rate} Hz ({len(waveform) / rate:.4f} s). "
-                f"The audio encoder needs {least} ({least / rate:.4f} s), and a word takes about half a second. "
-                "Leave it out."
-            )
-
-
-def register_pipeline() -> None:
-    """Let `pipeline("zero-shot-audio-classification")` use this class; other models are served as before."""
-    PIPELINE_REGISTRY.supported_tasks[TASK]["impl"] = ParaClapZeroShotAudioClassificationPipeline
+        if num_workers and not _can_be_sent(inputs):
+            logger.warning_once("This audio cannot be sent to other processes and is loaded in this one.")
+            num_workers = 0
+        if num_workers:
+            os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # it warns in every process that is forked
+            # An error there would come back with the text of its traceback.
+            preprocess_params = preprocess_params | {"on_error": "report"}
+        dataset_class = PipelineDataset if isinstance(inputs, Sized) else PipelineIterator
+        dataset = dataset_class(inputs, Prepare(self.scorer.loader), preprocess_params)
+        collate = _first if batch_size == 1 else _as_list
+        loader = DataLoader(dataset, num_workers=num_workers, batch_size=batch_size, collate_fn=collate)
+        outputs = PipelineIterator(loader, self.forward, forward_params, loader_batch_size=batch_size)
+        results = PipelineIterator(outputs, self.postprocess, postprocess_params)
+        if postprocess_params.get("progress"):
+            total = len(inputs) if isinstance(inputs, Sized) else None
+            results = logging.tqdm(results, total=total, desc="Scoring", unit="audio")
+        if postprocess_params.get("on_error") == "skip":
+            results = (result for result in results if result is not None)
+        return results
 
 
 def _is_stream(audios: Any) -> bool:
-    """Whether this is many audios in a form that transformers would take for one: datasets' datasets and columns."""
+    """Return whether this is many audios in a form that transformers would take for one, such as a dataset's column."""
     one = (str, bytes, bytearray, memoryview, dict, list, np.ndarray, torch.Tensor, Dataset)
     return (
         isinstance(audios, Iterable)
@@ -325,19 +335,40 @@ def _is_stream(audios: Any) -> bool:
     )
 
 
-def _silence(audio: Any) -> AudioError:
-    return AudioError(
-        f"{name_of(audio)} is silent: all samples are the same. There is no speech to describe; check the recording "
-        "and its channels (two that cancel each other leave nothing), or leave it out."
-    )
+def _can_be_sent(audios: Any) -> bool:
+    """Return whether audios can be sent to other processes, whatever way those are started."""
+    if isinstance(audios, Dataset):
+        return isinstance(audios, Sized)
+    if isinstance(audios, Mapping):
+        return all(value is None or np.isscalar(value) or _can_be_sent([value]) for value in audios.values())
+    return isinstance(audios, list) and all(isinstance(a, SENDABLE) or _can_be_sent(a) for a in audios)
 
 
-def _checked(value: Any, name: str, kind: Any, expected: str) -> Any:
-    if isinstance(value, bool) or not isinstance(value, kind) or not value > 0:
+def _first(items: list[dict[str, Any]]) -> dict[str, Any]:
+    return items[0]
+
+
+def _as_list(items: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"audio": [item["audio"] for item in items]}
+
+
+def _whole_number(value: Any, name: str, expected: str, least: int = 1) -> int:
+    """Return a whole number of any type, such as NumPy's, as an int."""
+    try:
+        number = None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or number < least:
         raise ValueError(f"{name} is {value!r}; expected {expected}.")
-    return value
+    return number
 
 
-def _ranked(scores: torch.Tensor, labels: Any, top_k: int | None) -> list[dict[str, Any]]:
+def _ranked(scores: torch.Tensor, labels: tuple[str, ...], top_k: int | None) -> list[dict[str, Any]]:
+    """Return scores (labels,) with their labels, the best first."""
     pairs = sorted(zip(scores.tolist(), labels, strict=True), key=lambda pair: -pair[0])[:top_k]
-    return [{"score": score, "label": label} for score, (label, _) in pairs]
+    return [{"score": score, "label": label} for score, label in pairs]
+
+
+def register_pipeline() -> None:
+    """Let `pipeline("zero-shot-audio-classification")` use this class; other models are served as before."""
+    PIPELINE_REGISTRY.supported_tasks[TASK]["impl"] = ParaClapZeroShotAudioClassificationPipeline

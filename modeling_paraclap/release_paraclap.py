@@ -1,17 +1,28 @@
-"""Writes a release folder: what `from_pretrained` and `pipeline` load, with or without this package."""
+"""Writes a release folder: what `from_pretrained` and `pipeline` load, with or without this package.
 
-import json
+Every way to save a part of ParaCLAP writes its share of one: `save_pretrained` and `push_to_hub` of the model, the
+processor, the feature extractor and the pipeline, and what calls these, such as a `Trainer`. Each copies all the code,
+not only its own, as transformers would: without the pipeline's, its stock class would answer, with another prompt.
+"""
+
+import shutil
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
-from transformers.dynamic_module_utils import custom_object_save
+from transformers.dynamic_module_utils import get_relative_import_files
+from transformers.utils import CONFIG_NAME
 
-from .pipeline_paraclap import ParaClapZeroShotAudioClassificationPipeline
+# The code that a release needs is what can be reached from here; these two reach all of it.
+from .pipeline_paraclap import TASK, ParaClapZeroShotAudioClassificationPipeline
+from .processing_paraclap import ParaClapProcessor
 
-TASK = "zero-shot-audio-classification"
+__all__ = ["TASK", "ParaClapZeroShotAudioClassificationPipeline", "copy_code", "save_release", "share_rights"]
+HUB_ARGUMENTS = ("push_to_hub", "repo_id", "commit_message", "create_pr", "private", "token")
 
 
-def save_release(model, processor, folder):
-    """Saves weights, configuration, processor, tokenizer and the code that goes with them.
+def save_release(model: Any, processor: ParaClapProcessor, folder: str | PathLike, **kwargs: Any) -> Path:
+    """Save weights, configuration, processor, tokenizer and the code that goes with them.
 
     The folder loads in a process that has never seen this package, with `trust_remote_code=True`, and in one that has
     imported it, without.
@@ -19,27 +30,30 @@ def save_release(model, processor, folder):
     Args:
         model: A [`ParaClapModel`].
         processor: Its [`ParaClapProcessor`].
-        folder: Where to write; made if missing.
+        folder: Where to write; created if missing.
+        **kwargs: Handed to the model's `save_pretrained`.
 
     Returns:
-        The folder, as a path.
+        The folder.
     """
+    model.save_pretrained(folder, **kwargs)
+    processor.save_pretrained(folder, **{name: kwargs[name] for name in HUB_ARGUMENTS if name in kwargs})
+    return Path(folder)
+
+
+def copy_code(folder: str | PathLike) -> None:
+    """Copy all code that a release needs into its folder, which is created if missing."""
     folder = Path(folder)
-    model.save_pretrained(folder)
-    processor.save_pretrained(folder)
-    # The pipeline is no part of model or processor, so nothing else copies its code or names its class.
-    custom_object_save(
-        ParaClapZeroShotAudioClassificationPipeline.__new__(ParaClapZeroShotAudioClassificationPipeline), folder
-    )
-    config_file = folder / "config.json"
-    config = json.loads(config_file.read_text(encoding="utf-8"))
-    config["custom_pipelines"] = {
-        TASK: {
-            "impl": f"pipeline_paraclap.{ParaClapZeroShotAudioClassificationPipeline.__name__}",
-            "pt": ["AutoModel"],
-            "default": {},
-            "type": "multimodal",
-        }
-    }
-    config_file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    return folder
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in {__file__, *get_relative_import_files(__file__)}:
+        target = folder / Path(file).name
+        if not (target.exists() and target.samefile(file)):
+            shutil.copyfile(file, target)
+
+
+def share_rights(folder: str | PathLike) -> None:
+    """Give a model's weights the rights of its configuration: safetensors writes files that only their owner reads."""
+    config = Path(folder) / CONFIG_NAME
+    if config.is_file():
+        for file in Path(folder).glob("model*.safetensors"):
+            file.chmod(config.stat().st_mode & 0o777)

@@ -29,9 +29,12 @@ from torch.nn import functional as F
 
 from .calibration_paraclap import Calibration, calibration_of
 from .clips_paraclap import AUTOMATIC, Clip, Loader, LongAudio, Unusable, Windows, or_unusable
+from .towers_paraclap import least_samples
+from .waveform_paraclap import AudioError
 from .zero_shot_paraclap import Labels, TextEmbeddings, parse_labels, parse_templates, prompts_of
 
 ON_ERROR = ("raise", "skip", "report")
+FUNCTIONS = ("softmax", "sigmoid")
 LOOKAHEAD = 32  # batches that are loaded and sorted by length together: little padding, bounded memory
 LOOKAHEAD_S = 3600.0  # of audio that are loaded together at most
 
@@ -53,8 +56,7 @@ class Question:
     calibration: Calibration | None = None
 
     def __post_init__(self):
-        if self.function_to_apply not in ("softmax", "sigmoid"):
-            raise ValueError(f'function_to_apply is {self.function_to_apply!r}; expected "softmax" or "sigmoid".')
+        check_choice("function_to_apply", self.function_to_apply, FUNCTIONS)
 
     @classmethod
     def parse(
@@ -201,7 +203,7 @@ class Scorer:
             AudioError: If an audio cannot be used and `on_error` is `"raise"`.
             ValueError: If `on_error` is something else than listed.
         """
-        check_on_error(on_error)
+        check_choice("on_error", on_error, ON_ERROR)
         load = self.loader
         loaded = (load(audio, sampling_rate, windows, on_error) for audio in audios)
         for result in self.hear_all(loaded, windows, batch_size, on_error):
@@ -236,8 +238,14 @@ class Scorer:
 
         Returns:
             One for each, in their order.
+
+        Raises:
+            AudioError: If one cannot be used and `on_error` is `"raise"`.
         """
         rate, results = self.feature_extractor.sampling_rate, list(loaded)
+        for item in loaded:
+            if isinstance(item, Unusable) and on_error == "raise":
+                raise AudioError(item.reason)
         clips = [i for i, item in enumerate(loaded) if isinstance(item, Clip)]
         clips.sort(key=lambda i: len(loaded[i].waveform))
         for first in range(0, len(clips), batch_size):
@@ -272,7 +280,7 @@ class Scorer:
             model.eval()  # dropout would make the scores, and the cached embeddings, random
         rate = self.feature_extractor.sampling_rate
         inputs = self.feature_extractor(waveforms, sampling_rate=rate, return_tensors="pt").to(model.device)
-        values, mask = inputs["input_values"].to(model.dtype), inputs["padding_mask"]
+        values, mask = inputs["input_values"], inputs["padding_mask"]
         lengths = [len(waveform) for waveform in waveforms]
         # An encoder that normalises over time sees the padding whatever the mask says, so it gets none.
         over_time = getattr(model.config.audio_config, "feat_extract_norm", None) == "group"
@@ -361,22 +369,12 @@ def logits_of(
     return logit_scale.exp() * audio_embeds @ text_embeds.t()
 
 
-def check_on_error(on_error: Any) -> str:
-    """Return `on_error`, or raise a ValueError if it is none of `"raise"`, `"skip"` and `"report"`."""
-    if on_error not in ON_ERROR:
-        raise ValueError(f'on_error is {on_error!r}; expected "raise", "skip" or "report".')
-    return on_error
-
-
-def least_samples(tower: Any) -> int:
-    """Return the smallest number of samples that an audio encoder makes a frame of: its receptive field."""
-    config = tower.config
-    if config.model_type == "paraclap_audio":
-        return config.window_samples
-    samples = getattr(config, "squeeze_factor", 1)  # SEW averages so many frames to one
-    for kernel, stride in zip(reversed(config.conv_kernel), reversed(config.conv_stride), strict=True):
-        samples = (samples - 1) * stride + kernel
-    return samples
+def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
+    """Return the value of an argument, or raise a ValueError if it is none of the choices."""
+    if value not in choices:
+        expected = ", ".join(f'"{choice}"' for choice in choices[:-1]) + f' or "{choices[-1]}"'
+        raise ValueError(f"{name} is {value!r}; expected {expected}.")
+    return value
 
 
 def _groups(loaded: Iterable[Any], batch_size: int, most_samples: float) -> Iterator[list[Any]]:

@@ -70,7 +70,8 @@ def test_audio_that_cannot_be_used_is_raised_reported_or_skipped(scorer, tmp_pat
         reported = list(scorer.embed_all(audios, batch_size=batch_size, on_error="report"))
         assert [isinstance(heard, Unusable) for heard in reported] == [False, True, False, True, True, False]
         assert "is silent" in reported[1].reason
-        assert reported[3].name == f"The file '{tmp_path / 'cut.wav'}'"
+        assert reported[1].name is None
+        assert reported[3].name == str(tmp_path / "cut.wav")
         assert "is truncated" in reported[3].reason
         assert "too short" in reported[4].reason
         skipped = list(scorer.embed_all(audios, batch_size=batch_size, on_error="skip"))
