@@ -1,5 +1,6 @@
 """Samples in memory: scaled to [-1, 1], averaged over channels, and checked for what no model can describe."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -126,6 +127,6 @@ def to_mono(waveform: np.ndarray) -> np.ndarray:
 
 
 def shortened(value: Any) -> str:
-    """Return a value's repr in at most 40 characters, with its type."""
-    text = repr(value)
+    """Return a value's repr in at most 40 characters, with its type and without passwords of URLs in it."""
+    text = re.sub(r"://[^\s'\"]*@", "://", repr(value))
     return f"{text if len(text) <= 40 else text[:37] + '...'} ({type(value).__name__})"

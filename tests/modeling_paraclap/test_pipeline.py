@@ -298,7 +298,7 @@ def test_bf16_model_and_model_in_training_mode(release, expected):
         (np.full(8000, np.nan, np.float32), AudioError, "NaN or infinite"),
         ("nowhere.wav", AudioError, "nowhere.wav' does not exist"),
         (file_bytes(speech())[:5000], AudioError, "is truncated"),
-        (None, TypeError, "None .NoneType. is no audio"),
+        (None, TypeError, "None .NoneType. is not a supported audio input"),
     ],
 )
 @pytest.mark.parametrize("window_length_s", [None, 0.2])
