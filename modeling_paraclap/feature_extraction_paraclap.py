@@ -106,7 +106,7 @@ class ParaClapFeatureExtractor(SequenceFeatureExtractor):
         elif sampling_rate != self.sampling_rate:
             raise ValueError(
                 f"The audio was said to have {sampling_rate} Hz, but the model works at {self.sampling_rate} Hz. "
-                f"Resample it first, for example with torchaudio.functional.resample(waveform, {sampling_rate}, "
+                f"Resample it first, for example with soxr.resample(waveform, {sampling_rate}, "
                 f"{self.sampling_rate}); the zero-shot-audio-classification pipeline does so by itself."
             )
         waveforms = self._as_waveforms(utterances)
