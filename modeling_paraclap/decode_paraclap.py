@@ -9,6 +9,7 @@ import functools
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -158,8 +159,7 @@ class _SndfileSound(Sound):
         if not self.seekable:
             yield from super().part(first, last)
             return
-        import soundfile
-
+        soundfile = _soundfile()
         try:
             soundfile.SoundFile.seek(self.file, first)
         except soundfile.LibsndfileError as error:
@@ -173,8 +173,7 @@ class _SndfileSound(Sound):
 
     def _read(self, frames: int | None) -> Iterator[np.ndarray]:
         """Blocks from where the file stands, of so many samples in all, or to its end."""
-        import soundfile
-
+        soundfile = _soundfile()
         most = BLOCK_VALUES // self.channels
         left = frames if frames is not None else self.frames
         position = 0
@@ -199,10 +198,7 @@ class _SndfileSound(Sound):
 
 
 def _open_sndfile(source: Source, container: Container, stack: contextlib.ExitStack) -> Sound:
-    try:
-        import soundfile
-    except (ImportError, OSError) as error:  # OSError: the wheel without its libsndfile
-        raise ImportError(f"Decoding audio needs soundfile (`pip install soundfile`): {error}") from error
+    soundfile = _soundfile()
     source.seek(0)
     try:
         # A file of the operating system is read without calling Python, which is quicker and swallows no Ctrl-C.
@@ -218,7 +214,7 @@ def _open_sndfile(source: Source, container: Container, stack: contextlib.ExitSt
 
 
 @functools.cache
-def _sequential(soundfile: Any) -> type:
+def _sequential(soundfile: ModuleType) -> type:
     class SequentialSoundFile(soundfile.SoundFile):
         """Reads from start to end: seeking after every block would fail on some files."""
 
@@ -233,8 +229,7 @@ class _FfmpegSound(Sound):
     frames_decoded: Iterator[Any] = ()
 
     def _decoded(self) -> Iterator[np.ndarray]:
-        import av
-
+        av = _av()
         fifo, most = av.AudioFifo(), BLOCK_VALUES // self.channels
         for frame in self.frames_decoded:
             frame.pts = None  # what comes is put together, whatever times are written on it
@@ -253,10 +248,7 @@ class _FfmpegSound(Sound):
 
 
 def _open_ffmpeg(source: Source, container: Container, stack: contextlib.ExitStack) -> Sound:
-    try:
-        import av
-    except (ImportError, OSError) as error:
-        raise ImportError(f"Decoding this format needs PyAV (`pip install av`): {error}") from error
+    av = _av()
     source.seek(0)
     options = {
         "format_whitelist": ",".join(DEMUXERS),
@@ -285,8 +277,7 @@ def _open_ffmpeg(source: Source, container: Container, stack: contextlib.ExitSta
 
 def _frames(opened: Any, stream: Any, sound: Sound) -> Iterator[Any]:
     """The decoded frames of a stream, all of one rate and one number of channels."""
-    from av.error import FFmpegError, InvalidDataError
-
+    errors = _av().error
     codec, kept, position = stream.codec_context, None, 0
     try:
         for packet in opened.demux(stream):
@@ -294,7 +285,7 @@ def _frames(opened: Any, stream: Any, sound: Sound) -> Iterator[Any]:
                 raise sound._damaged(position, "a packet is incomplete")
             try:
                 frames = packet.decode()
-            except InvalidDataError:
+            except errors.InvalidDataError:
                 if not codec.name.startswith("mp"):
                     raise
                 continue  # between the frames of an MP3 there may be anything; players go on at the next one
@@ -305,7 +296,7 @@ def _frames(opened: Any, stream: Any, sound: Sound) -> Iterator[Any]:
                     raise sound._damaged(position, f"there {kept} becomes {now}: rate, channels and sample format")
                 position += frame.samples
                 yield frame
-    except FFmpegError as error:
+    except errors.FFmpegError as error:
         raise sound._damaged(position, error.strerror) from error
     sound.source.check()
     promised = (opened.duration or 0) / 1e6
@@ -314,5 +305,21 @@ def _frames(opened: Any, stream: Any, sound: Sound) -> Iterator[Any]:
 
 
 @functools.cache
-def _codecs(av: Any) -> frozenset[str]:
+def _codecs(av: ModuleType) -> frozenset[str]:
     return frozenset(CODECS | {name for name in av.codecs_available if name.startswith(("pcm_", "adpcm_"))})
+
+
+def _soundfile() -> ModuleType:
+    try:
+        import soundfile
+    except (ImportError, OSError) as error:  # OSError: the wheel without its libsndfile
+        raise ImportError(f"Decoding audio needs soundfile (`pip install soundfile`): {error}") from error
+    return soundfile
+
+
+def _av() -> ModuleType:
+    try:
+        import av
+    except (ImportError, OSError) as error:
+        raise ImportError(f"Decoding this format needs PyAV (`pip install av`): {error}") from error
+    return av

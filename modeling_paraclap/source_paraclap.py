@@ -202,7 +202,8 @@ def without_secrets(text: str) -> str:
     rest = re.split(r"[?#]", rest, maxsplit=1)[0]
     if not re.match(r"(\[[^\]@]*\]|[^:@/]*)(:\d*)?(/|$)", rest):
         rest = rest.rpartition("@")[2]
-    return f"{before.strip()}://{rest}"
+    shown = f"{before.strip()}://{rest}"
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in shown)
 
 
 def _open_path(path: str, name: str, stack: contextlib.ExitStack) -> Source:

@@ -127,6 +127,6 @@ def to_mono(waveform: np.ndarray) -> np.ndarray:
 
 
 def shortened(value: Any) -> str:
-    """Return a value's repr in at most 40 characters, with its type and without passwords of URLs in it."""
-    text = re.sub(r"://[^\s'\"]*@", "://", repr(value))
+    """Return a value's repr in at most 40 characters, with its type and without URLs, which may hold passwords."""
+    text = re.sub(r"://.*", "://...", repr(value), flags=re.DOTALL)
     return f"{text if len(text) <= 40 else text[:37] + '...'} ({type(value).__name__})"
