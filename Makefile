@@ -47,7 +47,7 @@ demo: $(call ready,demo)  ## classify speech with the default checkpoint; AUDIO=
 	$(RUN) -m paraclap.demo $(if $(AUDIO),--audio "$(AUDIO)") $(if $(LABELS),--labels "$(LABELS)")
 
 app: $(call ready,app)  ## the demo's page on this machine, with the default checkpoint; MODEL=folder or ORG/NAME takes yours
-	$(if $(MODEL),,$(RUN) -m paraclap.publishing.default_checkpoint assemble checkpoints/paraclap-small build/paraclap-small)
+	$(if $(MODEL),,$(RUN) -m paraclap.publishing.default_checkpoint assemble $(CHECKPOINT) build/paraclap-small)
 	$(RUN) space/app.py --model $(or $(MODEL),build/paraclap-small)
 
 test: $(VENV)/installed  ## run the tests; PARACLAP_CORPORA=DIR adds those that need real corpora
@@ -80,7 +80,8 @@ checkpoint: $(VENV)/installed  ## train the default checkpoint on that corpus an
 		train_accelerate.py --config configs/paraclap-small.yaml --corpus_dir $(CORPUS) --output_dir $(RUN_DIR) --resume \
 		$(if $(TRAIN_SPLIT),--train_split $(TRAIN_SPLIT)) \
 		--text_model_name_or_path "$$($(RUN) -c 'import paraclap.publishing.default_checkpoint as d; print(d.text_encoder_folder())')"
-	$(RUN) -m paraclap.publishing.default_checkpoint strip $(RUN_DIR)/best $(CHECKPOINT)
+	$(RUN) -m paraclap.publishing.default_checkpoint strip $(RUN_DIR)/best $(CHECKPOINT) \
+		--base_model sentence-transformers/all-MiniLM-L6-v2 --license cc-by-nc-sa-4.0
 
 checkpoint-without-emodb: $(VENV)/installed  ## the same on all speakers but EMO-DB's, to be tested on all of those
 	$(MAKE) corpus checkpoint TRAINED_ON="nemo librispeech" TRAIN_SPLIT=train+validation+test CORPUS=$(CORPUS)-without-emodb \

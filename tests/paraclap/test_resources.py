@@ -47,7 +47,7 @@ def test_an_installed_package_looks_in_itself_alone(tmp_path, monkeypatch):
     monkeypatch.setattr(paraclap.resources, "CHECKOUT", tmp_path)
     assert resource("LICENSE") == tmp_path / "LICENSE"
     (tmp_path / "data").mkdir()
-    with pytest.raises(FileNotFoundError, match="LICENSE is missing from this installation of paraclap; install it again"):
+    with pytest.raises(FileNotFoundError, match="LICENSE is missing from this installation of paraclap"):
         resource("LICENSE")
 
 

@@ -1,4 +1,4 @@
-"""What `paraclap.publishing.hub` does with a Hub on loopback: comparing, committing once, faults on demand, refusals."""
+"""What `paraclap.publishing.hub` does with a Hub on loopback: comparing, one commit, faults on demand, refusals."""
 
 import shutil
 import time
