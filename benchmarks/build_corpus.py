@@ -27,7 +27,7 @@ import pandas as pd
 import pyarrow as pa
 
 from dataset_scripts.binning import ATTRIBUTES
-from dataset_scripts.corpora.layout import audio_files
+from dataset_scripts.layout import audio_files
 from dataset_scripts.egemaps import CHUNK, FUNCTIONALS, _run, engine_of, functionals_of
 from dataset_scripts.parquet import ROW_GROUP
 from dataset_scripts.queries import EMOTION_NOUNS, generate_queries

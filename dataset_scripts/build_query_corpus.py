@@ -28,8 +28,9 @@ from .egemaps import extract_functionals
 from .engines import ENGINES, WorkerError
 from .parquet import write_splits
 from .queries import INDEX, TemplateIndex, with_paraphrases
-from .report import dataset_card, format_table, summarise
+from .report import dataset_card, summarise
 from .sheet import draw_sheet
+from .tables import format_table, write_csv
 
 BUILD_FILE = "build.json"  # marks a folder as one of ours
 LISTED = 50  # files left out that are printed; the CSV has all
@@ -120,7 +121,7 @@ def build_query_corpus(
     try:
         sizes = write_splits(frame, partial / "data", audio == "embed", list(functionals.columns), index)
         bins.save(partial / "bins.json")
-        rejected.to_csv(partial / "rejected.csv", index=False)
+        write_csv(rejected, partial / "rejected.csv")
         (partial / "summary.txt").write_text(format_table(summarise(frame)) + "\n", encoding="utf-8")
         (partial / "README.md").write_text(dataset_card(frame, rejected, bins, sizes, index), encoding="utf-8")
         if report:

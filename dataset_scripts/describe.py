@@ -18,7 +18,7 @@ from modeling_paraclap.audio_paraclap import AudioError
 from .binning import Bins
 from .egemaps import FUNCTIONALS, functionals_of
 from .queries import INDEX, TemplateIndex, generate_queries, with_paraphrases
-from .report import format_table
+from .tables import format_table
 
 # Attribute -> what it is, and its value in the unit that people use
 SHOWN: dict[str, tuple[str, Callable[[float], str]]] = {

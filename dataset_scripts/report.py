@@ -9,6 +9,7 @@ from .binning import UNITS, Bins
 from .corpora import CORPORA, SPLITS
 from .queries import EMOTION_NOUNS, INDEX, TemplateIndex
 from .query_columns import query_columns
+from .tables import format_table, markdown_table
 
 RESTRICTION = """**Not to be passed on:** the licence of {titles} forbids it. The rows below hold audio and labels of it
 for whoever built this folder; share the builder, `bins.json` and the templates instead.
@@ -16,8 +17,8 @@ for whoever built this folder; share the builder, `bins.json` and the templates 
 """
 COLUMNS = (
     "`audio`: the owner's file, not decoded; `file`, `corpus`, `split`: where it is from",
-    "`speaker`, `gender`, `age` (years), `age_group` (young to 29, middle-aged to 59, elderly), `language`, `emotion` (an "
-    "adjective), `transcript`: null where unknown",
+    "`speaker`, `gender`, `age` (years), `language`, `emotion` (an adjective), `transcript`: null where unknown",
+    "`age_group`: young (below 30), middle-aged (below 60) or elderly",
     "`listeners_emotion`: what most listeners heard in the voice, ties joined by a colon; null where nobody was asked",
     "`arousal`, `valence`, `dominance`: on the corpus's own scale",
     "`pitch_mean`, `pitch_std`, `intensity`, `duration`, `jitter`, `shimmer`: the functionals, units under Bins",
@@ -50,24 +51,6 @@ def _counts(rows: pd.DataFrame, emotions: list[str]) -> dict[str, str | int]:
         "male": int((rows["gender"] == "male").sum()),
     }
     return {**counts, **{emotion: int((rows["emotion"] == emotion).sum()) for emotion in emotions}}
-
-
-def format_table(table: pd.DataFrame) -> str:
-    """Lay out a table in aligned columns: text to the left, numbers to the right."""
-    cells = [list(map(str, table.columns))] + [["" if pd.isna(v) else str(v) for v in row] for row in table.to_numpy()]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    numeric = [all(_is_number(row[i]) for row in cells[1:]) for i in range(len(widths))]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if right else cell.ljust(width)
-            for cell, width, right in zip(row, widths, numeric, strict=True)
-        ).rstrip()
-        for row in cells
-    )
-
-
-def _is_number(text: str) -> bool:
-    return text.replace(".", "", 1).isdecimal()
 
 
 def dataset_card(
@@ -146,11 +129,3 @@ def _examples(frame: pd.DataFrame, index: TemplateIndex) -> str:
         f"- {CORPORA[corpus].title}, `{file}`: {'; '.join(queries[:8])}; …"
         for corpus, file, queries in zip(rows["corpus"], rows["file"], texts, strict=True)
     )
-
-
-def markdown_table(rows: list[dict]) -> str:
-    """Lay out rows, one dict each with the same keys, as a Markdown table."""
-    header = list(rows[0])
-    cells = ([str(row[name]).replace("|", "\\|") for name in header] for row in rows)
-    lines = [header, ["---"] * len(header), *cells]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

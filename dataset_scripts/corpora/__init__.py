@@ -1,259 +1,65 @@
-"""The registry of speech corpora. All of them give one table with the same columns; absent information is null.
+"""The registry of speech corpora. Each module beside this one is a corpus, and holds all that is known of it.
 
-Example::
+All corpora give one table with the same columns; absent information is null::
 
     from dataset_scripts.corpora import load_corpus
 
     frame = load_corpus("emodb", "/data/EMO-DB")
+
+A corpus of one's own needs no code: a table ``files.csv`` does (see `dataset_scripts.files_csv`).
 """
 
-import math
+import importlib
+import pkgutil
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from . import alc, crema_d, emodb, fau_aibo, iemocap, librispeech, msp_podcast, nemo, ravdess, sld, tess
-from .layout import CorpusError
+from ..corpus import AGE_GROUPS, COLUMNS, DIMENSIONS, GENDERS, SPLITS, Corpus, Reading, age_group_of
+from ..layout import CorpusError
+from ..tasks import Task
 
-SPLITS = ("train", "validation", "test")
-GENDERS = ("female", "male")
-# What single corpora are evaluated on, or by; no query speaks of it.
-STATES = ("session", "negativity", "aibo_class", "intoxication", "likability")
-DIMENSIONS = ("arousal", "valence", "dominance")
-# Upper ages (exclusive) of the groups below the last one. They are those of whole decades, which is how corpora that do
-# not give years (Common Voice) state an age.
-AGE_GROUPS = {"young": 30, "middle-aged": 60, "elderly": math.inf}
-COLUMNS = (
-    "file",
-    "path",
-    "corpus",
-    "speaker",
-    "gender",
-    "age",
-    "age_group",
-    "language",
-    "emotion",
-    "listeners_emotion",
-    *DIMENSIONS,
-    "transcript",
-    "split",
-    *STATES,
-)
-TEXT_COLUMNS = tuple(name for name in COLUMNS if name not in ("age", *DIMENSIONS))
+CORPORA: dict[str, Corpus] = {}
+TASKS: dict[str, Task] = {}
 
 
-@dataclass(frozen=True)
-class Corpus:
-    """One corpus: what it is, what the owner's release counts, and the function that reads it.
+def register(corpus: Corpus) -> None:
+    """Add a corpus and its tasks to `CORPORA` and `TASKS`, in place of those of the same name.
 
-    Attributes:
-        name: the name on the command line.
-        title: the name in print.
-        homepage: where the owner gives it out.
-        licence: SPDX identifier of the owner's licence, or, where there is none, what one has to do.
-        layout: the owner's folder layout in words.
-        read: ``root -> (corpus folder, rows, rejected)``; rows are dicts of `COLUMNS`, `path` absolute or below root.
-        utterances: number of audio files in the owner's release; None where users hold selections of it.
-        counts: column -> value -> number of utterances in the owner's release; for `emotion` the canonical ones.
-        note: what one should know of the counts.
-        broken: names of files that the owner ships without readable audio.
+    Raises:
+        CorpusError: a task has the name of another corpus's.
     """
-
-    name: str
-    title: str
-    homepage: str
-    licence: str
-    layout: str
-    read: Callable[[Path], tuple[Path, list[dict], list[dict]]]
-    utterances: int | None = None
-    counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    note: str = ""
-    broken: tuple[str, ...] = ()
-
-    @property
-    def licence_id(self) -> str:
-        """The Hub's identifier of the licence; "other" where it has none."""
-        return {"ODbL-1.0": "odbl"}.get(
-            self.licence, self.licence.lower() if self.licence.startswith("CC") else "other"
-        )
-
-    @property
-    def may_be_passed_on(self) -> bool:
-        """True if the licence lets others have the audio and the labels with queries added, a derived work (no ND)."""
-        return self.licence_id != "other" and "-nd" not in self.licence_id
-
-    @property
-    def emotions(self) -> Mapping[str, int]:
-        """The owner's number of utterances per canonical emotion; empty where there are no such labels."""
-        return self.counts.get("emotion", {})
+    for task in corpus.tasks:
+        if task.name in TASKS and TASKS[task.name].corpus != corpus.name:
+            raise CorpusError(
+                f"{TASKS[task.name].corpus} and {corpus.name} both have a task {task.name!r}; rename one."
+            )
+    CORPORA[corpus.name] = corpus
+    TASKS.update({task.name: task for task in corpus.tasks})
 
 
-# The counts of nEMO, EMO-DB and RAVDESS were counted in whole copies; those of the others are the literature's and add
-# up to section 3.2 of the paper: IEMOCAP's four classes to 5,531, FAU-Aibo's (Schuller et al., Interspeech 2009) to
-# 9,959 + 8,257, CREMA-D's to 7,442, TESS's to 2,800.
-CORPORA: dict[str, Corpus] = {
-    corpus.name: corpus
-    for corpus in (
-        Corpus(
-            name="nemo",
-            title="nEMO",
-            homepage="https://huggingface.co/datasets/amu-cai/nEMO",
-            licence="CC-BY-NC-SA-4.0",
-            layout=nemo.LAYOUT,
-            read=nemo.read,
-            utterances=4481,
-            counts={
-                "emotion": {
-                    "neutral": 809,
-                    "happy": 749,
-                    "sad": 769,
-                    "angry": 749,
-                    "fearful": 736,
-                    "surprised": 669,
-                }
-            },
-        ),
-        Corpus(
-            name="emodb",
-            title="EMO-DB",
-            homepage="http://emodb.bilderbar.info",
-            licence="CC0-1.0",
-            layout=emodb.LAYOUT,
-            read=emodb.read,
-            utterances=535,
-            counts={
-                "emotion": {
-                    "neutral": 79,
-                    "happy": 71,
-                    "sad": 62,
-                    "angry": 127,
-                    "fearful": 69,
-                    "disgusted": 46,
-                    "bored": 81,
-                }
-            },
-        ),
-        Corpus(
-            name="ravdess",
-            title="RAVDESS",
-            homepage="https://zenodo.org/records/1188976",
-            licence="CC-BY-NC-SA-4.0",
-            layout=ravdess.LAYOUT,
-            read=ravdess.read,
-            utterances=1440,
-            counts={
-                "emotion": {
-                    "neutral": 96,
-                    **dict.fromkeys(["calm", "happy", "sad", "angry", "fearful", "disgusted", "surprised"], 192),
-                }
-            },
-        ),
-        Corpus(
-            name="librispeech",
-            title="LibriSpeech",
-            homepage="https://www.openslr.org/12",
-            licence="CC-BY-4.0",
-            layout=librispeech.LAYOUT,
-            read=librispeech.read,
-            note="any selection of the subsets will do",
-        ),
-        Corpus(
-            name="msp_podcast",
-            title="MSP-Podcast",
-            homepage="https://www.lab-msp.com/MSP/MSP-Podcast.html",
-            licence="academic licence from the MSP lab (Busso), on request; neither audio nor labels may be passed on",
-            layout=msp_podcast.LAYOUT,
-            read=msp_podcast.read,
-            utterances=45619,
-            note="45,619 is the paper's count in release 1.9: its 55,283 utterances less those without agreement (17.5 "
-            "%), in all splits together; other releases have other counts",
-        ),
-        Corpus(
-            name="iemocap",
-            title="IEMOCAP",
-            homepage="https://sail.usc.edu/iemocap/",
-            licence="academic licence from USC SAIL, on request",
-            layout=iemocap.LAYOUT,
-            read=iemocap.read,
-            utterances=10039,
-            counts={
-                "emotion": {
-                    **{"neutral": 1708, "happy": 595, "excited": 1041, "sad": 1084, "angry": 1103, "fearful": 40},
-                    **{"disgusted": 2, "surprised": 107, "frustrated": 1849},
-                }
-            },
-            note="2,510 utterances more have the label other (3) or no agreement (2,507)",
-        ),
-        Corpus(
-            name="crema_d",
-            title="CREMA-D",
-            homepage="https://github.com/CheyneyComputerScience/CREMA-D",
-            licence="ODbL-1.0",
-            layout=crema_d.LAYOUT,
-            read=crema_d.read,
-            utterances=7442,
-            counts={
-                "emotion": {"neutral": 1087, **dict.fromkeys(["happy", "sad", "angry", "fearful", "disgusted"], 1271)},
-            },
-            note="1076_MTI_SAD_XX.wav has no audio in it; three recordings are there under two emotions each",
-            broken=("1076_MTI_SAD_XX.wav",),
-        ),
-        Corpus(
-            name="tess",
-            title="TESS",
-            homepage="https://doi.org/10.5683/SP2/E8H2MF",
-            licence="CC-BY-NC-ND-4.0",
-            layout=tess.LAYOUT,
-            read=tess.read,
-            utterances=2800,
-            counts={
-                "emotion": dict.fromkeys(
-                    ["neutral", "happy", "sad", "angry", "fearful", "disgusted", "surprised"], 400
-                ),
-            },
-        ),
-        Corpus(
-            name="fau_aibo",
-            title="FAU-Aibo",
-            homepage="https://www5.cs.fau.de/de/mitarbeiter/steidl-stefan/fau-aibo-emotion-corpus/",
-            licence="academic licence from FAU Erlangen-Nürnberg, on request",
-            layout=fau_aibo.LAYOUT,
-            read=fau_aibo.read,
-            utterances=18216,
-            counts={
-                "negativity": {"non-negative": 12393, "negative": 5823},
-                "aibo_class": {"angry": 1492, "emphatic": 3601, "neutral": 10967, "motherese": 889, "rest": 1267},
-            },
-        ),
-        Corpus(
-            name="alc",
-            title="ALC",
-            homepage="https://www.phonetik.uni-muenchen.de/Bas/BasALCeng.html",
-            licence="from the Bavarian Archive for Speech Signals, on request; may not be passed on",
-            layout=alc.LAYOUT,
-            read=alc.read,
-            note="the paper uses the 3,000 test files: 1,620 not intoxicated and 1,380 intoxicated",
-        ),
-        Corpus(
-            name="sld",
-            title="SLD",
-            homepage="https://www.isca-archive.org/interspeech_2012/schuller12_interspeech.html",
-            licence="from the organisers of the INTERSPEECH 2012 Speaker Trait Challenge, on request",
-            layout=sld.LAYOUT,
-            read=sld.read,
-            utterances=800,
-            note='800 chunks in all; the paper says "800 each"',
-        ),
-    )
-}
+def discover() -> None:
+    """Register the ``CORPUS`` of every module of this package, in alphabetical order."""
+    for module in sorted(pkgutil.iter_modules(__path__), key=lambda found: found.name):
+        if module.name.startswith("_"):
+            continue
+        corpus = importlib.import_module(f"{__name__}.{module.name}").CORPUS
+        if corpus.name != module.name:
+            raise ValueError(f"The module {module.name} defines the corpus {corpus.name!r}; expected the same name.")
+        register(corpus)
 
 
-def age_group_of(years: float) -> str:
-    """Return the key of `AGE_GROUPS` for an age in years."""
-    return next(group for group, upper in AGE_GROUPS.items() if years < upper)
+def corpus_of(name: str) -> Corpus:
+    """Return the corpus of that name.
+
+    Raises:
+        CorpusError: there is none.
+    """
+    if name not in CORPORA:
+        raise CorpusError(f"Unknown corpus {name!r}; known are {', '.join(CORPORA)}.")
+    return CORPORA[name]
 
 
 def parse_corpora(arguments: Sequence[str]) -> dict[str, Path]:
@@ -280,43 +86,51 @@ def scan_corpus(name: str, root: str | Path) -> tuple[pd.DataFrame, pd.DataFrame
 
     Args:
         name: a key of `CORPORA`.
-        root: the folder as the owner ships it; one level above it will do, too.
+        root: the folder as the owner ships it, or one level above it.
 
     Returns:
-        The utterances (`COLUMNS`; `file` is relative to the corpus folder in POSIX form, `path` absolute, `emotion` a
-        canonical adjective, `age` in years, `age_group` a key of `AGE_GROUPS`, sorted by `file`), and what was left out (corpus, file, reason).
+        The utterances (`Corpus.columns`; `file` is relative to the corpus folder in POSIX form, `path` absolute,
+        `emotion` a canonical adjective, `age` in years, `age_group` a key of `AGE_GROUPS`, sorted by `file`), and what
+        was left out (corpus, file, reason).
 
     Raises:
         CorpusError: unknown corpus, another layout than the owner's, an unsafe or duplicate name in a table.
     """
-    if name not in CORPORA:
-        raise CorpusError(f"Unknown corpus {name!r}; known are {', '.join(CORPORA)}.")
-    folder, rows, rejected = CORPORA[name].read(Path(root).expanduser().resolve())
-    if not rows:
-        raise CorpusError(f"{folder} holds no utterance of {CORPORA[name].title}; expected {CORPORA[name].layout}.")
-    for row in rows:
-        row["file"] = Path(row["path"]).relative_to(folder).as_posix()
+    corpus = corpus_of(name)
+    reading = corpus.read(Path(root).expanduser().resolve())
+    if not reading.rows:
+        raise CorpusError(f"{reading.folder} holds no utterance of {corpus.title}; expected {corpus.layout}.")
+    frame = _table(corpus, reading)
+    for column, allowed in (("split", SPLITS), ("gender", GENDERS), ("age_group", AGE_GROUPS)):
+        if unexpected := set(frame[column].dropna()) - set(allowed):
+            raise CorpusError(f"{reading.folder}: {column} {sorted(unexpected)}; expected one of {', '.join(allowed)}.")
+    left_out = pd.DataFrame([{"corpus": name, **row} for row in reading.rejected], columns=["corpus", "file", "reason"])
+    return frame, left_out
+
+
+def _table(corpus: Corpus, reading: Reading) -> pd.DataFrame:
+    """Return the rows with all columns of the corpus, sorted by file."""
+    for row in reading.rows:
+        row["file"] = Path(row["path"]).relative_to(reading.folder).as_posix()
         row["path"] = str(row["path"])
-        row["corpus"] = name
-    frame = pd.DataFrame(rows).reindex(columns=list(COLUMNS)).sort_values("file", ignore_index=True)
+        row["corpus"] = corpus.name
+    frame = pd.DataFrame(reading.rows).reindex(columns=list(corpus.columns)).sort_values("file", ignore_index=True)
     frame["age"] = frame["age"].astype("Int64")
     frame["age_group"] = frame["age_group"].astype(object).fillna(frame["age"].map(age_group_of, na_action="ignore"))
+    if len(corpus.languages) == 1:
+        frame["language"] = frame["language"].astype(object).fillna(next(iter(corpus.languages)))
     for column in DIMENSIONS:
         frame[column] = frame[column].astype("float64")
-    for column in TEXT_COLUMNS:
+    for column in frame.columns.drop(["age", *DIMENSIONS]):
         frame[column] = frame[column].astype(object).where(frame[column].notna(), None)
-    for column, allowed in (("split", SPLITS), ("gender", GENDERS), ("age_group", tuple(AGE_GROUPS))):
-        if unexpected := set(frame[column].dropna()) - set(allowed):
-            raise CorpusError(f"{folder}: {column} {sorted(unexpected)}; expected one of {', '.join(allowed)}.")
-    left_out = pd.DataFrame([{"corpus": name, **row} for row in rejected], columns=["corpus", "file", "reason"])
-    return frame, left_out
+    return frame
 
 
 def load_corpus(name: str, root: str | Path) -> pd.DataFrame:
     """Read a corpus's labels as `scan_corpus` does, and warn of what was left out.
 
     Returns:
-        The utterances, one row each, with `COLUMNS`.
+        The utterances, one row each, with `Corpus.columns`.
 
     Raises:
         CorpusError: as `scan_corpus`.
@@ -332,14 +146,21 @@ def load_corpus(name: str, root: str | Path) -> pd.DataFrame:
     return frame
 
 
+discover()
+
 __all__ = [
     "COLUMNS",
     "CORPORA",
     "DIMENSIONS",
     "SPLITS",
+    "TASKS",
     "Corpus",
     "CorpusError",
+    "Task",
+    "corpus_of",
+    "discover",
     "load_corpus",
     "parse_corpora",
+    "register",
     "scan_corpus",
 ]

@@ -1,15 +1,17 @@
-"""EMO-DB: acted German, 10 actors, 7 emotions (Burkhardt et al., Interspeech 2005).
+"""EMO-DB: acted German, 10 actors, 7 emotions.
 
-All is in the file name, ``03a01Fa.wav``: speaker 03, sentence a01, emotion F (Freude), version a.
+The file name holds everything, ``03a01Fa.wav``: speaker 03, sentence a01, emotion F (Freude), version a.
 """
 
 import re
 from pathlib import Path
 
-from .layout import audio_files, index_by_stem, locate
+from ..corpus import Archive, Corpus, Reading
+from ..layout import audio_files, locate, read_names
+from ..tasks import Task, same_words
 
 LAYOUT = "wav/ with files like 03a01Fa.wav"
-NAME = re.compile(r"(?P<speaker>\d{2})(?P<sentence>[ab]\d{2})(?P<emotion>[WLEAFTN])[a-z]")
+NAME = re.compile(r"(?P<speaker>03|08|09|1[0-6])(?P<sentence>[ab]\d{2})(?P<emotion>[WLEAFTN])[a-z]")
 EMOTIONS = {
     "W": "angry",  # Wut
     "L": "bored",  # Langeweile
@@ -47,32 +49,23 @@ TEST_SPEAKERS = {"15", "16"}
 VALIDATION_SPEAKERS = {"12", "14"}
 
 
-def read(root: Path) -> tuple[Path, list[dict], list[dict]]:
-    """Read EMO-DB. Returns the corpus folder, its rows, and the files left out with reasons."""
+def read(root: Path) -> Reading:
+    """Read the file names."""
     root = locate(root, _is_corpus, LAYOUT)
     folder = root / "wav" if (root / "wav").is_dir() else root
-    rows, rejected = [], []
-    for stem, path in index_by_stem(audio_files(folder), folder).items():
-        match = NAME.fullmatch(path.stem)
-        if not match or match["speaker"] not in SPEAKERS:
-            reason = f"the name {stem!r} is not one of EMO-DB's (speaker, sentence, emotion, version: 03a01Fa)"
-            rejected.append({"file": path.relative_to(root).as_posix(), "reason": reason})
-            continue
-        speaker = match["speaker"]
-        gender, age = SPEAKERS[speaker]
-        rows.append(
-            {
-                "path": path,
-                "speaker": speaker,
-                "gender": gender,
-                "age": age,
-                "language": "de",
-                "emotion": EMOTIONS[match["emotion"]],
-                "transcript": SENTENCES.get(match["sentence"]),
-                "split": _split(speaker),
-            }
-        )
-    return root, rows, rejected
+    return read_names(root, audio_files(folder), NAME, "EMO-DB's (speaker, sentence, emotion, version: 03a01Fa)", _row)
+
+
+def _row(match: re.Match) -> dict:
+    gender, age = SPEAKERS[match["speaker"]]
+    return {
+        "speaker": match["speaker"],
+        "gender": gender,
+        "age": age,
+        "emotion": EMOTIONS[match["emotion"]],
+        "transcript": SENTENCES.get(match["sentence"]),
+        "split": _split(match["speaker"]),
+    }
 
 
 def _is_corpus(folder: Path) -> bool:
@@ -84,3 +77,24 @@ def _split(speaker: str) -> str:
     if speaker in TEST_SPEAKERS:
         return "test"
     return "validation" if speaker in VALIDATION_SPEAKERS else "train"
+
+
+CORPUS = Corpus(
+    name="emodb",
+    title="EMO-DB",
+    homepage="http://emodb.bilderbar.info",
+    licence="CC0-1.0",
+    citation="Burkhardt et al., A Database of German Emotional Speech, Interspeech 2005, "
+    "https://doi.org/10.21437/Interspeech.2005-446",
+    languages={"de": "German"},
+    layout=LAYOUT,
+    read=read,
+    utterances=535,  # counted in a whole copy, as the emotions
+    counts={
+        "emotion": {
+            **{"neutral": 79, "happy": 71, "sad": 62, "angry": 127, "fearful": 69, "disgusted": 46, "bored": 81},
+        }
+    },
+    archives=(Archive("http://emodb.bilderbar.info/download/download.zip"),),
+    tasks=(Task("emodb", "emotion", same_words("neutral happy sad angry fearful disgusted bored")),),
+)

@@ -1,13 +1,15 @@
-"""FAU-Aibo: German children who talk to a robot, the INTERSPEECH 2009 Emotion Challenge (Steidl, 2009).
+"""FAU-Aibo: German children who talk to a robot, as in the INTERSPEECH 2009 Emotion Challenge.
 
 The labels are space-separated, without a header: ``Mont_01_000_00 IDL 0.8`` is school, speaker, turn and chunk; label;
-confidence. The challenge trains on the school Ohm and tests on Mont. Its classes are no emotions of our table (rest is
-what is left over), so they are columns of their own.
+confidence. The challenge trains on the school Ohm and tests on Mont. Its classes are not emotions of our table (rest is
+everything else), so they are columns of their own.
 """
 
 from pathlib import Path
 
-from .layout import CorpusError, Listing, choice, locate, read_table
+from ..corpus import Corpus, Reading
+from ..layout import CorpusError, Listing, choice, locate, read_table
+from ..tasks import Task, same_words
 
 LAYOUT = "wav/ beside labels/IS2009EmotionChallenge/chunk_labels_2cl_corpus.txt and chunk_labels_5cl_corpus.txt"
 LABELS = Path("labels") / "IS2009EmotionChallenge"
@@ -17,8 +19,8 @@ CLASSES = {"A": "angry", "E": "emphatic", "N": "neutral", "P": "motherese", "R":
 SPLITS = {"Ohm": "train", "Mont": "test"}
 
 
-def read(root: Path) -> tuple[Path, list[dict], list[dict]]:
-    """Read FAU-Aibo. Returns the corpus folder, its rows, and the chunks left out with reasons."""
+def read(root: Path) -> Reading:
+    """Read the tables of two and of five classes."""
     root = locate(root, lambda folder: (folder / "wav").is_dir() and (folder / LABELS).is_dir(), LAYOUT, ["wav"])
     tables = {number: root / LABELS / f"chunk_labels_{number}cl_corpus.txt" for number in (2, 5)}
     for table in tables.values():
@@ -42,10 +44,49 @@ def read(root: Path) -> tuple[Path, list[dict], list[dict]]:
                 {
                     "path": path,
                     "speaker": f"{school}_{speaker}",
-                    "language": "de",
                     "negativity": choice(record["label"], NEGATIVITY, "the label", where),
                     "aibo_class": classes[record["chunk"]],
                     "split": split,
                 }
             )
-    return root, rows, listing.rejected()
+    return Reading(root, rows, listing.rejected())
+
+
+CORPUS = Corpus(
+    name="fau_aibo",
+    title="FAU-Aibo",
+    homepage="https://www5.cs.fau.de/de/mitarbeiter/steidl-stefan/fau-aibo-emotion-corpus/",
+    licence="academic licence from FAU Erlangen-Nürnberg, on request",
+    citation="Steidl, Automatic Classification of Emotion-Related User States in Spontaneous Children's Speech, Logos "
+    "2009; Schuller et al., The INTERSPEECH 2009 Emotion Challenge, "
+    "https://doi.org/10.21437/Interspeech.2009-103",
+    languages={"de": "German"},
+    layout=LAYOUT,
+    read=read,
+    utterances=18216,  # Schuller et al., Interspeech 2009: 9,959 + 8,257
+    counts={
+        "negativity": {"non-negative": 12393, "negative": 5823},
+        "aibo_class": {"angry": 1492, "emphatic": 3601, "neutral": 10967, "motherese": 889, "rest": 1267},
+    },
+    label_columns=("negativity", "aibo_class"),
+    tasks=(
+        Task(
+            "fau_aibo-2",
+            "negativity",
+            same_words("non-negative negative"),
+            template="{}",
+            paper_uar={"only_emo": 0.535, "rand5": 0.604, "rand1": 0.468, "no_emo": 0.538},
+            paper_prompts=same_words("non-negative negative"),
+            counts={"non-negative": 5792, "negative": 2465},
+        ),
+        Task(
+            "fau_aibo-5",
+            "aibo_class",
+            same_words("angry emphatic neutral motherese rest"),
+            template="{}",
+            paper_uar={"only_emo": 0.216, "rand5": 0.232, "rand1": 0.216, "no_emo": 0.225},
+            paper_prompts=same_words("angry emphatic neutral motherese rest"),
+            counts={"angry": 611, "emphatic": 1508, "neutral": 5377, "motherese": 215, "rest": 546},
+        ),
+    ),
+)

@@ -1,4 +1,4 @@
-"""IEMOCAP: acted and improvised English dialogues, 5 sessions of 2 actors (Busso et al., LREC 2008).
+"""IEMOCAP: acted and improvised English dialogues, 5 sessions of 2 actors.
 
 ``SessionN/dialog/EmoEvaluation/*.txt`` has one row an utterance, with the label and [valence, arousal, dominance] from
 1 to 5; the audio is ``SessionN/sentences/wav/DIALOG/UTTERANCE.wav``. The speaker is the letter of the last token
@@ -8,8 +8,10 @@
 import re
 from pathlib import Path
 
+from ..corpus import Corpus, Reading
+from ..layout import CorpusError, Listing, locate, read_lines
 from ..queries import canonical_emotion
-from .layout import CorpusError, Listing, locate, read_lines
+from ..tasks import Task, same_words
 
 LAYOUT = "Session1 … Session5 with dialog/EmoEvaluation/*.txt and sentences/wav/DIALOG/UTTERANCE.wav"
 ROW = re.compile(
@@ -17,11 +19,11 @@ ROW = re.compile(
     r"(?P<label>[a-z]{3})\s+\[(?P<valence>[\d.]+), (?P<arousal>[\d.]+), (?P<dominance>[\d.]+)\]\s*"
 )
 LABELS = ["ang", "hap", "exc", "sad", "neu", "fru", "fea", "sur", "dis"]
-UNSAID = ("oth", "xxx")  # other, and no agreement: the dimensions hold all the same
+UNSAID = ("oth", "xxx")  # other, and no agreement; the dimensions are valid
 
 
-def read(root: Path) -> tuple[Path, list[dict], list[dict]]:
-    """Read IEMOCAP. Returns the corpus folder, its rows, and the rows left out with reasons."""
+def read(root: Path) -> Reading:
+    """Read the sessions' tables and transcripts."""
     root = locate(root, lambda folder: bool(_sessions(folder)), LAYOUT)
     rows, rejected = [], []
     for session in _sessions(root):
@@ -45,7 +47,6 @@ def read(root: Path) -> tuple[Path, list[dict], list[dict]]:
                         "path": path,
                         "speaker": f"{match['session']}{match['letter']}",
                         "gender": "female" if match["letter"] == "F" else "male",
-                        "language": "en",
                         "emotion": canonical_emotion(match["label"]) if match["label"] in LABELS else None,
                         **{name: float(match[name]) for name in ("arousal", "valence", "dominance")},
                         "transcript": transcripts.get(match["utterance"]),
@@ -54,7 +55,7 @@ def read(root: Path) -> tuple[Path, list[dict], list[dict]]:
                     }
                 )
         rejected += listing.rejected()
-    return root, rows, rejected
+    return Reading(root, rows, rejected)
 
 
 def _sessions(folder: Path) -> list[Path]:
@@ -62,7 +63,7 @@ def _sessions(folder: Path) -> list[Path]:
 
 
 def _transcripts(session: Path) -> dict[str, str]:
-    """Utterance -> words, where ``dialog/transcriptions`` is there: ``Ses01F_impro01_F000 [6.29-8.23]: Excuse me.``."""
+    """Map utterances to words (``Ses01F_impro01_F000 [6.29-8.23]: Excuse me.``) where transcriptions are there."""
     words = {}
     for table in sorted((session / "dialog" / "transcriptions").glob("[!.]*.txt")):
         for _, line in read_lines(table, latin1=True):
@@ -70,3 +71,44 @@ def _transcripts(session: Path) -> dict[str, str]:
             if colon:
                 words[head.split(" ")[0]] = text.strip()
     return words
+
+
+CORPUS = Corpus(
+    name="iemocap",
+    title="IEMOCAP",
+    homepage="https://sail.usc.edu/iemocap/",
+    licence="academic licence from USC SAIL, on request",
+    citation="Busso et al., IEMOCAP: Interactive Emotional Dyadic Motion Capture Database, Language Resources and "
+    "Evaluation 2008, https://doi.org/10.1007/s10579-008-9076-6",
+    languages={"en": "English"},
+    layout=LAYOUT,
+    read=read,
+    utterances=10039,
+    # As in the literature; the paper's four classes add up to its 5,531.
+    counts={
+        "emotion": {
+            **{"neutral": 1708, "happy": 595, "excited": 1041, "sad": 1084, "angry": 1103, "fearful": 40},
+            **{"disgusted": 2, "surprised": 107, "frustrated": 1849},
+        }
+    },
+    label_columns=("session",),
+    note="2,510 utterances more have the label other (3) or no agreement (2,507)",
+    tasks=(
+        Task(
+            "iemocap",
+            "emotion",
+            same_words("neutral happy angry sad"),
+            split=None,
+            paper_uar={"only_emo": 0.567, "rand5": 0.560, "rand1": 0.307, "no_emo": 0.309},
+            paper_prompts={
+                "neutral": "this person is feeling neutral.",
+                "happy": "this person is feeling happy.",
+                "angry": "this person is feeling anger.",
+                "sad": "this person is feeling sadness.",
+            },
+            merge={"excited": "happy"},
+            counts={"neutral": 1708, "happy": 1636, "angry": 1103, "sad": 1084},
+            group="session",
+        ),
+    ),
+)

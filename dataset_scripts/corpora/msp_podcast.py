@@ -1,4 +1,4 @@
-"""MSP-Podcast, releases 1.6 to 2.0: natural English from podcasts (Lotfian and Busso, IEEE TAC 2019).
+"""MSP-Podcast, releases 1.6 to 2.0: natural English from podcasts.
 
 The owner's ``Labels/labels_consensus.csv`` (spelt ``labels_concensus.csv`` up to 1.8) beside ``Audios/``; or
 audEERING's conversion to audformat (``db.yaml``), which the authors of ParaCLAP read. Utterances without majority
@@ -6,11 +6,16 @@ agreement are left out, as in section 3.1 of the paper: of the 55,283 in release
 splits together. The dimensions run from 1 to 7.
 """
 
-import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from ..corpus import Corpus, Reading
+from ..layout import CorpusError, Listing, choice, locate, number_in, read_table, rejection
 from ..queries import canonical_emotion
-from .layout import CorpusError, Listing, choice, locate, read_table
+from ..tasks import Task, same_words
+
+if TYPE_CHECKING:
+    import audformat
 
 LAYOUT = "Audios/ beside Labels/labels_consensus.csv (or labels_concensus.csv), or an audformat conversion with db.yaml"
 TABLES = ("labels_consensus.csv", "labels_concensus.csv")
@@ -25,9 +30,10 @@ EMOTIONS = {
     "D": "disgusted",
     "C": "contemptuous",
     "N": "neutral",
-    "O": None,  # other: agreed upon, but nothing that a query could say
+    "O": None,  # other: agreed upon, but not an emotion of our table
     "X": NO_AGREEMENT,
 }
+SCALE = (1, 7)
 GENDERS = {"Male": "male", "Female": "female", "Unknown": None}
 SPLITS = {
     "Train": "train",
@@ -37,8 +43,8 @@ SPLITS = {
 }
 
 
-def read(root: Path) -> tuple[Path, list[dict], list[dict]]:
-    """Read MSP-Podcast. Returns the corpus folder, its rows, and the rows left out with reasons."""
+def read(root: Path) -> Reading:
+    """Read the owner's table or the audformat conversion."""
     root = locate(root, lambda folder: bool(_table(folder)) or _is_audformat(folder), LAYOUT, ["Audios", "Labels"])
     if _is_audformat(root):
         return _read_audformat(root)
@@ -51,22 +57,21 @@ def read(root: Path) -> tuple[Path, list[dict], list[dict]]:
         if path is None:
             continue
         if emotion == NO_AGREEMENT:
-            rejected.append({"file": path.relative_to(root).as_posix(), "reason": NO_AGREEMENT})
+            rejected.append(rejection(path, root, NO_AGREEMENT))
             continue
         rows.append(
             {
                 "path": path,
                 "speaker": None if record["SpkrID"] == "Unknown" else record["SpkrID"],
                 "gender": choice(record["Gender"], GENDERS, "Gender", where),
-                "language": "en",
                 "emotion": emotion,
-                "arousal": _number(record["EmoAct"], "EmoAct", where),
-                "valence": _number(record["EmoVal"], "EmoVal", where),
-                "dominance": _number(record["EmoDom"], "EmoDom", where),
+                "arousal": number_in(record["EmoAct"], *SCALE, "EmoAct", where),
+                "valence": number_in(record["EmoVal"], *SCALE, "EmoVal", where),
+                "dominance": number_in(record["EmoDom"], *SCALE, "EmoDom", where),
                 "split": choice(record["Split_Set"], SPLITS, "Split_Set", where),
             }
         )
-    return root, rows, rejected + listing.rejected()
+    return Reading(root, rows, rejected + listing.rejected())
 
 
 def _table(folder: Path) -> Path | None:
@@ -78,22 +83,12 @@ def _is_audformat(folder: Path) -> bool:
     return (folder / "db.yaml").is_file()
 
 
-def _number(text: str, column: str, where: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 1 <= value <= 7:
-        raise CorpusError(f"{where}: {column} is {text!r}; expected a number from 1 to 7.")
-    return value
-
-
-def _read_audformat(root: Path) -> tuple[Path, list[dict], list[dict]]:
+def _read_audformat(root: Path) -> Reading:
     """Read the tables ``{categories,dimensions}.consensus.{train,development,test…}`` and ``speaker``."""
     try:
         import audformat
     except ImportError as error:
-        raise ImportError(f"{root / 'db.yaml'} needs audformat (pip install audformat): {error}") from error
+        raise ImportError(f"Reading {root / 'db.yaml'} needs audformat (pip install audformat): {error}") from error
     database = audformat.Database.load(str(root), load_data=True)
     tables = [name for name in database.tables if name.startswith("categories.consensus.")]
     if not tables or "speaker" not in database:
@@ -116,7 +111,7 @@ def _read_audformat(root: Path) -> tuple[Path, list[dict], list[dict]]:
             if path is None:
                 continue
             if label == "no_agreement" or label is None or label != label:
-                rejected.append({"file": path.relative_to(root).as_posix(), "reason": NO_AGREEMENT})
+                rejected.append(rejection(path, root, NO_AGREEMENT))
                 continue
             speaker, gender = people.get(file, (None, None))
             rows.append(
@@ -124,17 +119,16 @@ def _read_audformat(root: Path) -> tuple[Path, list[dict], list[dict]]:
                     "path": path,
                     "speaker": speaker,
                     "gender": gender,
-                    "language": "en",
                     "emotion": None if label == "other" else canonical_emotion(label, where),
                     **{name: float(dimensions.at[file, name]) for name in ("arousal", "valence", "dominance")},
                     "split": split,
                 }
             )
-    return root, rows, rejected + listing.rejected()
+    return Reading(root, rows, rejected + listing.rejected())
 
 
-def _people(database) -> dict[str, tuple[str | None, str | None]]:
-    """File -> speaker and gender; the gender is a column of the table, or of the speakers' scheme."""
+def _people(database: "audformat.Database") -> dict[str, tuple[str | None, str | None]]:
+    """Map files to speaker and gender; the gender is a column of the table, or of the speakers' scheme."""
     table = database["speaker"]
     speakers = table["speaker"].get()
     genders = table["gender"].get() if "gender" in table.columns else table["speaker"].get(map="gender")
@@ -144,3 +138,23 @@ def _people(database) -> dict[str, tuple[str | None, str | None]]:
         named = speaker == speaker and str(speaker).lower() not in ("unknown", "<na>", "none")
         people[file] = (str(speaker) if named else None, gender.lower() if known else None)
     return people
+
+
+CORPUS = Corpus(
+    name="msp_podcast",
+    title="MSP-Podcast",
+    homepage="https://www.lab-msp.com/MSP/MSP-Podcast.html",
+    licence="academic licence from the MSP lab (Busso), on request; neither audio nor labels may be passed on",
+    citation="Lotfian and Busso, Building Naturalistic Emotionally Balanced Speech Corpus by Retrieving Emotional "
+    "Speech from Existing Podcast Recordings, IEEE Transactions on Affective Computing 2019, "
+    "https://doi.org/10.1109/TAFFC.2017.2736999",
+    languages={"en": "English"},
+    layout=LAYOUT,
+    read=read,
+    utterances=45619,
+    note="45,619 is the paper's count in release 1.9: its 55,283 utterances less those without agreement (17.5 %), in "
+    "all splits together; other releases have other counts",
+    tasks=(
+        Task("msp_podcast", "emotion", same_words("neutral happy sad angry fearful disgusted surprised contemptuous")),
+    ),
+)

@@ -9,9 +9,10 @@ import pandas as pd
 import torch
 
 from dataset_scripts.binning import Bins
-from dataset_scripts.corpora import CORPORA, scan_corpus
+from dataset_scripts.corpora import CORPORA, TASKS, scan_corpus
 from dataset_scripts.egemaps import extract_functionals
-from dataset_scripts.tasks import TASKS, Task
+from dataset_scripts.tables import write_csv
+from dataset_scripts.tasks import Task
 from modeling_paraclap.zero_shot_paraclap import TextEmbeddings, parse_labels, parse_templates, prompts_of
 
 from .calibrations import VOICES, fit_calibration
@@ -176,7 +177,7 @@ def run_task(task: Task, frame: pd.DataFrame, audio_embeds: torch.Tensor, model,
         measured["uar_per_group"] = uar_per_group(table, frame[task.group], list(task.labels))
         measured["uar_mean_of_groups"] = sum(measured["uar_per_group"].values()) / len(measured["uar_per_group"])
     columns = pd.DataFrame(scores.numpy(), columns=[f"score_{label}" for label in task.labels], index=frame.index)
-    table.join(columns).to_csv(args.output_dir / f"{task.name}_predictions.csv", index=False, float_format="%.6f")
+    write_csv(table.join(columns), args.output_dir / f"{task.name}_predictions.csv", float_format="%.6f")
     prompt = " + ".join(f'"{template}"' for template in templates)
     interval = " [{:.3f}, {:.3f}]".format(*measured["intervals"]["uar"]) if measured["intervals"] else ""
     kind = f"zero-shot, calibrated by {args.calibrate}" if args.calibrate else "zero-shot"

@@ -2,7 +2,7 @@
 
     python evaluate_zero_shot.py --model FOLDER --corpora ravdess=DIR librispeech=DIR --output_dir EVAL
 
-Runs every task of `dataset_scripts.tasks` that belongs to the corpora named (or those of --tasks). Each utterance is
+Runs every task of `dataset_scripts.corpora` that belongs to the corpora named (or those of --tasks). Each utterance is
 embedded once, whole, and compared with one prompt for each label; the most similar label is the prediction.
 EVAL gets `results.json`, for each task `TASK_confusion.png` and `TASK_predictions.csv`, and `rejected.csv`: the files
 that could not be read and so are in no figure. Intervals are percentile bootstraps over the utterances, stratified by
@@ -22,9 +22,8 @@ import pandas as pd
 import torch
 from transformers.utils import cached_file
 
-from dataset_scripts.corpora import CORPORA, CorpusError, parse_corpora
-from dataset_scripts.report import format_table
-from dataset_scripts.tasks import TASKS
+from dataset_scripts.corpora import CORPORA, TASKS, CorpusError, parse_corpora
+from dataset_scripts.tables import format_table, write_csv
 from modeling_paraclap import ParaClapModel, ParaClapProcessor, keep_freed_memory
 from modeling_paraclap.checkpoint_paraclap import hash_file
 from modeling_paraclap.zero_shot_paraclap import parse_templates
@@ -161,7 +160,7 @@ def run(args: argparse.Namespace) -> tuple[dict[str, dict], pd.DataFrame]:
         results |= {result.pop("task"): result for result in corpus_results}
         left_out.append(corpus_left_out)
     left_out = pd.concat(left_out, ignore_index=True)
-    left_out.to_csv(args.output_dir / "rejected.csv", index=False)
+    write_csv(left_out, args.output_dir / "rejected.csv")
     content = {"protocol": protocol(args), "tasks": results}
     (args.output_dir / "results.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     return results, left_out

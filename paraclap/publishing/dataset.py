@@ -14,7 +14,6 @@ import dataset_scripts
 from dataset_scripts.corpora import CORPORA
 
 from .hub import PublishError
-from .licences import KNOWN
 from .staging import check_no_token, without_folders
 
 ALWAYS = ("file", "corpus", "split")  # of a corpus that may not be passed on; besides its bins
@@ -122,8 +121,7 @@ def column_of(table: pa.Table, field: pa.Field, open_rows: pa.Array) -> pa.Array
 def write_card(source, folder, repo_id, names, hidden, sizes) -> None:
     """Writes the corpus's own card with the repo's name, licences that the Hub knows, and what is left out."""
     card = DatasetCard.load(source / "README.md")
-    found = {CORPORA[name].licence.lower() for name in names}
-    licences = sorted({licence if licence in KNOWN else "other" for licence in found})
+    licences = sorted({CORPORA[name].licence_id for name in names})
     card.data.license = licences[0] if len(licences) == 1 else licences
     card.data.tags = ["audio", "speech", "paralinguistics", "paraclap"]
     for split in (card.data.to_dict().get("dataset_info") or {}).get("splits", []):

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from sklearn.metrics import recall_score
 
-from dataset_scripts.tasks import TASKS
+from dataset_scripts.corpora import TASKS
 from modeling_paraclap.zero_shot_paraclap import TextEmbeddings, parse_labels, prompts_of
 from paraclap.evaluation.embedding import embed_audio, predict
 

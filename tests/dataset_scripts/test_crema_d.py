@@ -6,8 +6,7 @@ import pytest
 from helpers.owners_layouts import make_crema_d
 
 from dataset_scripts.build_query_corpus import build_query_corpus
-from dataset_scripts.corpora import CorpusError, crema_d, scan_corpus
-from dataset_scripts.tasks import TASKS
+from dataset_scripts.corpora import TASKS, CorpusError, crema_d, scan_corpus
 
 
 def test_labels(tmp_path):

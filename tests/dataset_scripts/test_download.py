@@ -1,5 +1,6 @@
 """Downloads against a server on loopback that breaks off in the middle: resumed, checked, unpacked."""
 
+import dataclasses
 import hashlib
 import io
 import json
@@ -11,11 +12,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 
-from dataset_scripts.corpora import download as module
-from dataset_scripts.corpora import transfer
-from dataset_scripts.corpora.__main__ import main
-from dataset_scripts.corpora.download import Archive, Dataverse, download
-from dataset_scripts.corpora.transfer import DownloadError
+from dataset_scripts import transfer
+from dataset_scripts.corpora import CORPORA
+from dataset_scripts.corpora.__main__ import downloadable, main
+from dataset_scripts.corpus import Archive, Dataverse
+from dataset_scripts.download import download
+from dataset_scripts.transfer import DownloadError
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
 BREAK_AFTER = 100_000  # bytes of each answer
@@ -185,13 +187,17 @@ def test_a_dataverse_lists_its_files_with_their_checksums(server, tmp_path):
 
 
 def test_every_corpus_that_may_be_fetched_is_known():
-    assert set(module.ARCHIVES) == {"ravdess", "librispeech", "emodb", "nemo", "crema_d", "tess"}
-    for archives in module.ARCHIVES.values():
-        assert len({archive.name for archive in archives}) == len(archives)
+    assert {"ravdess", "librispeech", "emodb", "nemo", "crema_d", "tess"} <= set(downloadable())
+    for corpus in CORPORA.values():
+        assert len({archive.name for archive in corpus.archives}) == len(corpus.archives)
 
 
 def test_the_command_shows_the_licence(server, tmp_path, monkeypatch, capsys):
-    monkeypatch.setitem(module.ARCHIVES, "ravdess", (Archive(server.url, server.checksum),))
+    def offer(archive):
+        corpus = dataclasses.replace(CORPORA["ravdess"], archives=(archive,))
+        monkeypatch.setitem(CORPORA, "ravdess", corpus)
+
+    offer(Archive(server.url, server.checksum))
     assert main(["download", f"ravdess={tmp_path}"]) == 0
     printed = capsys.readouterr().out
     assert "licence CC-BY-NC-SA-4.0, from https://zenodo.org" in printed
@@ -200,6 +206,6 @@ def test_the_command_shows_the_licence(server, tmp_path, monkeypatch, capsys):
     assert "has no archive 'song.zip'; it has speech.zip" in capsys.readouterr().err
     assert main(["download", f"iemocap={tmp_path}"]) == 2
     assert "IEMOCAP is not fetched by this command" in capsys.readouterr().err
-    monkeypatch.setitem(module.ARCHIVES, "ravdess", (Archive(server.url + ".gone", server.checksum),))
+    offer(Archive(server.url + ".gone", server.checksum))
     assert main(["download", f"ravdess={tmp_path}"]) == 2
     assert "404" in capsys.readouterr().err

@@ -1,5 +1,7 @@
 """The paper's corpora that are not at hand, in their owners' layouts; the tasks on them; `list` and `verify`."""
 
+import dataclasses
+
 import pandas as pd
 import pytest
 from helpers.owners_layouts import (
@@ -17,10 +19,10 @@ from helpers.owners_layouts import (
     make_tess,
 )
 
-from dataset_scripts.corpora import CORPORA, CorpusError, scan_corpus
-from dataset_scripts.corpora.__main__ import main, verify_corpus
+from dataset_scripts.corpora import CORPORA, TASKS, CorpusError, scan_corpus
+from dataset_scripts.corpora.__main__ import main
 from dataset_scripts.egemaps import extract_functionals
-from dataset_scripts.tasks import TASKS
+from dataset_scripts.verify import verify_corpus
 from paraclap.evaluation.measures import uar_per_group
 
 FOLDERS = {"nemo": "nEMO", "emodb": "EMO-DB", "ravdess": "RAVDESS", "librispeech": "LibriSpeech"}
@@ -187,13 +189,27 @@ def test_the_mean_over_sessions():
     assert uar_per_group(table, groups, ["sad", "angry"]) == {"01": 0.75, "02": 0.5}
 
 
-def test_list_shows_every_corpus_and_task(capsys):
+def test_list_shows_every_corpus_and_task_within_80_columns(capsys):
     assert main(["list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    first = {line.split(" ")[0] for line in lines}
+    assert {*CORPORA, *TASKS} <= first
+
+
+def test_list_of_a_corpus_shows_all_that_is_known_of_it(capsys):
+    assert main(["list", *CORPORA]) == 0
     printed = capsys.readouterr().out
+    long_words = ("http", "AudioWAV", "SPEAKER")
+    assert all(len(line) <= 80 or any(word in line for word in long_words) for line in printed.splitlines())
+    flowing = " ".join(printed.split())
     for corpus in CORPORA.values():
-        for text in (f"{corpus.name}: {corpus.title}", corpus.layout, corpus.homepage, corpus.licence):
-            assert text in printed
-    assert all(f"\n{name} " in printed for name in TASKS)
+        facts = [corpus.layout, corpus.homepage, corpus.licence, corpus.citation, corpus.note]
+        facts += [*corpus.languages.values(), *(f"{task.name}: {', '.join(task.labels)}" for task in corpus.tasks)]
+        for text in (f"{corpus.name}: {corpus.title}", *facts):
+            assert " ".join(text.split()) in flowing
+    assert main(["list", "aemocap"]) == 2
+    assert "Unknown corpus 'aemocap'; known are" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", FOLDERS)
@@ -229,10 +245,9 @@ def test_verify_tells_what_is_missing_extra_and_unreadable(tmp_path, capsys):
     assert "is not a folder" in capsys.readouterr().err
 
 
-def test_what_the_owner_ships_broken_is_no_fault_of_the_copy(tmp_path, monkeypatch):
+def test_what_the_owner_ships_broken_is_no_fault_of_the_copy(tmp_path):
     make_crema_d(tmp_path)
-    small = CORPORA["crema_d"].__class__(**{**vars(CORPORA["crema_d"]), "utterances": 10, "counts": {}})
-    monkeypatch.setitem(TASKS, "crema_d", TASKS["tess"])
+    small = dataclasses.replace(CORPORA["crema_d"], utterances=10, counts={}, tasks=())
     whole, lines = verify_corpus(small, tmp_path)
     assert whole
     assert any("1076_MTI_SAD_XX.wav" in line for line in lines)

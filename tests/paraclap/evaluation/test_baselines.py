@@ -6,7 +6,7 @@ import pytest
 from helpers.owners_layouts import make_emodb
 
 import paraclap.evaluation.baselines as baselines
-from dataset_scripts.tasks import TASKS
+from dataset_scripts.corpora import TASKS
 from paraclap.evaluation.baselines import FunctionalsCache, evaluate_floor, features_of, fit_floor
 
 

@@ -12,7 +12,7 @@ from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, recall_s
 from transformers import pipeline
 
 from dataset_scripts.binning import fit_bins
-from dataset_scripts.tasks import TASKS
+from dataset_scripts.corpora import TASKS
 from modeling_paraclap import ParaClapModel, ParaClapProcessor, clips_paraclap, scoring_paraclap
 from modeling_paraclap.zero_shot_paraclap import TextEmbeddings, parse_labels, parse_templates, prompts_of
 from paraclap.evaluation.embedding import embed_audio, predict
@@ -307,7 +307,7 @@ def test_real_ravdess_and_emodb(corpora, tiny_release, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--tasks", "ravdes"], "Unknown task 'ravdes'; known are ravdess"),
+        (["--tasks", "ravdes"], "Unknown task 'ravdes'; known are alc, "),
         (["--tasks", "emodb"], "needs its corpus: --corpora emodb=DIR"),
         (["--model", "no/such/folder"], "no/such/folder"),
         (["--corpora", "ravdess"], "expected NAME=DIR"),

@@ -8,8 +8,7 @@ import yaml
 from huggingface_hub import ModelCard
 from PIL import Image
 
-from dataset_scripts.corpora import CORPORA
-from dataset_scripts.tasks import TASKS
+from dataset_scripts.corpora import CORPORA, TASKS
 from paraclap.publishing.cards import CardError, Facts, card_data, eval_results_yaml, model_card, read_results
 from paraclap.publishing.licences import CONDITIONS, KNOWN, LicenceError, licence_of_model
 from paraclap.publishing.staging import check_metadata, copy_pictures

@@ -8,98 +8,15 @@ import json
 import tarfile
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from .corpus import Archive, Dataverse
 from .layout import check_inside
 from .transfer import PREFIX, DownloadError, digest, manager_of
 
 CACHE = ".downloads"  # in the corpus folder: what was fetched
 CHECKSUMS = ".checksums"  # in the corpus folder, in the format of sha256sum
 POINTER = b"version https://git-lfs.github.com/spec/v1\n"  # what git has of a file that git-lfs keeps
-
-
-@dataclass(frozen=True)
-class Archive:
-    """One archive of a corpus.
-
-    Attributes:
-        url: http or https.
-        checksum: ``md5:…`` or ``sha256:…`` of the file, as the owner (or torchaudio, for LibriSpeech) gives it; empty
-            where there is none.
-        members: what is unpacked, names or beginnings of names below the archive's one folder; empty unpacks all.
-        objects: of a git repository whose archive has pointers in place of large files: the URL below which they are.
-            A pointer has its file's sha256.
-    """
-
-    url: str
-    checksum: str = ""
-    members: tuple[str, ...] = ()
-    objects: str = ""
-
-    @property
-    def name(self) -> str:
-        """The file's name."""
-        return self.url.rsplit("/", 1)[-1]
-
-
-@dataclass(frozen=True)
-class Dataverse:
-    """A data set of a Dataverse server, which lists its files with their checksums.
-
-    Attributes:
-        server: its URL.
-        identifier: the data set's persistent one.
-        name: how `--archives` calls it.
-    """
-
-    server: str
-    identifier: str
-    name: str = "all"
-
-    @property
-    def listing(self) -> str:
-        """URL of the list of files of the newest version."""
-        return f"{self.server}/api/datasets/:persistentId/versions/:latest/files?persistentId={self.identifier}"
-
-    def url(self, number: int) -> str:
-        """URL of a file."""
-        return f"{self.server}/api/access/datafile/{number}"
-
-
-# torchaudio's, in torchaudio/datasets/librispeech.py
-_LIBRISPEECH = {
-    "dev-clean": "76f87d090650617fca0cac8f88b9416e0ebf80350acb97b343a85fa903728ab3",
-    "dev-other": "12661c48e8c3fe1de2c1caa4c3e135193bfb1811584f11f569dd12645aa84365",
-    "test-clean": "39fde525e59672dc6d1551919b1478f724438a95aa55f874b576be21967e6c23",
-    "test-other": "d09c181bba5cf717b3dee7d4d592af11a3ee3a09e08ae025c5506f6ebe961c29",
-    "train-clean-100": "d4ddd1d5a6ab303066f14971d768ee43278a5f2a0aa43dc716b0e64ecbbbf6e2",
-}
-_CREMA_D = "CheyneyComputerScience/CREMA-D"
-ARCHIVES: dict[str, tuple[Archive | Dataverse, ...]] = {
-    # Zenodo lists the MD5 on the record's page
-    "ravdess": (
-        Archive(
-            "https://zenodo.org/records/1188976/files/Audio_Speech_Actors_01-24.zip",
-            "md5:bc696df654c87fed845eb13823edef8a",
-        ),
-    ),
-    "librispeech": tuple(
-        Archive(f"https://www.openslr.org/resources/12/{subset}.tar.gz", f"sha256:{checksum}")
-        for subset, checksum in _LIBRISPEECH.items()
-    ),
-    "emodb": (Archive("http://emodb.bilderbar.info/download/download.zip"),),
-    # The commit that brought data.tsv and samples/
-    "nemo": (Archive("https://github.com/amu-cai/nEMO/archive/06f1f83dde8f1a780443a57d53b2af3971af34ab.zip"),),
-    "crema_d": (
-        Archive(
-            f"https://github.com/{_CREMA_D}/archive/refs/heads/master.zip",
-            members=("AudioWAV/", "VideoDemographics.csv", "summaryTable.csv"),
-            objects=f"https://media.githubusercontent.com/media/{_CREMA_D}/master/",
-        ),
-    ),
-    "tess": (Dataverse("https://borealisdata.ca", "doi:10.5683/SP2/E8H2MF"),),
-}
 
 
 def download(archives: Sequence[Archive | Dataverse], folder: Path) -> list[str]:

@@ -2,33 +2,22 @@
 
 import csv
 import io
+import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TypeVar
 
+from .corpus import Reading
+
 T = TypeVar("T")
 
-# What libsndfile reads, by the extensions that corpora use. Content decides in the end (a WAV may be named .opus).
+# What libsndfile reads, by the extensions that corpora use. The content decides in the end (a WAV may be named .opus).
 AUDIO_EXTENSIONS = frozenset(
-    [
-        ".wav",
-        ".flac",
-        ".ogg",
-        ".oga",
-        ".opus",
-        ".mp3",
-        ".aif",
-        ".aiff",
-        ".aifc",
-        ".au",
-        ".snd",
-        ".caf",
-        ".w64",
-        ".rf64",
-        ".sph",
-        ".nist",
-    ]
+    (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf")
+    + (".w64", ".rf64", ".sph", ".nist")
 )
+IN_MESSAGES = 8  # names of a folder's content that an error lists
 
 
 class CorpusError(ValueError):
@@ -42,10 +31,10 @@ def locate(root: Path, is_corpus: Callable[[Path], bool], expected: str, inner: 
         root: the folder that the user named.
         is_corpus: tells whether a folder has the owner's layout.
         expected: the layout in words, for the error.
-        inner: names of the corpus's own sub-folders that people pass instead of the corpus.
+        inner: names of the corpus's own sub-folders, which people pass in place of the corpus.
 
     Raises:
-        CorpusError: `root` is no folder, none fits, or several do.
+        CorpusError: `root` is not a folder, no folder fits, or several do.
     """
     root = Path(root)
     if not root.is_dir():
@@ -60,13 +49,13 @@ def locate(root: Path, is_corpus: Callable[[Path], bool], expected: str, inner: 
         names = ", ".join(folder.name for folder in below)
         raise CorpusError(f"{root} holds several such corpora ({names}); name the one to read. Expected {expected}.")
     if not below:
-        found = ", ".join(sorted(entry.name for entry in root.iterdir())[:8]) or "nothing"
+        found = ", ".join(sorted(entry.name for entry in root.iterdir())[:IN_MESSAGES]) or "nothing"
         raise CorpusError(f"{root} does not have the owner's layout: expected {expected}; found {found}.")
     return below[0]
 
 
 def audio_files(folder: Path) -> list[Path]:
-    """List the audio files below `folder`, sorted; hidden files (macOS writes ``._name.wav``) are no audio."""
+    """List the audio files below `folder`, sorted; hidden files (macOS writes ``._name.wav``) are skipped."""
     return sorted(
         path
         for path in Path(folder).rglob("*")
@@ -92,6 +81,37 @@ def index_by_stem(files: Iterable[Path], folder: Path) -> dict[str, Path]:
             raise CorpusError(f"Duplicate utterance: {index[stem]} and {path} have the same id; remove one of them.")
         index[stem] = path
     return index
+
+
+def rejection(path: Path, root: Path, reason: str) -> dict[str, str]:
+    """Return the entry of `Reading.rejected` for a file below `root`."""
+    return {"file": path.relative_to(root).as_posix(), "reason": reason}
+
+
+def read_names(
+    root: Path, files: Iterable[Path], name: re.Pattern, expected: str, row_of: Callable[[re.Match], dict | str]
+) -> Reading:
+    """Read a corpus whose file names hold the labels.
+
+    Args:
+        root: the corpus folder.
+        files: its audio.
+        name: the pattern of a file's name without extension.
+        expected: whose names they are and how they are built, for the reason of a rejection.
+        row_of: gives a matching name's row (without ``path``), or the reason why the file is left out.
+
+    Raises:
+        CorpusError: the same utterance is there twice.
+    """
+    rows, rejected = [], []
+    for path in index_by_stem(files, root).values():
+        match = name.fullmatch(stem_of(path.name))
+        row = row_of(match) if match else f"the name {stem_of(path.name)!r} is not one of {expected}"
+        if isinstance(row, str):
+            rejected.append(rejection(path, root, row))
+        else:
+            rows.append({"path": path, **row})
+    return Reading(root, rows, rejected)
 
 
 def check_inside(root: Path, name: str, where: str, folder: Path | None = None) -> Path:
@@ -159,16 +179,16 @@ class Listing:
         if path is None:
             inner = self.folder.relative_to(self.root).as_posix()
             reason = f"listed in {where}, but {inner}/ has no audio file of that name"
-            self._missing.append({"file": listed.relative_to(self.root).as_posix(), "reason": reason})
+            self._missing.append(rejection(listed, self.root, reason))
             return None
         if path != listed:
             check_inside(self.root, path.relative_to(self.folder).as_posix(), where, self.folder)
         return path
 
     def rejected(self) -> list[dict]:
-        """What is listed and not there, then what is there and not listed."""
+        """Return what is listed but not on disk, then what is on disk but not listed."""
         return self._missing + [
-            {"file": path.relative_to(self.root).as_posix(), "reason": f"not listed in {self.table}"}
+            rejection(path, self.root, f"not listed in {self.table}")
             for stem, path in self._on_disk.items()
             if stem not in self._listed
         ]
@@ -184,7 +204,7 @@ def read_table(
         columns: the columns that must be there; more may be.
         delimiter: a table separated by tabs or blanks has no quoting.
         header: False if the table has none; `columns` are then all it has, in order.
-        latin1: True where owners' copies in Latin-1 are about; what is not UTF-8 is then read as that.
+        latin1: True where copies in Latin-1 are in circulation; what is not UTF-8 is then read as that.
 
     Raises:
         CorpusError: a column is missing, a row has another number of fields, or the file is not UTF-8 text.
@@ -212,7 +232,11 @@ def read_table(
 
 
 def read_lines(path: Path, latin1: bool = False) -> Iterator[tuple[str, str]]:
-    """Yield ``(where, line)`` of a text file; `where` is like ``Ses01F_impro01.txt, row 3``."""
+    """Yield ``(where, line)`` of a text file; `where` is like ``Ses01F_impro01.txt, row 3``.
+
+    Raises:
+        CorpusError: the file is not UTF-8 text (and `latin1` is False).
+    """
     for number, line in enumerate(_decode(path, latin1).splitlines(), start=1):
         yield f"{path.name}, row {number}", line
 
@@ -231,8 +255,34 @@ def choice(value: str, allowed: Mapping[str, T], what: str, where: str) -> T:
     """Return ``allowed[value]``.
 
     Raises:
-        CorpusError: the value is none of those, with the table's row.
+        CorpusError: the value is not among those, with the table's row.
     """
     if value not in allowed:
         raise CorpusError(f"{where}: {what} is {value!r}; expected one of {', '.join(allowed)}.")
     return allowed[value]
+
+
+def whole_years(text: str, what: str, where: str) -> int:
+    """Return an age in years.
+
+    Raises:
+        CorpusError: the text is not a whole number, with the table's row.
+    """
+    if not text.isdecimal():
+        raise CorpusError(f"{where}: {what} is {text!r}; expected a whole number of years.")
+    return int(text)
+
+
+def number_in(text: str, lowest: float, highest: float, what: str, where: str) -> float:
+    """Return a number on a scale.
+
+    Raises:
+        CorpusError: the text is not a number from `lowest` to `highest`, with the table's row.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not lowest <= value <= highest:
+        raise CorpusError(f"{where}: {what} is {text!r}; expected a number from {lowest:g} to {highest:g}.")
+    return value
