@@ -1,0 +1,5 @@
+"""`python -m paraclap` is the `paraclap` command."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,187 @@
+"""The commands that listen: score, timeline, embed, search and describe; and model, which says who does."""
+
+import sys
+
+import typer
+
+from .cli_options import (
+    DescribeOptions,
+    EmbedOptions,
+    ModelOptions,
+    ScoreOptions,
+    SearchOptions,
+    TimelineOptions,
+    add_command,
+    examples,
+)
+from .command.errors import CommandError
+
+PANEL = "Listen"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    for name, options, function, lines in (
+        ("score", ScoreOptions, score, SCORE_EXAMPLES),
+        ("timeline", TimelineOptions, timeline, TIMELINE_EXAMPLES),
+        ("embed", EmbedOptions, embed, EMBED_EXAMPLES),
+        ("search", SearchOptions, search, SEARCH_EXAMPLES),
+        ("describe", DescribeOptions, describe, DESCRIBE_EXAMPLES),
+        ("model", ModelOptions, model, MODEL_EXAMPLES),
+    ):
+        add_command(app, name, options, function, rich_help_panel=PANEL, epilog=examples(lines))
+
+
+SCORE_EXAMPLES = (
+    "paraclap score speech.wav",
+    'paraclap score recordings/ --labels "angry,happy,sad" -o scores.csv',
+    "paraclap score recordings/ --question emotion --question gender -o scores.parquet --resume",
+    "find . -name '*.flac' | paraclap score - --questions mine.yaml -o scores.json",
+)
+EMBED_EXAMPLES = ("paraclap embed recordings/ -o embeddings.parquet",)
+TIMELINE_EXAMPLES = (
+    "paraclap timeline interview.mp3 --question emotion",
+    'paraclap timeline interview.mp3 --labels "angry,calm" --format textgrid -o timelines/',
+)
+SEARCH_EXAMPLES = ('paraclap search recordings/ "speaker is bored" "a female is speaking loudly"',)
+DESCRIBE_EXAMPLES = ("paraclap describe speech.wav",)
+MODEL_EXAMPLES = ("paraclap model", "paraclap model --model RUN/best")
+
+
+def score(options: ScoreOptions) -> int:
+    """Answer questions about recordings: a row for each, with the best label and all scores of each question.
+
+    Every recording is listened to once, however many questions are asked. One that cannot be used costs its own row,
+    whose column `reason` says why; the exit status is then 1.
+    """
+    from .command.models import model_folder, without_garbage_collection
+    from .command.run import report_unusable, run
+    from .command.score import Task
+
+    questions = options.collect()
+    with without_garbage_collection():
+        task = Task(tuple(questions), model_folder(options.model))
+        recordings, results = run(task, options.paths, options.plan())
+    if options.output is None:
+        from .command.shown import print_scores
+
+        print_scores(recordings, results, questions)
+    return report_unusable(recordings, results, options.output)
+
+
+def embed(options: EmbedOptions) -> int:
+    """Write the embedding of each recording: a table with its file and a list of numbers, of unit length.
+
+    Embeddings serve classifiers of your own, clustering and search. That of a recording longer than a minute is the
+    mean of its windows'.
+    """
+    from .command.models import model_folder, without_garbage_collection
+    from .command.run import report_unusable, run
+    from .command.score import Task
+
+    if options.output is None or options.output.suffix.lower() != ".parquet":
+        raise CommandError("Embeddings go to a Parquet file: name it, -o embeddings.parquet.")
+    with without_garbage_collection():
+        recordings, results = run(Task((), model_folder(options.model)), options.paths, options.plan())
+    return report_unusable(recordings, results, options.output)
+
+
+def timeline(options: TimelineOptions) -> int:
+    """Score recordings over time: a CSV with a row for each window, and a picture that can be read for an hour.
+
+    Written are NAME.timeline.csv and NAME.timeline.png, and with --format NAME.TextGrid, NAME.labels.txt or NAME.srt.
+    Memory does not depend on a recording's length.
+    """
+    from .command.models import load_scorer, model_folder, without_garbage_collection
+    from .command.recordings import find_recordings
+    from .command.timeline import View, listen_along
+    from .command.timelines import stems_of, write_timeline
+    from .command.workers import cores
+    from .page.smoothing import clock
+
+    questions = options.collect()
+    view = View(options.window, options.stride, options.smooth, options.silence)
+    recordings = find_recordings(options.paths)
+    stems = stems_of(recordings, options.output_dir)
+    with without_garbage_collection():
+        scorer = load_scorer(model_folder(options.model))
+    from modeling_paraclap.waveform_paraclap import AudioError
+
+    status = 0
+    for recording, stem in zip(recordings, stems, strict=True):
+        try:
+            found = listen_along(scorer, recording.path, questions, view, options.jobs or cores())
+        except AudioError as error:
+            print(f"not used: {error}", file=sys.stderr)
+            status = 1
+            continue
+        files = write_timeline(found, stem, options.format)
+        length = clock(found.duration, found.duration) + (" s" if found.duration < 60 else "")
+        print(f"{recording.shown}: {length} of audio, smoothed over {found.smoothing:.3g} s")
+        for file in files:
+            print(f"  {file}")
+    return status
+
+
+def search(options: SearchOptions) -> int:
+    """Find recordings by how they are spoken: those of a folder that are nearest to a sentence.
+
+    The recordings are embedded once; later searches take only what is new or has changed. Silence is never found.
+    """
+    from dataset_scripts.extras import extra
+
+    from .command.models import load_scorer, model_folder, without_garbage_collection
+    from .command.recordings import find_recordings
+    from .command.score import Task
+    from .command.workers import cores
+
+    with extra("cli"):
+        from .command.search import index_folder, nearest, update_index
+    if not options.folder.is_dir():
+        raise CommandError(f"{str(options.folder)!r} is not a folder. Name the folder with the recordings first.")
+    recordings = find_recordings([str(options.folder)])
+    with without_garbage_collection():
+        task = Task((), model_folder(options.model))
+        index = options.index or index_folder(options.folder, task)
+        parts = update_index(index, task, recordings, options.jobs or cores())
+        scorer = load_scorer(task.model)
+    from modeling_paraclap.scoring_paraclap import Question
+
+    queries = scorer.embed_texts(Question(tuple((query, (query,)) for query in options.queries), ("{}",))).numpy()
+    found = nearest(parts, {recording.key for recording in recordings}, queries, options.k)
+    for query, hits in zip(options.queries, found, strict=True):
+        print(query)
+        for cosine, path in hits:
+            print(f"  {cosine:6.3f}  {path}")
+    return 0
+
+
+def describe(options: DescribeOptions) -> int:
+    """Measure recordings and say in the query corpus's words how they sound: pitch, loudness, duration, voice.
+
+    Values are eGeMAPS functionals; low, mid or high by the bins that the model was trained with.
+    """
+    from dataset_scripts.extras import extra
+
+    with extra("features"):
+        import opensmile  # noqa: F401
+
+        from dataset_scripts import describe as program
+
+    from .command.models import model_folder
+    from .command.recordings import find_recordings
+
+    bins = options.bins or model_folder(options.model) / "bins.json"
+    if not bins.is_file():
+        raise CommandError(f"{bins} is missing. Give the bins.json of a query corpus: --bins FILE.")
+    files = [recording.path for recording in find_recordings(options.paths)]
+    return program.main([*files, "--bins", str(bins)])
+
+
+def model(options: ModelOptions) -> int:
+    """Say which model listens, where it lies, what its licence is, and the sha256 of its parts."""
+    from .command.models import facts_of, model_folder
+
+    for name, value in facts_of(model_folder(options.model), options.model is None):
+        print(f"{name:<12}{value}")
+    return 0

@@ -1,0 +1,97 @@
+"""Segments of a timeline as files for other programs: Praat, Audacity, and players."""
+
+import itertools
+from collections.abc import Callable, Iterator
+
+from .timeline import Timeline
+
+
+def textgrid(timeline: Timeline) -> str:
+    """Return a Praat TextGrid: an interval tier for each question; silence has an empty label."""
+    lines = [
+        'File type = "ooTextFile"',
+        'Object class = "TextGrid"',
+        "",
+        "xmin = 0",
+        f"xmax = {timeline.duration:.6f}",
+        "tiers? <exists>",
+        f"size = {len(timeline.questions)}",
+        "item []:",
+    ]
+    for number, question in enumerate(timeline.questions, start=1):
+        intervals = list(_without_gaps(timeline, question))
+        lines += [
+            f"    item [{number}]:",
+            '        class = "IntervalTier"',
+            f"        name = {_quoted(question)}",
+            "        xmin = 0",
+            f"        xmax = {timeline.duration:.6f}",
+            f"        intervals: size = {len(intervals)}",
+        ]
+        for position, (start, end, label) in enumerate(intervals, start=1):
+            lines += [
+                f"        intervals [{position}]:",
+                f"            xmin = {start:.6f}",
+                f"            xmax = {end:.6f}",
+                f"            text = {_quoted(label)}",
+            ]
+    return "\n".join(lines) + "\n"
+
+
+def _without_gaps(timeline: Timeline, question: str) -> Iterator[tuple[float, float, str]]:
+    """The segments with what lies between them as segments of their own, as an interval tier must have it."""
+    at = 0.0
+    for start, end, label in timeline.segments(question):
+        if start > at:
+            yield at, start, ""
+        yield start, end, label
+        at = end
+    if at < timeline.duration:
+        yield at, timeline.duration, ""
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
+
+
+def audacity(timeline: Timeline) -> str:
+    """Return a label track for Audacity: start, end and label, separated by tabs."""
+    return "".join(f"{start:.6f}\t{end:.6f}\t{label}\n" for start, end, label in _in_order(timeline))
+
+
+def srt(timeline: Timeline) -> str:
+    """Return subtitles: the labels of all questions, one subtitle for each stretch over which none of them changes."""
+    subtitles = []
+    segments = _in_order(timeline)
+    moments = sorted({moment for start, end, _ in segments for moment in (start, end)})
+    for start, end in itertools.pairwise(moments):
+        if text := "\n".join(label for first, last, label in segments if first <= start and end <= last):
+            number = len(subtitles) + 1
+            subtitles.append(f"{number}\n{_clock(start)} --> {_clock(end)}\n{text}\n")
+    return "\n".join(subtitles)
+
+
+def _in_order(timeline: Timeline) -> list[tuple[float, float, str]]:
+    """The segments of all questions by time; with several questions each label says which it answers."""
+    several = len(timeline.questions) > 1
+    found = [
+        (start, end, f"{question}: {label}" if several else label)
+        for question in timeline.questions
+        for start, end, label in timeline.segments(question)
+    ]
+    return [(start, end, " ".join(label.split())) for start, end, label in sorted(found)]
+
+
+def _clock(seconds: float) -> str:
+    """Seconds as SRT writes them, 01:02:03,456."""
+    milliseconds = round(seconds * 1000)
+    hours, rest = divmod(milliseconds, 3_600_000)
+    minutes, rest = divmod(rest, 60_000)
+    return f"{hours:02}:{minutes:02}:{rest // 1000:02},{rest % 1000:03}"
+
+
+WRITERS: dict[str, tuple[str, Callable[[Timeline], str]]] = {
+    "textgrid": (".TextGrid", textgrid),
+    "audacity": (".labels.txt", audacity),
+    "srt": (".srt", srt),
+}

@@ -1,0 +1,68 @@
+"""The same work on Ray Data: on a cluster, or on a Ray that runs embedded on this machine."""
+
+from collections.abc import Iterator, Sequence
+from functools import cache, partial
+from threading import Event
+
+from dataset_scripts.engines import Chunk, Results, WorkerError, ray_data
+
+from .errors import CommandError
+from .recordings import Recording, recording_of
+from .score import Result, Task, Work
+from .shards import SHARD, Shards
+
+CHUNK = 4  # recordings that a worker takes at a time
+CPUS_PER_SHARD = 8  # all wait for the slowest at a shard's end: many at a time take shards that much larger
+
+
+def process_on_ray(
+    task: Task, recordings: Sequence[Recording], shards: Shards, jobs: int, address: str | None
+) -> Iterator[tuple[int, Result]]:
+    """Do the task for all recordings that the shards do not hold; see `score.process`.
+
+    Args:
+        task: What is done. A cluster's nodes need this package, and model and recordings under the same paths.
+        recordings: Of what.
+        shards: Keep the results; open.
+        jobs: Workers of an embedded Ray; a cluster has its own number.
+        address: Of a cluster; see `dataset_scripts.engines.ray_data`.
+
+    Raises:
+        CommandError: If Ray is not installed, does not start or loses a worker.
+    """
+    pending = []
+    for number, recording in enumerate(recordings):
+        if recording.key in shards.known:
+            yield number, shards.known[recording.key]
+        else:
+            pending.append((number, recording.path))
+    if not pending:
+        return
+    try:
+        with ray_data(jobs, address) as (engine, at_a_time):
+            size = SHARD * max(1, at_a_time // CPUS_PER_SHARD)
+            for start in range(0, len(pending), size):
+                part = pending[start : start + size]
+                chunks = [part[first : first + CHUNK] for first in range(0, len(part), CHUNK)]
+                for results in engine(partial(_run_chunk, task), chunks):
+                    for number, result in results:
+                        if not result.pop("again", False):
+                            shards.add(recordings[number], result)
+                        yield number, result
+                shards.flush()
+    except (ConnectionError, WorkerError) as error:
+        raise CommandError(str(error)) from error
+
+
+def _run_chunk(task: Task, chunk: Chunk) -> Results:
+    work = _start(task)
+    return [(number, work(recording_of(path), Event())) for number, path in chunk]
+
+
+@cache
+def _start(task: Task) -> Work:
+    """The work, with the model that this worker process loads once."""
+    import torch
+
+    torch.set_num_threads(1)
+    return task.start()

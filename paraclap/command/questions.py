@@ -1,0 +1,148 @@
+"""What is asked: the built-in questions, labels on the command line, and a YAML file with questions of one's own."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from paraclap.page.questions import BUILT_IN, NamedQuestion
+
+from .errors import CommandError
+
+# The name of the question whose labels are on the command line, and names that columns of the tables have.
+TYPED = "label"
+RESERVED = ("file", "reason", "start", "end")
+EXAMPLE = """\
+arousal:
+  labels:
+    excited: [is excited, speaks loudly and quickly]
+    calm: is calm
+  template: "{}"
+"""
+
+
+class QuestionError(CommandError):
+    """A question that cannot be asked."""
+
+
+def collect_questions(
+    labels: str | Sequence[str] | Mapping[str, Any] | None = None,
+    names: Sequence[str] = (),
+    own: Sequence[NamedQuestion] = (),
+    templates: Sequence[str] = (),
+) -> list[NamedQuestion]:
+    """Return the questions that are asked; all that are built in if none is named.
+
+    Args:
+        labels: Labels of a question without a name; in a string, with commas between them.
+        names: Built-in questions, also several in one string with commas between them.
+        own: Further questions.
+        templates: Prompts for `labels`, and for further questions that have none.
+
+    Raises:
+        QuestionError: If a question is unknown, is there twice, or has fewer than two labels; if a template has no {};
+            or if templates are given and no question takes them.
+    """
+    chosen = [name.strip() for entry in names for name in entry.split(",") if name.strip()]
+    for name in chosen:
+        if name not in BUILT_IN:
+            raise QuestionError(f"Unknown question {name!r}: expected one of {', '.join(BUILT_IN)}.")
+    questions = [BUILT_IN[name] for name in dict.fromkeys(chosen)]
+    if labels is not None:
+        if isinstance(labels, str):
+            labels = [word.strip() for word in labels.split(",") if word.strip()]
+        questions.append(_question(TYPED, {"labels": labels if isinstance(labels, Mapping) else list(labels)}, "yours"))
+    questions += own
+    if not questions:
+        questions = list(BUILT_IN.values())
+    if templates:
+        questions = _with_templates(questions, _templates(list(templates), "The question"))
+    names = [question.name for question in questions]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise QuestionError(f"The question {twice[0]!r} is there twice. Give one of the two another name.")
+    return questions
+
+
+def read_questions(file: Path) -> list[NamedQuestion]:
+    """Return the questions of a YAML file; see `questions_of`.
+
+    Raises:
+        QuestionError: If the file cannot be read, or does not hold questions.
+    """
+    import yaml
+
+    try:
+        content = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise QuestionError(f"The questions in {file} cannot be read: {' '.join(str(error).split())}") from error
+    return questions_of(content, str(file))
+
+
+def questions_of(content: Any, source: str) -> list[NamedQuestion]:
+    """Return the questions that a mapping describes.
+
+    Args:
+        content: The name of each question with its labels: a list, or `labels` (a list, or each label with the phrase
+            or phrases that stand for it) and `template` (one or a list).
+        source: Where it is from, for messages.
+
+    Raises:
+        QuestionError: If it is not of this form.
+    """
+    if not isinstance(content, Mapping) or not content:
+        raise QuestionError(f"{source} does not map names to questions. Expected, for example:\n{EXAMPLE}")
+    return [
+        _question(str(name), dict(entry) if isinstance(entry, Mapping) else {"labels": entry}, source)
+        for name, entry in content.items()
+    ]
+
+
+def _question(name: str, entry: dict[str, Any], source: str) -> NamedQuestion:
+    where = f"The question {name!r} of {source}"
+    if not name.strip() or name in RESERVED or "." in name:
+        raise QuestionError(f"{where} needs another name: not empty, no dot, and not one of {', '.join(RESERVED)}.")
+    if unknown := sorted(map(str, entry.keys() - {"labels", "template"})):
+        raise QuestionError(f"{where} has {', '.join(unknown)}; expected labels and template. For example:\n{EXAMPLE}")
+    labels = entry.get("labels")
+    if isinstance(labels, list):
+        labels = _unique(labels, where)
+    if not isinstance(labels, Mapping):
+        raise QuestionError(f"{where} has the labels {labels!r}; expected a list, or each label with its phrases.")
+    phrases = {str(label): (given,) if not isinstance(given, list) else tuple(given) for label, given in labels.items()}
+    for label, texts in phrases.items():
+        if not label.strip() or not texts or not all(isinstance(text, str) and text.strip() for text in texts):
+            raise QuestionError(f"{where}: the label {label!r} has the phrases {list(texts)}; expected text.")
+    if len(phrases) < 2:
+        raise QuestionError(f"{where} has the labels {list(phrases)}; expected two or more: the scores compare them.")
+    template = entry.get("template")
+    return NamedQuestion(name, tuple(phrases.items()), None if template is None else _templates(template, where))
+
+
+def _unique(labels: list, where: str) -> dict[str, str]:
+    """Each label as its own phrase; YAML's yes, no and numbers are refused, as they are no text."""
+    for label in labels:
+        if not isinstance(label, str):
+            raise QuestionError(f"{where} has the label {label!r}; expected text (in YAML, put it in quotes).")
+    if len(set(labels)) < len(labels):
+        raise QuestionError(f"{where} has a label twice: {', '.join(labels)}. Take one of them out.")
+    return {label: label for label in labels}
+
+
+def _templates(templates: Any, where: str) -> tuple[str, ...]:
+    templates = [templates] if isinstance(templates, str) else templates
+    if not isinstance(templates, list) or not all(isinstance(template, str) for template in templates):
+        raise QuestionError(f"{where} has the template {templates!r}; expected text, or a list of texts.")
+    for template in templates:
+        if "{}" not in template:
+            raise QuestionError(f"{where}: the template {template!r} has no {{}}, which takes the label.")
+    return tuple(templates)
+
+
+def _with_templates(questions: list[NamedQuestion], templates: tuple[str, ...]) -> list[NamedQuestion]:
+    if all(question.templates for question in questions):
+        raise QuestionError(
+            "A template is for labels and questions of your own that have none; none of these is asked."
+        )
+    return [
+        question if question.templates else NamedQuestion(question.name, question.labels, templates)
+        for question in questions
+    ]

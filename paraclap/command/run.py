@@ -1,0 +1,92 @@
+"""A whole run of `score` or `embed`: recordings in, a table out, with progress, and what goes on after a stop."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .errors import CommandError
+from .journal import Journal
+from .progress import progress_bar
+from .recordings import Recording, find_recordings
+from .score import Result, Task, process
+from .tables import check_output, rows_of, write_table
+from .workers import cores
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the work is spread, and where it goes.
+
+    Attributes:
+        output: Table to write; None writes none.
+        resume: See `Journal.open`.
+        jobs: Recordings at a time; None: one a core.
+        engine: "threads" or "ray".
+        ray_address: Of a cluster.
+    """
+
+    output: Path | None = None
+    resume: bool | None = None
+    jobs: int | None = None
+    engine: str = "threads"
+    ray_address: str | None = None
+
+
+def run(task: Task, paths: Sequence[str], plan: Plan) -> tuple[list[Recording], list[Result]]:
+    """Find the recordings, do the task for each, and write the table.
+
+    Returns:
+        The recordings, and the result of each.
+
+    Raises:
+        CommandError: If something that was given cannot be used.
+    """
+    if plan.output is not None:
+        check_output(plan.output)
+    elif plan.resume is not None or plan.engine == "ray":
+        raise CommandError("--resume and --engine ray need a table to go on with: name it with --output.")
+    recordings = find_recordings(paths)
+    results: list[Result] = [{}] * len(recordings)
+    with _record(task, plan) as record, progress_bar(len(recordings), "recordings") as advance:
+        for number, result in _process(task, recordings, record, plan):
+            results[number] = result
+            advance()
+        if plan.output is not None:
+            write_table(rows_of(recordings, results, task.questions), plan.output)
+            record.finish(recordings)
+    return recordings, results
+
+
+def _record(task: Task, plan: Plan) -> AbstractContextManager[Any]:
+    """What keeps results beside the output until they are all there."""
+    if plan.output is None:
+        return nullcontext()
+    if plan.engine == "ray":
+        from .shards import Shards
+
+        return Shards(plan.output.with_name(f"{plan.output.name}.shards"), task).open(plan.resume)
+    return Journal(plan.output.with_name(f"{plan.output.name}.journal"), task.settings()).open(plan.resume)
+
+
+def _process(task: Task, recordings: Sequence[Recording], record: Any, plan: Plan) -> Iterator[tuple[int, Result]]:
+    jobs = plan.jobs or cores()
+    if plan.engine == "ray":
+        from .on_ray import process_on_ray
+
+        return process_on_ray(task, recordings, record, jobs, plan.ray_address)
+    return process(task, recordings, jobs, record)
+
+
+def report_unusable(recordings: Sequence[Recording], results: Sequence[Result], output: Path | None) -> int:
+    """Say on standard error what came of a run, and return the exit status: 1 if a recording could not be used."""
+    reasons = [(r.shown, result["reason"]) for r, result in zip(recordings, results, strict=True) if "reason" in result]
+    where = "" if output is None else f" Written to {output}."
+    print(f"{len(recordings) - len(reasons)} of {len(recordings)} recordings used.{where}", file=sys.stderr)
+    for name, reason in reasons[:5]:
+        print(f"  not used: {reason if name in reason else f'{name}: {reason}'}", file=sys.stderr)
+    if len(reasons) > 5:
+        print(f"  and {len(reasons) - 5} more; the column `reason` has them all.", file=sys.stderr)
+    return 1 if reasons else 0

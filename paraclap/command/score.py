@@ -1,0 +1,102 @@
+"""Answers every question about every recording in one pass over the audio."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from paraclap.page.questions import NamedQuestion
+
+from .journal import Journal
+from .models import load_scorer
+from .recordings import Recording
+from .tables import DIGITS
+from .workers import run_in_threads, until_stopped
+
+WINDOWS_PER_BATCH = 8  # of a long recording
+Result = dict[str, Any]
+Work = Callable[[Recording, threading.Event], Result]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is done with each recording.
+
+    Attributes:
+        questions: To be answered; without any, the embedding is the result.
+        model: Release folder.
+    """
+
+    questions: tuple[NamedQuestion, ...]
+    model: Path
+
+    def settings(self) -> dict[str, Any]:
+        """What must be the same for a result to be the same."""
+        from modeling_paraclap.checkpoint_paraclap import hash_file
+
+        return {
+            "questions": [[question.name, question.labels, question.templates] for question in self.questions],
+            "model": {name: hash_file(self.model / name) for name in ("config.json", "model.safetensors")},
+        }
+
+    def start(self) -> Work:
+        """Load the model and return the work: from a recording to its scores, or to its embedding.
+
+        A result is `{"scores": {question: [score of each label]}}`, `{"embedding": [...]}`, or `{"reason": ...}` where
+        the recording could not be used; with `"again": True` if that may change while the file does not.
+        """
+        from modeling_paraclap.clips_paraclap import LongAudio
+        from modeling_paraclap.scoring_paraclap import Question
+        from modeling_paraclap.waveform_paraclap import AudioError
+
+        scorer = load_scorer(self.model)
+        asked = {question.name: Question(question.labels, question.templates) for question in self.questions}
+        for question in asked.values():
+            scorer.embed_texts(question)  # once, and not in every thread at the same time
+
+        def work(recording: Recording, stop: threading.Event) -> Result:
+            try:
+                audio = scorer.loader(recording.path)
+                if isinstance(audio, LongAudio):
+                    audio = LongAudio(recording.path, audio.rate, started=until_stopped(audio.blocks(), stop))
+                (heard,) = scorer.hear([audio], batch_size=WINDOWS_PER_BATCH)
+            except AudioError as error:
+                result = {"reason": str(error).replace(recording.path, recording.shown)}
+                return result | ({"again": True} if isinstance(error.__cause__, OSError) else {})
+            if not asked:
+                return {"embedding": heard.embedding.tolist()}
+            answers = {name: scorer.answer(heard, question) for name, question in asked.items()}
+            return {"scores": {name: [round(s, DIGITS) for s in scores.values()] for name, scores in answers.items()}}
+
+        return work
+
+
+def process(
+    task: Task, recordings: Sequence[Recording], jobs: int, journal: Journal | None = None
+) -> Iterator[tuple[int, Result]]:
+    """Do the task for all recordings that the journal does not know.
+
+    Args:
+        task: What is done.
+        recordings: Of what.
+        jobs: How many at a time.
+        journal: Keeps the results; open.
+
+    Yields:
+        The number of a recording and its result: first what is known, then the others as they get done.
+    """
+    known = journal.known if journal else {}
+    pending = []
+    for number, recording in enumerate(recordings):
+        if recording.key in known:
+            yield number, known[recording.key]
+        else:
+            pending.append(number)
+    if not pending:
+        return
+    for position, result in run_in_threads(task.start(), [recordings[number] for number in pending], jobs):
+        recording = recordings[pending[position]]
+        if journal and not result.pop("again", False):
+            journal.add(recording, result)
+        yield pending[position], result

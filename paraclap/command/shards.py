@@ -1,0 +1,115 @@
+"""Results in Parquet shards, where many are kept or several machines work: what the journal is for one table.
+
+A shard gets its name when it is complete, so a run that was killed leaves whole shards, and the next one goes on after
+them. The columns are those of the table, and besides them path, size and time of change of each file.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from .journal import check_resume, hold
+from .recordings import Recording
+from .score import Result, Task
+from .tables import rows_of, table_of
+
+SHARD = 500  # recordings a shard: what a kill can cost
+SETTINGS, FINISHED = b"paraclap", "finished"
+KEY = ("path", "size", "modified")
+Key = tuple[str, int, int]
+
+
+class Shards:
+    """A folder of shards, used as `Journal` is.
+
+    Args:
+        folder: Where they are kept.
+        task: What is done with each recording.
+    """
+
+    def __init__(self, folder: Path, task: Task):
+        self.folder, self.task = Path(folder), task
+        self.settings = json.loads(json.dumps(task.settings()))
+        self._waiting: list[tuple[Recording, Result]] = []
+
+    @contextmanager
+    def open(self, resume: bool | None) -> Iterator["Shards"]:
+        """Hold the folder for one run; see `Journal.open`."""
+        with hold(self.folder):
+            shards = self.parts()
+            old = json.loads((pq.read_schema(shards[0]).metadata or {}).get(SETTINGS, b"{}")) if shards else None
+            finished = (self.folder / FINISHED).exists()
+            unfinished = 0 if finished else sum(pq.read_metadata(shard).num_rows for shard in shards)
+            check_resume(self.folder, resume, unfinished, old, self.settings)
+            if not resume and self.folder.exists():
+                shutil.rmtree(self.folder)
+            self.folder.mkdir(exist_ok=True)
+            (self.folder / FINISHED).unlink(missing_ok=True)
+            yield self
+
+    def parts(self) -> list[Path]:
+        """Return the files, in the order in which they were written."""
+        return sorted(self.folder.glob("part-*.parquet"))
+
+    @cached_property
+    def known(self) -> dict[Key, Result]:
+        """What is on disk: the result of each recording by path, size and time of change."""
+        found = {}
+        for part in self.parts():
+            for row in pq.read_table(part).to_pylist():
+                result: Result = {"reason": row["reason"]} if row["reason"] is not None else self._result_of(row)
+                found[tuple(row[name] for name in KEY)] = result
+        return found
+
+    def keys(self) -> set[Key]:
+        """Return path, size and time of change of all recordings on disk, without reading the rest."""
+        return {key for part in self.parts() for key in keys_of(pq.read_table(part, columns=list(KEY)))}
+
+    def _result_of(self, row: dict[str, Any]) -> Result:
+        questions = self.task.questions
+        if not questions:
+            return {"embedding": row["embedding"]}
+        return {"scores": {q.name: [row[f"{q.name}.{label}"] for label in q.names] for q in questions}}
+
+    def add(self, recording: Recording, result: Result) -> None:
+        """Keep a result; it is on disk when its shard is full, or `flush` is called."""
+        if recording.key is not None:
+            self._waiting.append((recording, result))
+        if len(self._waiting) >= SHARD:
+            self.flush()
+
+    def finish(self, recordings: Sequence[Recording]) -> None:
+        """Note that all recordings are done."""
+        self.flush()
+        (self.folder / FINISHED).write_text(f"{len(recordings)}\n", encoding="ascii")
+
+    def flush(self) -> None:
+        """Write what is not on disk yet as a shard."""
+        if self._waiting:
+            recordings, results = zip(*self._waiting, strict=True)
+            rows = rows_of(recordings, results, self.task.questions)
+            for recording, row in zip(recordings, rows, strict=True):
+                row |= {"path": recording.shown, "size": recording.size, "modified": recording.modified}
+            self.write(table_of(rows))
+            self._waiting = []
+
+    def write(self, table: pa.Table) -> None:
+        """Write a table as the next part."""
+        parts = self.parts()
+        number = int(parts[-1].stem.split("-")[1]) + 1 if parts else 0
+        partial = self.folder / ".partial"
+        pq.write_table(table.replace_schema_metadata({SETTINGS: json.dumps(self.settings)}), partial)
+        os.replace(partial, self.folder / f"part-{number:06d}.parquet")
+
+
+def keys_of(table: pa.Table) -> Iterable[Key]:
+    """Return path, size and time of change of each row."""
+    return zip(*(table[name].to_pylist() for name in KEY), strict=True)

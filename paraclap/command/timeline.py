@@ -1,0 +1,170 @@
+"""Scores over time of one recording, in memory that does not depend on its length."""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from paraclap.page.questions import NamedQuestion
+from paraclap.page.smoothing import Envelope, default_smoothing, smooth
+
+from .errors import CommandError
+from .tables import DIGITS, best_label
+from .workers import run_in_threads
+
+if TYPE_CHECKING:
+    from modeling_paraclap.scoring_paraclap import Scorer
+
+WINDOWS_PER_BATCH = 8
+
+
+@dataclass(frozen=True)
+class View:
+    """How a recording is cut and looked at.
+
+    Attributes:
+        length: Of a window, in s.
+        stride: From the start of a window to that of the next, in s.
+        smoothing: Seconds that the scores are averaged over in pictures and annotations; None: see
+            `default_smoothing`.
+        floor: Below this level, in dB of full scale, audio counts as silence.
+    """
+
+    length: float = 3.0
+    stride: float = 1.0
+    smoothing: float | None = None
+    floor: float = -60.0
+
+    def __post_init__(self) -> None:
+        for name, value in (("window", self.length), ("stride", self.stride), ("smooth", self.smoothing)):
+            if value is not None and not 0 < value < float("inf"):
+                raise CommandError(f"--{name} is {value}; expected a number of seconds above 0.")
+        if self.stride > self.length:
+            raise CommandError(
+                f"--stride is {self.stride:g} and --window {self.length:g}: the stride must be no more than the "
+                "window, or audio between two windows would be skipped."
+            )
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """What was heard of a recording, and when.
+
+    Attributes:
+        name: Of the recording.
+        view: How it was cut.
+        starts: Start of each window in s, (windows,).
+        ends: Its end in s, (windows,).
+        scores: For each question (windows, labels), each row's sum 1; NaN where a window is silent.
+        questions: The questions, by name.
+        envelope: Of the waveform.
+    """
+
+    name: str
+    view: View
+    starts: np.ndarray
+    ends: np.ndarray
+    scores: dict[str, np.ndarray]
+    questions: dict[str, NamedQuestion]
+    envelope: Envelope
+
+    @property
+    def duration(self) -> float:
+        """Of the recording, in s."""
+        return self.envelope.duration
+
+    @property
+    def smoothing(self) -> float:
+        """Seconds that the smoothed scores are averaged over."""
+        return self.view.smoothing or default_smoothing(self.duration, self.view.length)
+
+    def smoothed(self, question: str, edges: np.ndarray) -> np.ndarray:
+        """Return the scores of a question between each two edges in s, (edges - 1, labels); NaN where it is silent."""
+        centres, moments = (self.starts + self.ends) / 2, (edges[:-1] + edges[1:]) / 2
+        means = smooth(centres, self.scores[question], moments, self.smoothing)
+        means[self.envelope.levels(edges) < self.view.floor] = np.nan
+        return means
+
+    def segments(self, question: str) -> Iterator[tuple[float, float, str]]:
+        """Yield start and end in s and the best label of each stretch over which it does not change, silence left out.
+
+        The resolution is the stride of the windows.
+        """
+        edges = np.append(np.arange(0, self.duration, self.view.stride), self.duration)
+        labels = [
+            None if np.isnan(row).any() else best_label(self.questions[question], row)
+            for row in self.smoothed(question, edges)
+        ]
+        start = 0
+        for position in range(1, len(labels) + 1):
+            if position == len(labels) or labels[position] != labels[start]:
+                if labels[start] is not None:
+                    yield float(edges[start]), float(edges[position]), labels[start]
+                start = position
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Yield a row for each window, not smoothed: start, end, and the columns of `score_rows`; None if silent."""
+        for number, (start, end) in enumerate(zip(self.starts, self.ends, strict=True)):
+            row: dict[str, Any] = {"start": round(float(start), 3), "end": round(float(end), 3)}
+            for name, question in self.questions.items():
+                scores = self.scores[name][number]
+                silent = bool(np.isnan(scores).any())
+                row[name] = None if silent else best_label(question, scores)
+                for label, score in zip(question.names, scores, strict=True):
+                    row[f"{name}.{label}"] = None if silent else round(float(score), DIGITS)
+            yield row
+
+
+def listen_along(
+    scorer: "Scorer", source: str | os.PathLike, questions: Sequence[NamedQuestion], view: View, jobs: int
+) -> Timeline:
+    """Score a recording window by window, once for all questions.
+
+    Args:
+        scorer: The model.
+        source: Path or URL.
+        questions: What is asked.
+        view: How the recording is cut.
+        jobs: Batches of windows at a time, each in a thread of its own.
+
+    Raises:
+        AudioError: If the recording cannot be used.
+    """
+    from modeling_paraclap.clips_paraclap import LongAudio, Windows
+    from modeling_paraclap.inputs_paraclap import stream_input
+    from modeling_paraclap.scoring_paraclap import Question
+
+    rate, least = scorer.loader.rate, scorer.loader.least_samples
+    asked = {question.name: Question(question.labels, question.templates) for question in questions}
+    envelope = Envelope(rate)
+    audio = LongAudio(source, rate, started=envelope.watch(stream_input(source, rate)))
+    cut = audio.windows(*Windows(view.length, view.stride).in_samples(rate, least), least)
+
+    def work(batch: list[tuple[int, np.ndarray]], _: Any) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        times = np.array([(start / rate, (start + len(waveform)) / rate) for start, waveform in batch])
+        heard = [position for position, (_, waveform) in enumerate(batch) if level_of(waveform) >= view.floor]
+        scores = {name: np.full((len(batch), len(question.names)), np.nan) for name, question in asked.items()}
+        if heard:
+            embeds = scorer.embed_waveforms([batch[position][1] for position in heard])
+            for name, question in asked.items():
+                scores[name][heard] = scorer.scores(embeds, question).numpy()
+        return times, scores
+
+    parts = dict(run_in_threads(work, _batches(cut), jobs))
+    times = np.concatenate([parts[number][0] for number in range(len(parts))])
+    scores = {name: np.concatenate([parts[number][1][name] for number in range(len(parts))]) for name in asked}
+    name, named = os.path.basename(os.fsdecode(source)), {question.name: question for question in questions}
+    return Timeline(name, view, times[:, 0], times[:, 1], scores, named, envelope)
+
+
+def _batches(windows: Iterator[Any]) -> Iterator[list[Any]]:
+    while batch := list(islice(windows, WINDOWS_PER_BATCH)):
+        yield batch
+
+
+def level_of(waveform: np.ndarray) -> float:
+    """Return the root mean square of some samples, in dB of full scale."""
+    return 10 * float(np.log10(np.mean(np.square(waveform, dtype=np.float64)) + 1e-20))

@@ -1,0 +1,65 @@
+"""Fonts for pictures: labels can be in any script, and matplotlib's own font has few of them."""
+
+import importlib.util
+import unicodedata
+from collections.abc import Iterable
+from pathlib import Path
+
+from matplotlib import font_manager
+
+DEFAULT = "DejaVu Sans"  # matplotlib brings it along
+# Packages with a font in them, for machines that have none for Chinese, Japanese and Korean.
+FONT_PACKAGES = ("noto_cjk_sans_jp_regular",)
+PLACEHOLDERS = "Last Resort"  # fonts that have a box for every character
+
+
+def families_for(texts: Iterable[str]) -> list[str]:
+    """Return font families, matplotlib's own first, that have the characters of the texts as far as any here has.
+
+    Pass them as `matplotlib.rcParams["font.family"]`, or as `fontfamily` of a text: for each character matplotlib takes
+    the first that has it.
+    """
+    missing = _characters(texts) - _covered(_file_of(DEFAULT))
+    families = [DEFAULT]
+    if not missing:
+        return families
+    for package in FONT_PACKAGES:
+        if spec := importlib.util.find_spec(package):
+            for file in Path(spec.submodule_search_locations[0]).glob("*.[ot]tf"):
+                font_manager.fontManager.addfont(file)
+    for font in sorted(font_manager.fontManager.ttflist, key=lambda font: (font.style != "normal", font.weight != 400)):
+        if font.name in families or font.name.startswith(PLACEHOLDERS):
+            continue
+        if missing & (found := _covered(font.fname)):
+            families.append(font.name)
+            missing -= found
+            if not missing:
+                break
+    return families
+
+
+def drawable(text: str, families: Iterable[str]) -> str:
+    """Return a text whose characters the fonts have: another is written as its number, such as U+1F600."""
+    covered = set().union(*(_covered(_file_of(family)) for family in families))
+    return "".join(
+        character if ord(character) in covered or not _is_visible(character) else f"U+{ord(character):04X}"
+        for character in text
+    )
+
+
+def _file_of(family: str) -> str:
+    return font_manager.findfont(font_manager.FontProperties(family=[family]))
+
+
+def _covered(file: str) -> set[int]:
+    """The code points that a font file has."""
+    return set(font_manager.get_font(file).get_charmap())
+
+
+def _characters(texts: Iterable[str]) -> set[int]:
+    return {ord(character) for text in texts for character in text if _is_visible(character)}
+
+
+def _is_visible(character: str) -> bool:
+    """Whether a character has a shape of its own: no blank, control or joiner."""
+    return unicodedata.category(character)[0] not in "ZC"

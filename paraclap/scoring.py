@@ -1,0 +1,60 @@
+"""The `paraclap score` command as a function."""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from dataset_scripts.extras import extra
+
+from .command.errors import CommandError
+from .command.models import model_folder
+from .command.questions import collect_questions, questions_of
+from .command.run import Plan, run
+from .command.score import Task
+from .command.tables import score_rows
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def score(
+    paths: str | os.PathLike | Iterable[str | os.PathLike],
+    labels: str | Sequence[str] | Mapping[str, Any] | None = None,
+    template: str | Sequence[str] | None = None,
+    *,
+    questions: Mapping[str, Any] | Sequence[str] | None = None,
+    model: str | os.PathLike | None = None,
+    jobs: int | None = None,
+) -> "pd.DataFrame":
+    """Answer questions about recordings, each of which is listened to once.
+
+    Args:
+        paths: Files, folders (searched recursively), patterns or http(s) URLs; one or several.
+        labels: Labels of a question of your own: a list, a string with commas between them, or a dict from each label
+            to the phrase, or phrases, that stand for it. Without labels and questions the five built-in ones are asked.
+        template: Prompt with {} for the label; several are averaged. None for the model's own.
+        questions: Names of built-in questions (emotion, gender, pitch, loudness, tempo), or a dict from the name of
+            each question to its labels, or to `{"labels": ..., "template": ...}`.
+        model: Release folder, or ORG/NAME on the Hub; None for the default model.
+        jobs: Recordings at a time; None for one a core.
+
+    Returns:
+        A row for each recording: `file`, for each question NAME its best label in the column `NAME` and the scores in
+        `NAME.LABEL`, and `reason`, which says why a recording could not be used. Labels without a name are the question
+        `label`.
+
+    Raises:
+        ValueError: If something that was given cannot be used, or the paths lead to no recording.
+    """
+    with extra("cli"):
+        import pandas as pd
+    if jobs is not None and jobs < 1:
+        raise CommandError(f"jobs is {jobs}; expected 1 or more.")
+    templates = [template] if isinstance(template, str) else list(template or ())
+    named = list(questions) if questions is not None and not isinstance(questions, Mapping) else []
+    own = questions_of(questions, "questions") if isinstance(questions, Mapping) else []
+    asked = collect_questions(labels, named, own, templates)
+    paths = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
+    task = Task(tuple(asked), model_folder(None if model is None else os.fspath(model)))
+    recordings, results = run(task, paths, Plan(jobs=jobs))
+    return pd.DataFrame(score_rows(recordings, results, asked))
