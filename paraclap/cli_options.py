@@ -84,7 +84,6 @@ def one_line_errors() -> Iterator[None]:
             print(f"error: {error}", file=sys.stderr)
             raise typer.Exit(FAILED) from error
         except KeyboardInterrupt as error:
-            print("stopped", file=sys.stderr)
             raise typer.Exit(STOPPED) from error
 
 

@@ -19,7 +19,6 @@ PROGRAMS = {
         "publish",
         "Publish a model, corpus, metric or the page on the Hub.",
     ),
-    "app": ("paraclap.page.app", "app", "Open the page on this machine: record, upload, ask, look."),
 }
 CORPUS_PROGRAMS = {
     "list": ("dataset_scripts.corpora.__main__", "features", "List the corpora and tasks that are known."),

@@ -55,13 +55,13 @@ def score(options: ScoreOptions) -> int:
     whose column `reason` says why; the exit status is then 1.
     """
     from .command.models import model_folder, without_garbage_collection
+    from .command.recordings import find_recordings
     from .command.run import report_unusable, run
     from .command.score import Task
 
-    questions = options.collect()
+    questions, plan, recordings = options.collect(), options.plan(), find_recordings(options.paths)
     with without_garbage_collection():
-        task = Task(tuple(questions), model_folder(options.model))
-        recordings, results = run(task, options.paths, options.plan())
+        results = run(Task(tuple(questions), model_folder(options.model)), recordings, plan)
     if options.output is None:
         from .command.shown import print_scores
 
@@ -76,13 +76,15 @@ def embed(options: EmbedOptions) -> int:
     mean of its windows'.
     """
     from .command.models import model_folder, without_garbage_collection
+    from .command.recordings import find_recordings
     from .command.run import report_unusable, run
     from .command.score import Task
 
     if options.output is None or options.output.suffix.lower() != ".parquet":
         raise CommandError("Embeddings go to a Parquet file: name it, -o embeddings.parquet.")
+    plan, recordings = options.plan(), find_recordings(options.paths)
     with without_garbage_collection():
-        recordings, results = run(Task((), model_folder(options.model)), options.paths, options.plan())
+        results = run(Task((), model_folder(options.model)), recordings, plan)
     return report_unusable(recordings, results, options.output)
 
 

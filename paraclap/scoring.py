@@ -9,6 +9,7 @@ from dataset_scripts.extras import extra
 from .command.errors import CommandError
 from .command.models import model_folder
 from .command.questions import collect_questions, questions_of
+from .command.recordings import find_recordings
 from .command.run import Plan, run
 from .command.score import Task
 from .command.tables import score_rows
@@ -54,7 +55,7 @@ def score(
     named = list(questions) if questions is not None and not isinstance(questions, Mapping) else []
     own = questions_of(questions, "questions") if isinstance(questions, Mapping) else []
     asked = collect_questions(labels, named, own, templates)
-    paths = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
+    recordings = find_recordings([paths] if isinstance(paths, (str, os.PathLike)) else paths)
     task = Task(tuple(asked), model_folder(None if model is None else os.fspath(model)))
-    recordings, results = run(task, paths, Plan(jobs=jobs))
+    results = run(task, recordings, Plan(jobs=jobs))
     return pd.DataFrame(score_rows(recordings, results, asked))

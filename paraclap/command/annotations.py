@@ -56,30 +56,28 @@ def _quoted(text: str) -> str:
 
 def audacity(timeline: Timeline) -> str:
     """Return a label track for Audacity: start, end and label, separated by tabs."""
-    return "".join(f"{start:.6f}\t{end:.6f}\t{label}\n" for start, end, label in _in_order(timeline))
+    return "".join(f"{start:.6f}\t{end:.6f}\t{label}\n" for start, end, label in sorted(_by_question(timeline)))
 
 
 def srt(timeline: Timeline) -> str:
     """Return subtitles: the labels of all questions, one subtitle for each stretch over which none of them changes."""
     subtitles = []
-    segments = _in_order(timeline)
+    segments = _by_question(timeline)
     moments = sorted({moment for start, end, _ in segments for moment in (start, end)})
     for start, end in itertools.pairwise(moments):
         if text := "\n".join(label for first, last, label in segments if first <= start and end <= last):
-            number = len(subtitles) + 1
-            subtitles.append(f"{number}\n{_clock(start)} --> {_clock(end)}\n{text}\n")
+            subtitles.append(f"{len(subtitles) + 1}\n{_clock(start)} --> {_clock(end)}\n{text}\n")
     return "\n".join(subtitles)
 
 
-def _in_order(timeline: Timeline) -> list[tuple[float, float, str]]:
-    """The segments of all questions by time; with several questions each label says which it answers."""
+def _by_question(timeline: Timeline) -> list[tuple[float, float, str]]:
+    """The segments of all questions; with several questions each label says which it answers."""
     several = len(timeline.questions) > 1
-    found = [
-        (start, end, f"{question}: {label}" if several else label)
+    return [
+        (start, end, " ".join(f"{question}: {label}".split() if several else label.split()))
         for question in timeline.questions
         for start, end, label in timeline.segments(question)
     ]
-    return [(start, end, " ".join(label.split())) for start, end, label in sorted(found)]
 
 
 def _clock(seconds: float) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from .errors import CommandError
 from .journal import Journal
 from .progress import progress_bar
-from .recordings import Recording, find_recordings
+from .recordings import Recording
 from .score import Result, Task, process
 from .tables import check_output, rows_of, write_table
 from .workers import cores
@@ -26,6 +26,9 @@ class Plan:
         jobs: Recordings at a time; None: one a core.
         engine: "threads" or "ray".
         ray_address: Of a cluster.
+
+    Raises:
+        CommandError: If the parts do not go together, or the output cannot be written.
     """
 
     output: Path | None = None
@@ -34,30 +37,33 @@ class Plan:
     engine: str = "threads"
     ray_address: str | None = None
 
+    def __post_init__(self) -> None:
+        if self.output is not None:
+            check_output(self.output)
+        elif self.resume is not None or self.engine == "ray":
+            raise CommandError("--resume and --engine ray need a table to go on with: name it with --output.")
 
-def run(task: Task, paths: Sequence[str], plan: Plan) -> tuple[list[Recording], list[Result]]:
-    """Find the recordings, do the task for each, and write the table.
 
-    Returns:
-        The recordings, and the result of each.
+def run(task: Task, recordings: Sequence[Recording], plan: Plan) -> list[Result]:
+    """Do the task for each recording, write the table, and return the results.
 
     Raises:
-        CommandError: If something that was given cannot be used.
+        CommandError: If the output is in use, or of a run that should not be overwritten.
     """
-    if plan.output is not None:
-        check_output(plan.output)
-    elif plan.resume is not None or plan.engine == "ray":
-        raise CommandError("--resume and --engine ray need a table to go on with: name it with --output.")
-    recordings = find_recordings(paths)
     results: list[Result] = [{}] * len(recordings)
     with _record(task, plan) as record, progress_bar(len(recordings), "recordings") as advance:
-        for number, result in _process(task, recordings, record, plan):
-            results[number] = result
-            advance()
+        try:
+            for number, result in _process(task, recordings, record, plan):
+                results[number] = result
+                advance()
+        except (KeyboardInterrupt, SystemExit):
+            if plan.output is not None:
+                print(f"stopped; --resume goes on: {sum(map(bool, results))} are done", file=sys.stderr)
+            raise
         if plan.output is not None:
             write_table(rows_of(recordings, results, task.questions), plan.output)
             record.finish(recordings)
-    return recordings, results
+    return results
 
 
 def _record(task: Task, plan: Plan) -> AbstractContextManager[Any]:

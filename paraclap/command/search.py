@@ -61,7 +61,8 @@ def _tidy(shards: Shards, current: set[Key]) -> None:
     """Put many small parts together, without recordings that are gone, if there are many or most rows are of such."""
     parts = shards.parts()
     rows = sum(pq.read_metadata(part).num_rows for part in parts)
-    if len(parts) <= MOST_PARTS + rows // MERGED and rows <= 2 * len(current) + MERGED:
+    whole = -(-rows // MERGED)
+    if len(parts) <= MOST_PARTS + whole and rows <= 2 * len(current) + MERGED:
         return
     old = shards.folder.with_name(f"{shards.folder.name}.old")
     shutil.rmtree(old, ignore_errors=True)

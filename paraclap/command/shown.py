@@ -17,7 +17,7 @@ def print_scores(
     recordings: Sequence[Recording], results: Sequence[Result], questions: Sequence[NamedQuestion]
 ) -> None:
     """Print the answers: lines within a terminal's width, or CSV where the output goes to a file or a program."""
-    if not sys.stdout.isatty():
+    if not is_terminal():
         sys.stdout.write(rows_as_csv(score_rows(recordings, results, questions)))
         return
     from rich.console import Console
@@ -29,6 +29,11 @@ def print_scores(
             console.print(Text(recording.shown, style="bold", overflow="fold"))
         for line in score_lines(result, questions, console.width):
             console.print(Text(line), no_wrap=True)
+
+
+def is_terminal() -> bool:
+    """Return whether standard output is read by somebody, not by a program."""
+    return sys.stdout.isatty()
 
 
 def score_lines(result: Result, questions: Sequence[NamedQuestion], width: int) -> list[str]:

@@ -56,9 +56,9 @@ class Timeline:
     Attributes:
         name: Of the recording.
         view: How it was cut.
-        starts: Start of each window in s, (windows,).
+        starts: Start of each window in s, (windows,); silent windows are left out.
         ends: Its end in s, (windows,).
-        scores: For each question (windows, labels), each row's sum 1; NaN where a window is silent.
+        scores: For each question (windows, labels), each row's sum 1.
         questions: The questions, by name.
         envelope: Of the waveform.
     """
@@ -84,7 +84,7 @@ class Timeline:
     def smoothed(self, question: str, edges: np.ndarray) -> np.ndarray:
         """Return the scores of a question between each two edges in s, (edges - 1, labels); NaN where it is silent."""
         centres, moments = (self.starts + self.ends) / 2, (edges[:-1] + edges[1:]) / 2
-        means = smooth(centres, self.scores[question], moments, self.smoothing)
+        means = smooth(centres, self.scores[question], moments, self.smoothing, self.view.length / 2)
         means[self.envelope.levels(edges) < self.view.floor] = np.nan
         return means
 
@@ -106,15 +106,14 @@ class Timeline:
                 start = position
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """Yield a row for each window, not smoothed: start, end, and the columns of `score_rows`; None if silent."""
+        """Yield a row for each window, not smoothed: start, end, and for each question the columns of `score_rows`."""
         for number, (start, end) in enumerate(zip(self.starts, self.ends, strict=True)):
             row: dict[str, Any] = {"start": round(float(start), 3), "end": round(float(end), 3)}
             for name, question in self.questions.items():
                 scores = self.scores[name][number]
-                silent = bool(np.isnan(scores).any())
-                row[name] = None if silent else best_label(question, scores)
+                row[name] = best_label(question, scores)
                 for label, score in zip(question.names, scores, strict=True):
-                    row[f"{name}.{label}"] = None if silent else round(float(score), DIGITS)
+                    row[f"{name}.{label}"] = round(float(score), DIGITS)
             yield row
 
 
@@ -133,9 +132,11 @@ def listen_along(
     Raises:
         AudioError: If the recording cannot be used.
     """
+    from modeling_paraclap.audio_paraclap import name_of
     from modeling_paraclap.clips_paraclap import LongAudio, Windows
     from modeling_paraclap.inputs_paraclap import stream_input
     from modeling_paraclap.scoring_paraclap import Question
+    from modeling_paraclap.waveform_paraclap import AudioError
 
     rate, least = scorer.loader.rate, scorer.loader.least_samples
     asked = {question.name: Question(question.labels, question.templates) for question in questions}
@@ -143,21 +144,22 @@ def listen_along(
     audio = LongAudio(source, rate, started=envelope.watch(stream_input(source, rate)))
     cut = audio.windows(*Windows(view.length, view.stride).in_samples(rate, least), least)
 
-    def work(batch: list[tuple[int, np.ndarray]], _: Any) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        times = np.array([(start / rate, (start + len(waveform)) / rate) for start, waveform in batch])
-        heard = [position for position, (_, waveform) in enumerate(batch) if level_of(waveform) >= view.floor]
-        scores = {name: np.full((len(batch), len(question.names)), np.nan) for name, question in asked.items()}
-        if heard:
-            embeds = scorer.embed_waveforms([batch[position][1] for position in heard])
-            for name, question in asked.items():
-                scores[name][heard] = scorer.scores(embeds, question).numpy()
-        return times, scores
+    def work(batch: list[tuple[int, np.ndarray]], _: Any) -> list[np.ndarray]:
+        heard = [(start, waveform) for start, waveform in batch if level_of(waveform) >= view.floor]
+        if not heard:
+            return [np.zeros((0, 2)), *(np.zeros((0, len(question.names))) for question in asked.values())]
+        embeds = scorer.embed_waveforms([waveform for _, waveform in heard])
+        times = np.array([(start / rate, (start + len(waveform)) / rate) for start, waveform in heard])
+        return [times, *(scorer.scores(embeds, question).numpy() for question in asked.values())]
 
     parts = dict(run_in_threads(work, _batches(cut), jobs))
-    times = np.concatenate([parts[number][0] for number in range(len(parts))])
-    scores = {name: np.concatenate([parts[number][1][name] for number in range(len(parts))]) for name in asked}
+    times, *scores = (
+        np.concatenate(part) for part in zip(*(parts[number] for number in range(len(parts))), strict=True)
+    )
+    if not len(times):
+        raise AudioError(f"{name_of(source)} is silent: no window of it reaches {view.floor:g} dB of full scale.")
     name, named = os.path.basename(os.fsdecode(source)), {question.name: question for question in questions}
-    return Timeline(name, view, times[:, 0], times[:, 1], scores, named, envelope)
+    return Timeline(name, view, times[:, 0], times[:, 1], dict(zip(asked, scores, strict=True)), named, envelope)
 
 
 def _batches(windows: Iterator[Any]) -> Iterator[list[Any]]:

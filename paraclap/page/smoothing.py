@@ -63,28 +63,27 @@ def _summary(steps: np.ndarray) -> np.ndarray:
     return np.stack([steps.min(1), steps.max(1), np.square(steps).mean(1)], axis=1)
 
 
-def smooth(centres: np.ndarray, scores: np.ndarray, at: np.ndarray, seconds: float) -> np.ndarray:
+def smooth(centres: np.ndarray, scores: np.ndarray, at: np.ndarray, seconds: float, reach: float) -> np.ndarray:
     """Return the mean score of the windows around each moment.
 
     Args:
-        centres: The middle of each window in s, (windows,), ascending.
-        scores: (windows, labels); NaN where a window is silent.
+        centres: The middle of each window in s, (windows,), ascending; windows that are silent are not among them.
+        scores: (windows, labels).
         at: The moments in s, (moments,), ascending.
         seconds: Over which windows are averaged: from half of it before the moment to half of it after. Where that
             holds no window, the nearest one counts.
+        reach: Half the length of a window in s: no score is known of a moment farther from the nearest middle.
 
     Returns:
-        (moments, labels); NaN where the nearest window is silent.
+        (moments, labels); NaN where no score is known.
     """
-    heard = np.isfinite(scores[:, :1])
-    sums = np.concatenate([np.zeros((1, scores.shape[1])), np.cumsum(np.where(heard, scores, 0), axis=0)])
-    counts = np.concatenate([[0], np.cumsum(heard[:, 0])])
+    sums = np.concatenate([np.zeros((1, scores.shape[1])), np.cumsum(scores, axis=0, dtype=np.float64)])
     nearest = nearest_window(centres, at)
     first = np.minimum(np.searchsorted(centres, at - seconds / 2), nearest)
     last = np.maximum(np.searchsorted(centres, at + seconds / 2, side="right"), nearest + 1)
-    count = (counts[last] - counts[first])[:, None]
-    means = (sums[last] - sums[first]) / np.maximum(count, 1)
-    return np.where(heard[nearest], means, np.nan)
+    means = (sums[last] - sums[first]) / (last - first)[:, None]
+    known = np.abs(centres[nearest] - at) <= reach + 1e-6
+    return np.where(known[:, None], means, np.nan)
 
 
 def nearest_window(centres: np.ndarray, at: np.ndarray) -> np.ndarray:
