@@ -7,6 +7,7 @@ with it a later run takes only what is new or has changed.
 
 import json
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -35,6 +36,7 @@ class Journal:
         self.settings = json.loads(json.dumps(settings))
         self.known: dict[tuple[str, int, int], dict[str, Any]] = {}
         self._stream = None
+        self._writing = threading.Lock()
 
     @contextmanager
     def open(self, resume: bool | None) -> Iterator["Journal"]:
@@ -75,8 +77,9 @@ class Journal:
         self._write({"finished": len(recordings)})
 
     def _write(self, line: dict[str, Any]) -> None:
-        self._stream.write(json.dumps(line).encode("ascii") + b"\n")
-        self._stream.flush()
+        with self._writing:  # one write a line: a kill leaves no line mixed with another
+            self._stream.write(json.dumps(line).encode("ascii") + b"\n")
+            self._stream.flush()
 
 
 def _read(file: Path) -> tuple[list[dict], int]:

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,9 +53,10 @@ def run(task: Task, recordings: Sequence[Recording], plan: Plan) -> list[Result]
     results: list[Result] = [{}] * len(recordings)
     with _record(task, plan) as record, progress_bar(len(recordings), "recordings") as advance:
         try:
-            for number, result in _process(task, recordings, record, plan):
-                results[number] = result
-                advance()
+            with closing(_process(task, recordings, record, plan)) as found:
+                for number, result in found:
+                    results[number] = result
+                    advance()
         except (KeyboardInterrupt, SystemExit):
             if plan.output is not None:
                 print(f"stopped; --resume goes on: {sum(map(bool, results))} are done", file=sys.stderr)

@@ -1,14 +1,14 @@
 """Answers every question about every recording in one pass over the audio."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from paraclap.page.questions import NamedQuestion
 
-from .journal import Journal
 from .models import load_scorer
 from .recordings import Recording
 from .tables import DIGITS
@@ -72,21 +72,30 @@ class Task:
         return work
 
 
+class Record(Protocol):
+    """What keeps results while a run goes on: a `Journal`, or `Shards`."""
+
+    known: Mapping[tuple[str, int, int], Result]
+
+    def add(self, recording: Recording, result: Result) -> None:
+        """Keep a result."""
+
+
 def process(
-    task: Task, recordings: Sequence[Recording], jobs: int, journal: Journal | None = None
+    task: Task, recordings: Sequence[Recording], jobs: int, record: Record | None = None
 ) -> Iterator[tuple[int, Result]]:
-    """Do the task for all recordings that the journal does not know.
+    """Do the task for all recordings that the record does not know.
 
     Args:
         task: What is done.
         recordings: Of what.
         jobs: How many at a time.
-        journal: Keeps the results; open.
+        record: Keeps the results; open.
 
     Yields:
         The number of a recording and its result: first what is known, then the others as they get done.
     """
-    known = journal.known if journal else {}
+    known = record.known if record else {}
     pending = []
     for number, recording in enumerate(recordings):
         if recording.key in known:
@@ -95,8 +104,16 @@ def process(
             pending.append(number)
     if not pending:
         return
-    for position, result in run_in_threads(task.start(), [recordings[number] for number in pending], jobs):
-        recording = recordings[pending[position]]
-        if journal and not result.pop("again", False):
-            journal.add(recording, result)
-        yield pending[position], result
+    work = task.start()
+
+    def work_and_note(recording: Recording, stop: threading.Event) -> Result:
+        result = work(recording, stop)
+        # In the worker: what is done when a run is stopped is kept, whether or not anybody has taken it.
+        if not result.pop("again", False) and record:
+            record.add(recording, result)
+        return result
+
+    waiting = [recordings[number] for number in pending]
+    with closing(run_in_threads(work_and_note, waiting, jobs)) as results:
+        for position, result in results:
+            yield pending[position], result

@@ -45,11 +45,10 @@ def update_index(index: Path, task: Task, recordings: Sequence[Recording], jobs:
     with shards.open(resume=True):
         known = shards.keys()
         pending = [recording for recording in recordings if recording.key is not None and recording.key not in known]
+        shards.known = {}  # they need not be read for this
         with progress_bar(len(pending), "recordings embedded") as advance:
             try:
-                for number, result in process(task, pending, jobs):
-                    if not result.pop("again", False):
-                        shards.add(pending[number], result)
+                for _ in process(task, pending, jobs, shards):
                     advance()
             finally:  # also where it is stopped: the next search goes on here
                 shards.flush()

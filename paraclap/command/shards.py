@@ -7,6 +7,7 @@ them. The columns are those of the table, and besides them path, size and time o
 import json
 import os
 import shutil
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -39,6 +40,7 @@ class Shards:
         self.folder, self.task = Path(folder), task
         self.settings = json.loads(json.dumps(task.settings()))
         self._waiting: list[tuple[Recording, Result]] = []
+        self._writing = threading.Lock()
 
     @contextmanager
     def open(self, resume: bool | None) -> Iterator["Shards"]:
@@ -81,10 +83,11 @@ class Shards:
 
     def add(self, recording: Recording, result: Result) -> None:
         """Keep a result; it is on disk when its shard is full, or `flush` is called."""
-        if recording.key is not None:
-            self._waiting.append((recording, result))
-        if len(self._waiting) >= SHARD:
-            self.flush()
+        with self._writing:
+            if recording.key is not None:
+                self._waiting.append((recording, result))
+            if len(self._waiting) >= SHARD:
+                self._flush()
 
     def finish(self, recordings: Sequence[Recording]) -> None:
         """Note that all recordings are done."""
@@ -93,6 +96,10 @@ class Shards:
 
     def flush(self) -> None:
         """Write what is not on disk yet as a shard."""
+        with self._writing:
+            self._flush()
+
+    def _flush(self) -> None:
         if self._waiting:
             recordings, results = zip(*self._waiting, strict=True)
             rows = rows_of(recordings, results, self.task.questions)
