@@ -21,7 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoTokenizer
 
 from benchmarks.memory import peak_mb
-from modeling_paraclap.modeling_paraclap import masked_mean
+from modeling_paraclap.pooling_paraclap import masked_mean
 from paraclap.training.arguments import Arguments, parse_arguments
 from paraclap.training.build import build, lay_out, prepare_machine
 from paraclap.training.corpus_files import SAMPLING_RATE

@@ -19,7 +19,7 @@ from transformers.pipelines.zero_shot_audio_classification import ZeroShotAudioC
 from benchmarks.turns import Scorer
 from modeling_paraclap import ParaClapModel, ParaClapProcessor, keep_freed_memory
 from modeling_paraclap.audio_paraclap import load_audio
-from modeling_paraclap.modeling_paraclap import masked_mean
+from modeling_paraclap.pooling_paraclap import masked_mean
 
 TASK = "zero-shot-audio-classification"
 TEMPLATE = "speaker is {}."

@@ -9,7 +9,7 @@ from .losses_paraclap import LOSSES
 
 LOSS_TYPES = tuple(LOSSES)
 TEXT_POOLINGS = ("cls", "mean")
-AUDIO_POOLINGS = ("mean", "statistics")
+AUDIO_POOLINGS = ("mean", "statistics", "attentive_statistics")
 # What a tower takes over from a Whisper's configuration; the rest is the decoder's.
 WHISPER_ENCODER_FIELDS = (
     "num_mel_bins",
@@ -200,7 +200,14 @@ class ParaClapConfig(PreTrainedConfig):
             nearly all pairs are negatives.
         text_pooling: `"cls"`, the state of the first token (the paper's), or `"mean"`, the mean over the valid tokens
             (what sentence encoders are trained with).
-        audio_pooling: `"mean"` of the frames (the paper's), or `"statistics"`, their mean and standard deviation.
+        audio_pooling: `"mean"` of the frames (the paper's), `"statistics"`, their mean and standard deviation, or
+            `"attentive_statistics"`, both of frames that a learnt attention weighs.
+        audio_pooling_size: Width of a layer between encoder and pooling, with a normalisation of the encoder's
+            channels before it and a GELU behind; None for no such layer.
+        audio_pooling_heads: Heads of the attention, each for its share of the channels.
+        audio_pooling_dropout: Dropout behind the pooling, in [0, 1).
+        audio_layer_weights: Layers whose states are summed with learnt weights (a softmax), 0 for the state before the
+            first; True for all, None for the last state alone.
         hypothesis_template: Default prompt of the zero-shot pipeline; `{}` takes the label.
         loss_type: `"contrastive"` (the paper's equation 2), `"multi_positive"` (captions of the same text are positives
             of each other), `"sigmoid"` (SigLIP, https://arxiv.org/abs/2303.15343), or `"grouped"` (that, and a choice
@@ -230,6 +237,10 @@ class ParaClapConfig(PreTrainedConfig):
         logit_bias_init_value=-10.0,
         text_pooling="cls",
         audio_pooling="mean",
+        audio_pooling_size=None,
+        audio_pooling_heads=4,
+        audio_pooling_dropout=0.0,
+        audio_layer_weights=None,
         hypothesis_template="speaker is {}.",
         loss_type="contrastive",
         center_audio=False,
@@ -245,6 +256,8 @@ class ParaClapConfig(PreTrainedConfig):
             raise ValueError(f"hypothesis_template {hypothesis_template!r} has no {{}} for the label; put one in.")
         if not 0 <= projection_dropout < 1:
             raise ValueError(f"projection_dropout is {projection_dropout}; it must lie in [0, 1).")
+        if not 0 <= audio_pooling_dropout < 1:
+            raise ValueError(f"audio_pooling_dropout is {audio_pooling_dropout}; it must lie in [0, 1).")
         # A release folder names its pipeline's code for those who have no package. Where the package is imported, its
         # own pipeline serves the task, and the entry would only make transformers ask for trust_remote_code.
         if not type(self).__module__.startswith("transformers_modules"):
@@ -257,6 +270,15 @@ class ParaClapConfig(PreTrainedConfig):
         self.logit_bias_init_value = logit_bias_init_value
         self.text_pooling = text_pooling
         self.audio_pooling = audio_pooling
+        self.audio_pooling_size = audio_pooling_size
+        self.audio_pooling_heads = audio_pooling_heads
+        self.audio_pooling_dropout = audio_pooling_dropout
+        self.audio_layer_weights = _layers_to_weigh(audio_layer_weights, self.audio_config.num_hidden_layers)
+        width = audio_pooling_size or self.audio_config.hidden_size
+        if audio_pooling == "attentive_statistics" and (audio_pooling_heads < 1 or width % audio_pooling_heads):
+            raise ValueError(
+                f"audio_pooling_heads is {audio_pooling_heads}; expected a number that divides the {width} channels."
+            )
         self.hypothesis_template = hypothesis_template
         self.loss_type = loss_type
         self.center_audio = center_audio
@@ -307,6 +329,19 @@ def _paper_audio_config():
         layerdrop=0.0,
         apply_spec_augment=False,
     )
+
+
+def _layers_to_weigh(layers, number):
+    """The layers to weigh, or None; refuses what leaves layers without use, which would get no gradient."""
+    if layers is None or layers is False:
+        return None
+    layers = list(range(number + 1)) if layers is True else sorted(layers)
+    if len(set(layers)) < len(layers) or not layers or layers[0] < 0 or layers[-1] != number:
+        raise ValueError(
+            f"audio_layer_weights is {layers}; expected different layers from 0 to {number}, the last among them. To "
+            "leave out the upper layers, give the audio encoder fewer (num_hidden_layers)."
+        )
+    return layers
 
 
 def _sub_config(config, name, default):

@@ -15,7 +15,7 @@ from transformers.utils import ModelOutput, can_return_tuple
 from .configuration_paraclap import ParaClapConfig
 from .cpu_paraclap import lay_out_for_cpu
 from .losses_paraclap import LOSSES, same_captions
-from .pooling_paraclap import masked_mean, masked_statistics
+from .pooling_paraclap import ChannelNorm, ParaClapAudioPooling, masked_mean
 from .towers_paraclap import MASK_EMBEDDING, build_tower, input_dtype, load_encoder
 
 TOWERS = ("audio", "text")
@@ -81,6 +81,8 @@ class ParaClapPreTrainedModel(PreTrainedModel):
     @torch.no_grad()
     def _init_weights(self, module):
         super()._init_weights(module)
+        if isinstance(module, (ChannelNorm, ParaClapAudioPooling)):
+            module.reset()
         if isinstance(module, ParaClapModel):
             init.constant_(module.logit_scale, self.config.logit_scale_init_value)
             if self.config.center_audio:
@@ -110,8 +112,8 @@ class ParaClapModel(ParaClapPreTrainedModel):
         self.audio_model = build_tower(config.audio_config)
         self.text_model = build_tower(config.text_config)
         size, dropout = config.projection_dim, config.projection_dropout
-        audio_size = config.audio_config.hidden_size * (2 if config.audio_pooling == "statistics" else 1)
-        self.audio_projection = ParaClapProjection(audio_size, size, dropout)
+        self.audio_pooling = ParaClapAudioPooling(config)
+        self.audio_projection = ParaClapProjection(self.audio_pooling.output_size, size, dropout)
         self.text_projection = ParaClapProjection(config.text_config.hidden_size, size, dropout)
         self.logit_scale = nn.Parameter(torch.tensor(float(config.logit_scale_init_value)))
         bias = torch.tensor(float(config.logit_bias_init_value))
@@ -253,17 +255,21 @@ class ParaClapModel(ParaClapPreTrainedModel):
         see the padding whatever the mask says.
         """
         input_values = input_values.to(input_dtype(self.audio_model))
+        weighs = self.config.audio_layer_weights is not None
+        hidden_states_wanted = not weighs or kwargs.get("output_hidden_states")
+        if weighs:
+            kwargs["output_hidden_states"] = True
         outputs = self.audio_model(input_values, attention_mask=padding_mask, return_dict=True, **kwargs)
         mask = None
         if padding_mask is not None:
             lengths = self.audio_model._get_feat_extract_output_lengths(padding_mask.sum(-1))
             frames = torch.arange(outputs.last_hidden_state.shape[1], device=lengths.device)
             mask = frames[None] < lengths[:, None]
-        pool = masked_statistics if self.config.audio_pooling == "statistics" else masked_mean
+        pooled = self.audio_pooling(outputs, mask)
         return BaseModelOutputWithPooling(
             last_hidden_state=outputs.last_hidden_state,
-            pooler_output=self._centred(self.audio_projection(pool(outputs.last_hidden_state, mask))),
-            hidden_states=outputs.hidden_states,
+            pooler_output=self._centred(self.audio_projection(pooled)),
+            hidden_states=outputs.hidden_states if hidden_states_wanted else None,
             attentions=outputs.attentions,
         )
 

@@ -10,7 +10,7 @@ import torch
 
 from modeling_paraclap import ParaClapAudioConfig, ParaClapAudioModel, ParaClapConfig, ParaClapModel
 from modeling_paraclap.audio_tower_paraclap import LEVEL_BINS, soft_bins
-from modeling_paraclap.modeling_paraclap import masked_statistics
+from modeling_paraclap.pooling_paraclap import masked_statistics
 from modeling_paraclap.release_paraclap import save_release
 from paraclap.synthetic_speech import VOICES, synthesise
 
