@@ -14,6 +14,7 @@ from transformers.utils import ModelOutput, can_return_tuple
 
 from .configuration_paraclap import ParaClapConfig
 from .cpu_paraclap import lay_out_for_cpu
+from .freezing_paraclap import freeze_layers, frozen_modules
 from .losses_paraclap import LOSSES, same_captions
 from .pooling_paraclap import ChannelNorm, ParaClapAudioPooling, masked_mean
 from .towers_paraclap import MASK_EMBEDDING, build_tower, input_dtype, load_encoder
@@ -120,7 +121,7 @@ class ParaClapModel(ParaClapPreTrainedModel):
         self.logit_bias = nn.Parameter(bias) if LOSSES[config.loss_type].has_bias else None
         if config.center_audio:
             self.register_buffer("audio_center", torch.zeros(size))
-        self.frozen_towers = ()
+        self.frozen_towers, self.frozen_audio_layers = (), None
         self.post_init()
 
     @classmethod
@@ -176,13 +177,35 @@ class ParaClapModel(ParaClapPreTrainedModel):
         self.frozen_towers = names
         for name in TOWERS:
             getattr(self, f"{name}_model").requires_grad_(name not in names)
+        self.frozen_audio_layers = None
+        return self.train(self.training)
+
+    def freeze_audio_layers(self, number: int) -> "ParaClapModel":
+        """Freeze the audio encoder from the bottom up: no gradients, no graph, and evaluation mode.
+
+        Call it after `freeze_towers`, which makes a new start.
+
+        Args:
+            number: Lower layers to freeze, besides the front end and the positions; 0 freezes these alone.
+
+        Returns:
+            The model.
+
+        Raises:
+            ValueError: If the encoder has fewer layers.
+        """
+        freeze_layers(self.audio_model, number)
+        self.frozen_audio_layers = number
         return self.train(self.training)
 
     def train(self, mode=True):
-        """Sets training mode, but for frozen towers: no dropout and no SpecAugment in what does not learn."""
+        """Sets training mode, but for what is frozen: no dropout and no SpecAugment in what does not learn."""
         super().train(mode)
         for name in self.frozen_towers:
             getattr(self, f"{name}_model").eval()
+        if self.frozen_audio_layers is not None:
+            for module in frozen_modules(self.audio_model, self.frozen_audio_layers):
+                module.eval()
         return self
 
     def optimize_for_cpu(self, int8=False):

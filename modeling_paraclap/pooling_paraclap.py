@@ -180,10 +180,11 @@ class ParaClapAudioPooling(nn.Module):
         # What an encoder does behind its last layer, such as a norm, belongs to that layer's state.
         states = [*outputs.hidden_states[:-1], last]
         if len(states) <= max(self.layers) or any(states[layer].shape != last.shape for layer in self.layers):
+            shapes = sorted({tuple(state.shape) for state in states})
             raise ValueError(
-                f"The audio encoder returned {len(states)} states of shapes {sorted({tuple(s.shape) for s in states})}; "
-                f"weighing the layers {self.layers} takes one state for each layer, all of one shape. Leave out "
-                "audio_layer_weights, or set the encoder's layerdrop to 0."
+                f"The audio encoder returned {len(states)} states of shapes {shapes}; weighing the layers "
+                f"{self.layers} takes one state for each layer, all of one shape. Leave out audio_layer_weights, or "
+                "set the encoder's layerdrop to 0."
             )
         weights = self.layer_weights.softmax(0)
         return sum(weight * states[layer] for weight, layer in zip(weights, self.layers, strict=True))

@@ -173,6 +173,7 @@ class ParaClapWhisperModel(WhisperPreTrainedModel):
         self.conv1 = nn.Conv1d(config.num_mel_bins, config.d_model, kernel_size=3, padding=1)
         self.conv2 = nn.Conv1d(config.d_model, config.d_model, kernel_size=3, stride=2, padding=1)
         self.embed_positions = WhisperPositions(config.max_source_positions, config.d_model)
+        self.dropout = nn.Dropout(config.dropout)
         self.layers = nn.ModuleList(WhisperEncoderLayer(config) for _ in range(config.encoder_layers))
         # A truncated encoder has none: the norm is fitted to the last layer's states.
         self.layer_norm = nn.LayerNorm(config.d_model) if config.final_layer_norm else None
@@ -295,8 +296,7 @@ class ParaClapWhisperModel(WhisperPreTrainedModel):
             hidden_states = hidden_states * mask[:, None]
             mask = mask[:, ::2]
         hidden_states = F.gelu(self.conv2(hidden_states)).transpose(1, 2)
-        hidden_states = hidden_states + self.embed_positions.weight[: hidden_states.shape[1]]
-        hidden_states = F.dropout(hidden_states, p=self.config.dropout, training=self.training)
+        hidden_states = self.dropout(hidden_states + self.embed_positions.weight[: hidden_states.shape[1]])
         keys = None
         if mask is not None:
             # A clip that ended in an earlier window has no frame here: its states are not used, but must be finite.

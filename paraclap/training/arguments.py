@@ -24,6 +24,8 @@ POSITIVE = (
     "crop_s",
     "keep_checkpoints",
     "log_every",
+    "audio_pooling_heads",
+    "audio_frames_per_state",
 )
 NOT_NEGATIVE = (
     "encoder_learning_rate",
@@ -43,7 +45,7 @@ NOT_NEGATIVE = (
     "equaliser",
 )
 SHARES = ("emotion_probability", "balance", "part", "noise", "reverb", "silence", "warmup_ratio")
-BELOW_ONE = ("projection_dropout", "ema_decay")
+BELOW_ONE = ("projection_dropout", "audio_pooling_dropout", "ema_decay")
 # Those of transformers.get_scheduler that need no further arguments.
 SCHEDULES = (
     "constant",
@@ -88,12 +90,20 @@ class ModelArguments:
     _argument_group_name = "model"
     audio_model_name_or_path: str | None = option(None, "pretrained audio encoder (Hub id or folder)")
     audio_config: str | None = option(None, "JSON configuration of an audio encoder from scratch")
+    audio_num_layers: int | None = option(None, "number of lower layers to keep of a pretrained audio encoder")
+    audio_frames_per_state: int = option(1, "frames of 20 ms that a Whisper's encoder averages to one state")
     filter_bank: bool = option(False, "initialise a waveform encoder's first convolution as a filter bank")
     text_model_name_or_path: str | None = option(None, "pretrained text encoder (Hub id or folder)")
     text_config: str | None = option(None, "JSON configuration of a text encoder from scratch")
     tokenizer_name_or_path: str | None = option(None, "tokenizer; that of the text encoder if not given")
     text_pooling: str = option("cls", "pooling of the text encoder's states", TEXT_POOLINGS)
     audio_pooling: str = option("mean", "pooling of the audio encoder's frames", AUDIO_POOLINGS)
+    audio_pooling_size: int | None = option(None, "width of a layer between audio encoder and pooling")
+    audio_pooling_heads: int = option(4, "heads of attentive statistics")
+    audio_pooling_dropout: float = option(0.0, "dropout behind the pooling")
+    audio_layer_weights: str | None = option(
+        None, "audio encoder layers to sum with learnt weights: all, or numbers as 0,1,2,3 (0: before the first)"
+    )
     center_audio: bool = option(False, "subtract the mean of all training audio embeddings")
     projection_dim: int = option(768, "size of the shared embedding space")
     projection_dropout: float = option(0.5, "dropout in the projections")
@@ -102,6 +112,9 @@ class ModelArguments:
     spec_augment: bool = option(False, "SpecAugment, with the audio encoder's settings")
     freeze_audio: bool = option(False, "do not train the audio encoder")
     freeze_feature_encoder: bool = option(False, "do not train the audio encoder's convolutions")
+    freeze_audio_layers: int | None = option(
+        None, "do not train the audio encoder's front end and this number of lower layers"
+    )
     freeze_text: bool = option(False, "do not train the text encoder")
 
 

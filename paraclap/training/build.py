@@ -6,6 +6,7 @@ import torch
 from accelerate import Accelerator
 
 from modeling_paraclap.cpu_paraclap import convolve_channels_last
+from modeling_paraclap.freezing_paraclap import freeze_feature_encoder
 from modeling_paraclap.memory_paraclap import keep_freed_memory
 from modeling_paraclap.modeling_paraclap import TOWERS, ParaClapModel
 from modeling_paraclap.processing_paraclap import ParaClapProcessor
@@ -14,49 +15,39 @@ from .arguments import Arguments
 from .dropout import draw_four_at_once
 from .encoders import build_model, build_processor
 
-# Arguments that build_model takes under the same name.
-MODEL_OPTIONS = (
-    "audio_model_name_or_path",
-    "audio_config",
-    "text_model_name_or_path",
-    "text_config",
-    "filter_bank",
-    "spec_augment",
-    "projection_dim",
-    "projection_dropout",
-    "text_pooling",
-    "audio_pooling",
-    "center_audio",
-    "hypothesis_template",
-)
-
 
 def build(args: Arguments) -> tuple[ParaClapModel, ParaClapProcessor]:
     """Return model and processor that the arguments describe, frozen and compiled where they say so.
 
     Raises:
-        SystemExit: If an encoder to freeze has no convolutions, or there is no tokenizer.
+        SystemExit: If there is no tokenizer, or the arguments describe no model.
     """
     options = args.model
     tokenizer = options.tokenizer_name_or_path or options.text_model_name_or_path
     if not tokenizer:
         sys.exit("A text encoder from scratch needs --tokenizer_name_or_path.")
-    model = build_model(
-        **{name: getattr(options, name) for name in MODEL_OPTIONS},
-        loss_type=args.recipe.loss_type,
-        logit_bias_init_value=args.recipe.logit_bias_init_value,
-    )
-    model.freeze_towers(*(name for name in TOWERS if getattr(options, f"freeze_{name}")))
-    if options.freeze_feature_encoder:
-        if not hasattr(model.audio_model, "feature_extractor"):
-            sys.exit(f"--freeze_feature_encoder: a {type(model.audio_model).__name__} has no convolutional front end.")
-        # The encoder's own way: it keeps no graph of the convolutions either.
-        model.audio_model.feature_extractor._freeze_parameters()
+    try:
+        model = _frozen_model(args)
+    except ValueError as error:
+        sys.exit(str(error))
     if args.run.compile:
         model.audio_model.compile()
         if not options.freeze_text:  # a frozen one sees each text once
             model.text_model.compile(dynamic=True)
     return model, build_processor(tokenizer, options.do_normalize, model.config.text_config.max_position_embeddings)
+
+
+def _frozen_model(args: Arguments) -> ParaClapModel:
+    options = args.model
+    model = build_model(
+        options, loss_type=args.recipe.loss_type, logit_bias_init_value=args.recipe.logit_bias_init_value
+    )
+    model.freeze_towers(*(name for name in TOWERS if getattr(options, f"freeze_{name}")))
+    if options.freeze_feature_encoder:
+        freeze_feature_encoder(model.audio_model)
+    if options.freeze_audio_layers is not None:
+        model.freeze_audio_layers(options.freeze_audio_layers)
+    return model
 
 
 def prepare_machine(tf32: bool, device: torch.device) -> None:

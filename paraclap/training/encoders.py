@@ -3,10 +3,11 @@
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from transformers import CONFIG_MAPPING, AutoTokenizer
+from transformers import CONFIG_MAPPING, AutoTokenizer, PreTrainedConfig, PreTrainedModel
 
 from modeling_paraclap import (
     ParaClapAudioConfig,
@@ -18,69 +19,107 @@ from modeling_paraclap import (
 )
 from modeling_paraclap.towers_paraclap import load_encoder
 
+from .arguments import ModelArguments
+
+# Arguments that ParaClapConfig has under the same name.
+CONFIG_OPTIONS = (
+    "projection_dim",
+    "projection_dropout",
+    "text_pooling",
+    "audio_pooling",
+    "audio_pooling_size",
+    "audio_pooling_heads",
+    "audio_pooling_dropout",
+    "center_audio",
+    "hypothesis_template",
+)
 LOWEST_HZ, HIGHEST_HZ = 60.0, 7600.0
 
 
-def build_model(
-    audio_model_name_or_path=None,
-    audio_config=None,
-    text_model_name_or_path=None,
-    text_config=None,
-    filter_bank=False,
-    spec_augment=False,
-    audio_num_layers=None,
-    **config_kwargs,
-):
-    """A ParaCLAP whose towers are pretrained (`*_model_name_or_path`) or from a JSON file (`*_config`).
+def build_model(options: ModelArguments, **config_kwargs: Any) -> ParaClapModel:
+    """Build a ParaCLAP whose encoders are pretrained (`*_model_name_or_path`) or from a JSON file (`*_config`).
 
     Args:
-        audio_model_name_or_path: Hub id or folder of a pretrained audio encoder, or of a Whisper, whose encoder is
-            used.
-        audio_config: JSON file with a `model_type`, for an audio encoder from scratch.
-        text_model_name_or_path: Hub id or folder of a pretrained text encoder.
-        text_config: JSON file with a `model_type`, for a text encoder from scratch.
-        filter_bank: Whether a waveform encoder from scratch starts from a filter bank ([`initialise_filter_bank`]).
-        spec_augment: Whether the audio encoder masks spans of time and channels in training.
-        audio_num_layers: Keep only the first so many layers of a pretrained audio encoder; None for all.
-        **config_kwargs: Further arguments of [`ParaClapConfig`].
+        options: Encoders and what is between them and the shared space.
+        **config_kwargs: Further arguments of [`ParaClapConfig`], such as `loss_type`.
 
     Raises:
-        ValueError: If a tower has both sources or none.
+        ValueError: If an encoder has both sources or none, or an option does not fit it.
     """
-    towers, pretrained = {}, {}
-    for name, path, file in (
-        ("audio", audio_model_name_or_path, audio_config),
-        ("text", text_model_name_or_path, text_config),
-    ):
+    configs, pretrained = {}, {}
+    for name in ("audio", "text"):
+        path, file = getattr(options, f"{name}_model_name_or_path"), getattr(options, f"{name}_config")
         if (path is None) == (file is None):
             raise ValueError(
                 f"The {name} encoder needs one source: --{name}_model_name_or_path for a pretrained one, "
                 f"or --{name}_config for one from scratch; got {'both' if path else 'none'}."
             )
         if path:
-            pretrained[name] = load_encoder(path, audio_num_layers if name == "audio" else None)
-            towers[name] = pretrained[name].config
+            pretrained[name] = load_encoder(path, options.audio_num_layers if name == "audio" else None)
+            configs[name] = pretrained[name].config
         else:
-            towers[name] = read_config(file)
-    towers["audio"].apply_spec_augment = spec_augment
-    model = ParaClapModel(ParaClapConfig(audio_config=towers["audio"], text_config=towers["text"], **config_kwargs))
+            configs[name] = read_config(file)
+    _adapt(configs["audio"], options)
+    model = ParaClapModel(
+        ParaClapConfig(
+            audio_config=configs["audio"],
+            text_config=configs["text"],
+            audio_layer_weights=_parse_layers(options.audio_layer_weights),
+            **{name: getattr(options, name) for name in CONFIG_OPTIONS},
+            **config_kwargs,
+        )
+    )
     for name, encoder in pretrained.items():
         model.load_tower(name, encoder)
-    if filter_bank and audio_config:
+    if options.filter_bank and options.audio_config:
         initialise_filter_bank(model.audio_model)
     return model
 
 
-def build_processor(tokenizer_name_or_path, do_normalize=False, max_tokens=None):
-    """Feature extractor and tokenizer, which knows how many tokens the text encoder takes."""
+def _adapt(audio_config: PreTrainedConfig, options: ModelArguments) -> None:
+    """Set what the options change in an audio encoder's configuration."""
+    audio_config.apply_spec_augment = options.spec_augment
+    if options.audio_num_layers is not None and options.audio_config:
+        raise ValueError("--audio_num_layers is for a pretrained encoder; give num_hidden_layers in --audio_config.")
+    if options.audio_frames_per_state != 1:
+        if audio_config.model_type != ParaClapWhisperConfig.model_type:
+            raise ValueError(
+                f"--audio_frames_per_state is for Whisper's encoder; this one is a {audio_config.model_type}."
+            )
+        audio_config.frames_per_state = options.audio_frames_per_state
+    if options.audio_layer_weights is not None or options.freeze_audio_layers is not None:
+        # A layer that training drops at random has no state to weigh, and one that is frozen is to stay what it is.
+        audio_config.layerdrop = 0.0
+
+
+def _parse_layers(layers: str | None) -> list[int] | bool | None:
+    """Parse "all" or numbers with commas between them."""
+    if layers is None or layers == "all":
+        return layers == "all"
+    try:
+        return [int(number) for number in layers.split(",")]
+    except ValueError as error:
+        raise ValueError(
+            f"--audio_layer_weights is {layers!r}; expected all, or numbers with commas between them: 0,1,2,3."
+        ) from error
+
+
+def build_processor(
+    tokenizer_name_or_path: str, do_normalize: bool = False, max_tokens: int | None = None
+) -> ParaClapProcessor:
+    """Build feature extractor and tokenizer, which knows how many tokens the text encoder takes."""
     tokenizer = AutoTokenizer.from_pretrained(tokenizer_name_or_path)
     if max_tokens:
         tokenizer.model_max_length = max_tokens
     return ParaClapProcessor(feature_extractor=ParaClapFeatureExtractor(do_normalize=do_normalize), tokenizer=tokenizer)
 
 
-def read_config(file):
-    """The configuration of an encoder from a JSON file with a `model_type`."""
+def read_config(file: str | Path) -> PreTrainedConfig:
+    """Read the configuration of an encoder from a JSON file with a `model_type`.
+
+    Raises:
+        ValueError: If transformers knows no such model type.
+    """
     content = json.loads(Path(file).read_text(encoding="utf-8"))
     for own in (ParaClapAudioConfig, ParaClapWhisperConfig):
         if content.get("model_type") == own.model_type:
@@ -93,8 +132,8 @@ def read_config(file):
 
 
 @torch.no_grad()
-def initialise_filter_bank(audio_model, sampling_rate=16000, amplitude=3.0):
-    """Makes the first convolution a filter bank: windowed cosines and sines at frequencies spaced by the mel scale.
+def initialise_filter_bank(audio_model: PreTrainedModel, sampling_rate: int = 16000, amplitude: float = 3.0) -> None:
+    """Make the first convolution a filter bank: windowed cosines and sines at frequencies spaced by the mel scale.
 
     A few hours of speech are too little to find such filters from noise, and all later layers wait for them. The
     filters go on learning.
@@ -108,7 +147,7 @@ def initialise_filter_bank(audio_model, sampling_rate=16000, amplitude=3.0):
     Raises:
         ValueError: If the encoder has no such convolution.
     """
-    if not hasattr(audio_model.feature_extractor, "conv_layers"):
+    if not hasattr(getattr(audio_model, "feature_extractor", None), "conv_layers"):
         raise ValueError(f"A {audio_model.config.model_type} has no convolution over the waveform: no --filter_bank.")
     weight = audio_model.feature_extractor.conv_layers[0].conv.weight
     channels, _, kernel = weight.shape

@@ -18,7 +18,7 @@ from modeling_paraclap import ParaClapAudioConfig, ParaClapModel
 from modeling_paraclap.losses_paraclap import multi_positive_loss, sigmoid_loss
 from paraclap.synthetic_speech import Voice, synthesise
 from paraclap.training import train
-from paraclap.training.arguments import AugmentationArguments, CorpusArguments, parse_arguments
+from paraclap.training.arguments import AugmentationArguments, CorpusArguments, ModelArguments, parse_arguments
 from paraclap.training.augment import augment
 from paraclap.training.batches import Collator
 from paraclap.training.build import build
@@ -386,10 +386,10 @@ def test_augmented_utterances_get_queries_that_are_true(corpus_dir):
 
 def test_a_tower_needs_one_source(text_encoder):
     with pytest.raises(ValueError, match="audio encoder needs one source.*got none"):
-        build_model(text_model_name_or_path=text_encoder)
+        build_model(ModelArguments(text_model_name_or_path=text_encoder))
     (text_encoder / "wrong.json").write_text('{"model_type": "nonsense"}')
     with pytest.raises(ValueError, match="model_type 'nonsense'"):
-        build_model(audio_config=text_encoder / "wrong.json", text_model_name_or_path=text_encoder)
+        build_model(ModelArguments(audio_config=text_encoder / "wrong.json", text_model_name_or_path=text_encoder))
 
 
 def test_a_corpus_that_is_not_there(tmp_path):
