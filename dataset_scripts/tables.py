@@ -2,16 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 WIDTH = 80  # columns of a terminal
 GAP = "  "
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
-def format_table(table: pd.DataFrame, width: int | None = None) -> str:
+def format_table(table: "pd.DataFrame", width: int | None = None) -> str:
     """Lay out a table in aligned columns: text to the left, numbers to the right.
 
     Args:
@@ -19,6 +20,8 @@ def format_table(table: pd.DataFrame, width: int | None = None) -> str:
         width: columns of the terminal; what does not fit goes into further blocks below, each beginning with the first
             column. None keeps the table in one piece.
     """
+    import pandas as pd
+
     cells = [list(map(str, table.columns))] + [["" if pd.isna(v) else str(v) for v in row] for row in table.to_numpy()]
     columns = [_aligned(column) for column in zip(*cells, strict=True)]
     blocks, rest = [], columns[1:]
@@ -55,7 +58,7 @@ def markdown_table(rows: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def write_csv(table: pd.DataFrame, path: str | Path, **options: Any) -> None:
+def write_csv(table: "pd.DataFrame", path: str | Path, **options: Any) -> None:
     """Write a table as CSV in which no cell is a formula.
 
     A spreadsheet runs a cell that begins with ``=``, ``+``, ``-`` or ``@``, and names of files and labels are other
@@ -66,6 +69,8 @@ def write_csv(table: pd.DataFrame, path: str | Path, **options: Any) -> None:
         path: the file to write.
         options: for `pandas.DataFrame.to_csv`.
     """
+    import pandas as pd
+
     safe = table.rename(columns=neutralised_cell)
     for position, kind in enumerate(safe.dtypes):
         if not (pd.api.types.is_numeric_dtype(kind) or pd.api.types.is_bool_dtype(kind)):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from dataset_scripts.extras import extra
+from dataset_scripts.tables import neutralised_cell
 from paraclap.page.questions import NamedQuestion
 
 from .errors import CommandError
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 FORMATS = (".csv", ".parquet", ".json")
-# A spreadsheet would take such a cell for a formula.
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 class OutputError(CommandError):
@@ -105,9 +104,9 @@ def write_table(rows: Sequence[dict[str, Any]], output: Path) -> None:
 def write_csv(rows: Sequence[dict[str, Any]], stream: TextIO) -> None:
     """Write rows as CSV; text that a spreadsheet would take for a formula gets an apostrophe in front."""
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow([neutral(name) for name in rows[0]])
+    writer.writerow([neutralised_cell(name) for name in rows[0]])
     for row in rows:
-        writer.writerow(["" if value is None else neutral(value) for value in row.values()])
+        writer.writerow(["" if value is None else neutralised_cell(value) for value in row.values()])
 
 
 def rows_as_csv(rows: Sequence[dict[str, Any]]) -> str:
@@ -115,11 +114,6 @@ def rows_as_csv(rows: Sequence[dict[str, Any]]) -> str:
     stream = io.StringIO()
     write_csv(rows, stream)
     return stream.getvalue()
-
-
-def neutral(value: Any) -> Any:
-    """Return a cell that no spreadsheet takes for a formula."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 def _write_json(rows: Sequence[dict[str, Any]], stream: TextIO) -> None:
