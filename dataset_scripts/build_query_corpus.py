@@ -12,7 +12,6 @@ goes on where it was, and another template or other bins never compute them agai
 import argparse
 import json
 import os
-import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -26,6 +25,7 @@ from .corpora import CORPORA, SPLITS, CorpusError, parse_corpora, scan_corpus
 from .duplicates import find_contradictions
 from .egemaps import extract_functionals
 from .engines import ENGINES, WorkerError
+from .folders import FolderInUseError, locked, written_whole
 from .parquet import write_splits
 from .queries import INDEX, TemplateIndex, with_paraphrases
 from .report import dataset_card, summarise
@@ -92,6 +92,7 @@ def build_query_corpus(
     Raises:
         CorpusError: a corpus is not as its owner ships it, or nothing in it can be read.
         FileExistsError: see `check_output_dir`.
+        FolderInUseError: another process writes `output_dir`.
         ValueError: no training rows to fit bins on, or a corpus within `output_dir`.
     """
     started = time.time()
@@ -114,11 +115,7 @@ def build_query_corpus(
     bins = bins or fit_bins(frame)
     frame = bins.apply(frame)
 
-    partial = output_dir.parent / f".{output_dir.name}.partial"
-    if partial.exists():  # left by a run that was killed
-        shutil.rmtree(partial)
-    partial.mkdir(parents=True)
-    try:
+    with locked(output_dir), written_whole(output_dir) as partial:
         sizes = write_splits(frame, partial / "data", audio == "embed", list(functionals.columns), index)
         bins.save(partial / "bins.json")
         write_csv(rejected, partial / "rejected.csv")
@@ -137,17 +134,6 @@ def build_query_corpus(
             "versions": {name: version(name) for name in ("opensmile", "datasets", "pyarrow", "soundfile")},
         }
         (partial / BUILD_FILE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    except BaseException:  # also on Ctrl-C: nothing half-written stays
-        shutil.rmtree(partial)
-        raise
-    replaced = output_dir.parent / f".{output_dir.name}.replaced"
-    if replaced.exists():
-        shutil.rmtree(replaced)
-    if output_dir.exists():
-        output_dir.rename(replaced)
-    partial.rename(output_dir)
-    if replaced.exists():
-        shutil.rmtree(replaced)
     return frame, rejected
 
 
@@ -213,6 +199,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         OSError,
         ImportError,
         WorkerError,
+        FolderInUseError,
     ) as error:  # each says what was given, expected and to be done
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -14,7 +14,6 @@ import hashlib
 import json
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,11 +26,11 @@ from tqdm import tqdm
 from transformers.utils import logging
 
 import modeling_paraclap
+from dataset_scripts.folders import locked, written_whole
 from modeling_paraclap import ParaClapConfig, ParaClapProcessor
 from modeling_paraclap.checkpoint_paraclap import CheckpointError, hash_file, load_strictly
 from modeling_paraclap.release_paraclap import save_release
 from paraclap.resources import resource
-from paraclap.training.checkpoint import replace_folder
 
 from .base_models import BASE_MODELS, WEIGHTS, BaseModel, text_encoder_folder
 from .weights import save_weights, tensor_sha256
@@ -40,6 +39,7 @@ __all__ = ["CheckpointError", "assemble_release", "default_release", "describe_d
 
 DEFAULT = "paraclap-small"
 PARTS = "parts.json"
+WAIT_S = 600.0  # for another process that assembles the same release
 PREFIXES = ("audio_model.", "text_model.")  # of the towers' tensors; behind them, the base models' own names
 READABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError)
 
@@ -233,11 +233,8 @@ def assemble_release(checkpoint: Path, release: Path) -> bool:
         made = json.loads(record.read_text(encoding="utf-8"))
         if made == {"sources": sources, "release": hash_files(release.iterdir())}:
             return False
-    release.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=release.parent) as temporary:
-        folder = Path(temporary) / release.name
+    with locked(release, WAIT_S), written_whole(release) as folder:
         write_release(checkpoint, parts, folder)
-        replace_folder(folder, release)
     made = {"sources": sources, "release": hash_files(release.iterdir())}
     record.write_text(json.dumps(made, indent=2) + "\n", encoding="utf-8")
     return True
@@ -276,20 +273,18 @@ def default_release(cache_dir: Path | None = None) -> Path:
     """
     release = default_folder(cache_dir)
     record = release.with_name(f"{release.name}.files.json")
-    if record.is_file() and json.loads(record.read_text(encoding="utf-8")) == file_sizes(release):
+
+    def is_complete() -> bool:
+        return record.is_file() and json.loads(record.read_text(encoding="utf-8")) == file_sizes(release)
+
+    if is_complete():
         return release
     checkpoint = resource(f"checkpoints/{DEFAULT}")
-    release.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=release.parent, prefix=f"{DEFAULT}-partial-") as temporary:
-        folder = Path(temporary) / release.name
-        write_release(checkpoint, read_parts(checkpoint), folder)
-        sizes = file_sizes(folder)
-        try:
-            folder.rename(release)
-        except OSError:  # there is one: of another process that was quicker, or damaged
-            if file_sizes(release) != sizes:
-                replace_folder(folder, release)
-    record.write_text(json.dumps(sizes) + "\n", encoding="utf-8")
+    with locked(release, WAIT_S):
+        if not is_complete():  # another process was quicker
+            with written_whole(release) as folder:
+                write_release(checkpoint, read_parts(checkpoint), folder)
+            record.write_text(json.dumps(file_sizes(release)) + "\n", encoding="utf-8")
     return release
 
 

@@ -1,9 +1,10 @@
 """Training state on disk: written whole or not at all, so that a killed run goes on from the newest complete one."""
 
 import json
-import os
 import shutil
 from pathlib import Path
+
+from dataset_scripts.folders import replace_folder
 
 COMPLETE = "state.json"
 
@@ -33,33 +34,6 @@ def save_checkpoint(accelerator, folder, state, keep=2):
         for old in complete_checkpoints(folder)[:-keep]:
             shutil.rmtree(old)
     accelerator.wait_for_everyone()
-
-
-def replace_folder(temporary, final):
-    """Makes the temporary folder the final one after its files have reached the disk."""
-    temporary = Path(temporary)
-    for path in (*sorted(temporary.rglob("*")), temporary):
-        _sync(path)
-    old = final.with_name(f"{final.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if final.exists():
-        final.rename(old)
-    temporary.rename(final)
-    shutil.rmtree(old, ignore_errors=True)
-    _sync(final.parent)
-
-
-def restore_folder(final):
-    """Undoes a [`replace_folder`] that was killed after the old folder had gone and before the new one had come."""
-    old = final.with_name(f"{final.name}.old")
-    if old.exists() and not final.exists():
-        old.rename(final)
-
-
-def _sync(path):
-    descriptor = os.open(path, os.O_RDONLY)
-    os.fsync(descriptor)
-    os.close(descriptor)
 
 
 def where_to_continue(run):

@@ -14,13 +14,14 @@ from accelerate.utils import set_seed
 from tqdm import tqdm
 from transformers import get_scheduler
 
+from dataset_scripts.folders import replace_folder, restore_folder
 from modeling_paraclap.release_paraclap import save_release
 
 from .arguments import Arguments
 from .average import AveragedWeights
 from .batches import ATTRIBUTE_GROUPS
 from .build import build, lay_out, prepare_machine
-from .checkpoint import load_checkpoint, replace_folder, restore_folder, save_checkpoint
+from .checkpoint import load_checkpoint, save_checkpoint
 from .corpus_files import copy_bins, load_split
 from .loader import build_loader, prepare_loader, rest_of_epoch
 from .optimizer import build_optimizer

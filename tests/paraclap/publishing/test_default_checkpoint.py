@@ -100,7 +100,7 @@ def test_assembling_again_does_nothing_until_something_changes(checkpoint, tmp_p
     (target / "model.safetensors").write_bytes(b"cut short")
     assert assemble_release(checkpoint, target)
     assert not assemble_release(checkpoint, target)
-    assert sorted(file.name for file in target.parent.iterdir()) == ["tiny", "tiny.sources.json"]
+    assert sorted(file.name for file in target.parent.iterdir()) == [".tiny.lock", "tiny", "tiny.sources.json"]
 
 
 def change(name, value):
@@ -262,7 +262,7 @@ def test_many_may_ask_for_the_default_at_once(tiny_default, tmp_path):
         folders = set(pool.map(lambda _: default_release(tmp_path / "cache"), range(4)))
     (folder,) = folders
     assert load_file(folder / "model.safetensors")
-    assert len(list((tmp_path / "cache").iterdir())) == 2
+    assert len(list((tmp_path / "cache").iterdir())) == 3  # release, record, lock
 
 
 def test_the_default_says_what_it_is_made_of(tiny_default, checkpoint, tmp_path):

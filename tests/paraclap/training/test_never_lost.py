@@ -15,13 +15,7 @@ import torch
 from accelerate import Accelerator
 
 from paraclap.training import launch, train
-from paraclap.training.checkpoint import (
-    complete_checkpoints,
-    load_checkpoint,
-    replace_folder,
-    restore_folder,
-    save_checkpoint,
-)
+from paraclap.training.checkpoint import complete_checkpoints, load_checkpoint, save_checkpoint
 from paraclap.training.records import draw_curves, read_rows, write_row
 from paraclap.training.stop import TERMINATED, check_finite, explain_failure
 
@@ -83,19 +77,6 @@ def test_twenty_kills_while_checkpoints_are_written(tmp_path):
     left = json.loads(output)
     assert left["unfinished"] >= 5, "too few of the kills hit a write to test anything"
     assert left["newest"] >= 1
-
-
-def test_a_folder_killed_between_two_renames_comes_back(tmp_path):
-    best = tmp_path / "best"
-    (tmp_path / "best.old").mkdir()
-    restore_folder(best)
-    assert best.exists()
-    assert not (tmp_path / "best.old").exists()
-    (tmp_path / "best.partial").mkdir()
-    (tmp_path / "best.partial" / "new").write_text("x")
-    replace_folder(tmp_path / "best.partial", best)
-    restore_folder(best)
-    assert [path.name for path in tmp_path.rglob("*")] == ["best", "new"]
 
 
 def test_a_full_disk_leaves_the_last_checkpoint(tmp_path):
