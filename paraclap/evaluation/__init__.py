@@ -1,1 +1,1 @@
-"""What `evaluate_zero_shot.py` is made of: embeddings and scores, measures with intervals, tasks, pictures."""
+"""Zero-shot evaluation: systems, embeddings and scores, measures with intervals, tasks, tables, pictures."""

@@ -63,18 +63,3 @@ class SentenceEncoder:
             mask = inputs["attention_mask"][..., None].to(states.dtype)
             found.append(F.normalize((states * mask).sum(1) / mask.sum(1).clamp(min=1), dim=-1))
         return torch.cat(found)
-
-
-def score_answers(answers: Sequence[str], prompts: Sequence[Sequence[str]], encoder: SentenceEncoder) -> torch.Tensor:
-    """Return (answers, labels) cosine similarities; the greatest of a row is the label that the answer means.
-
-    Args:
-        answers: Free texts.
-        prompts: The texts that stand for each label; several are averaged.
-        encoder: Embeds answers and prompts.
-    """
-    labels = torch.stack([F.normalize(encoder(list(texts)).mean(0), dim=-1) for texts in prompts])
-    distinct = list(dict.fromkeys(answers))
-    similarity = encoder(distinct) @ labels.T
-    rows = {answer: row for row, answer in enumerate(distinct)}
-    return similarity[[rows[answer] for answer in answers]]

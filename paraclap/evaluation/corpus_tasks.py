@@ -1,34 +1,90 @@
-"""Runs the zero-shot tasks of a corpus: its utterances are embedded once, however many tasks there are."""
+"""Run the zero-shot tasks of a corpus: its utterances are embedded once, however many tasks there are."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from dataset_scripts.tables import write_csv
 
 from dataset_scripts.binning import Bins
 from dataset_scripts.corpora import CORPORA, TASKS, scan_corpus
 from dataset_scripts.egemaps import extract_functionals
-from dataset_scripts.tables import write_csv
 from dataset_scripts.tasks import Task
-from modeling_paraclap.zero_shot_paraclap import TextEmbeddings, parse_labels, parse_templates, prompts_of
+from modeling_paraclap.zero_shot_paraclap import parse_labels, parse_templates, prompts_of
 
 from .calibrations import VOICES, fit_calibration
-from .embedding import embed_audio, predict
+from .embedding import predict
 from .measures import evaluate_task, uar_per_group
 from .plots import draw_confusion
+from .pooled import POOLED, POOLED_TASKS, pool
+from .systems import System
+from .wording import measure_wording
 
 
 class TaskError(ValueError):
     """A task that cannot run with what was given."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """How tasks are run.
+
+    Attributes:
+        output_dir: Where pictures and predictions go.
+        templates: Prompt templates in place of the system's own, averaged; None for its own.
+        paper_prompts: Whether the paper's tasks take the prompts of the authors' evaluation.
+        compare_templates: Further templates to measure on the same embeddings.
+        wording: Whether paraphrases and held-out words are measured, for tasks of emotions.
+        calibrate: `"corpus"`, `"gender"`, `"speaker"`, or None.
+        batch_size: Utterances in one forward pass.
+        max_length_s: Seconds to keep of a longer utterance; None for all.
+        limit: Utterances drawn at random from each corpus; None for all.
+        num_proc: Processes for openSMILE.
+        n_resamples: Of the bootstrap; 0 for no intervals.
+        seed: Of the bootstrap and of `limit`.
+    """
+
+    output_dir: Path
+    templates: tuple[str, ...] | None = None
+    paper_prompts: bool = False
+    compare_templates: tuple[str, ...] = ()
+    wording: bool = False
+    calibrate: str | None = None
+    batch_size: int = 8
+    max_length_s: float | None = None
+    limit: int | None = None
+    num_proc: int = 1
+    n_resamples: int = 1000
+    seed: int = 0
+
+
+@dataclasses.dataclass
+class HeardCorpus:
+    """The utterances of a corpus with their embeddings.
+
+    Attributes:
+        name: Of the corpus.
+        frame: A row for each usable utterance, with functionals and bins where a task needs them.
+        embeds: (rows, dim), of unit length.
+        left_out: What is in no figure: corpus, file, reason.
+        n_unusable: How many of these have labels but cannot be heard.
+    """
+
+    name: str
+    frame: pd.DataFrame
+    embeds: torch.Tensor
+    left_out: pd.DataFrame
+    n_unusable: int
+
+
 def select_tasks(
     corpora: Sequence[str], names: Sequence[str] | None, all_rows: bool = False, calibrate: str | None = None
 ) -> list[Task]:
-    """The tasks to run: all of the corpora, or those named; with `all_rows`, on all splits.
+    """Return the tasks to run: all of the corpora, or those named; with `all_rows`, on all splits.
 
     Raises:
         TaskError: If a task is unknown, its corpus was not given, a corpus has no task, or the calibration takes out
@@ -37,14 +93,16 @@ def select_tasks(
     if names is None:
         tasks = [task for task in TASKS.values() if task.corpus in corpora]
     else:
-        unknown = [name for name in names if name not in TASKS]
+        known = TASKS | POOLED_TASKS
+        unknown = [name for name in names if name not in known]
         if unknown:
-            raise TaskError(f"Unknown task {unknown[0]!r}; known are {', '.join(TASKS)}.")
-        tasks = [TASKS[name] for name in names]
+            raise TaskError(f"Unknown task {unknown[0]!r}: expected one of {', '.join(known)}.")
+        tasks = [known[name] for name in names]
     for task in tasks:
-        if task.corpus not in corpora:
+        if task.corpus not in (*corpora, POOLED):
             raise TaskError(f"The task {task.name} needs its corpus: --corpora {task.corpus}=DIR.")
-    idle = [corpus for corpus in corpora if corpus not in {task.corpus for task in tasks}]
+    pooled = any(task.corpus == POOLED for task in tasks)
+    idle = [corpus for corpus in corpora if corpus not in {task.corpus for task in tasks} and not pooled]
     if idle:
         raise TaskError(f"There is no task to run on the corpus {idle[0]!r}; tasks are {', '.join(TASKS)}.")
     emptied = [task.name for task in tasks if task.column == calibrate]
@@ -53,8 +111,8 @@ def select_tasks(
     return [dataclasses.replace(task, split=None) for task in tasks] if all_rows else tasks
 
 
-def load_bins(tasks: Sequence[Task], file: Path) -> Bins | None:
-    """The bins that the tasks need; None where none does.
+def load_task_bins(tasks: Sequence[Task], file: Path) -> Bins | None:
+    """Return the bins that the tasks need; None where none does.
 
     Raises:
         FileNotFoundError: If they are needed and the file is missing.
@@ -74,125 +132,141 @@ def load_bins(tasks: Sequence[Task], file: Path) -> Bins | None:
         raise TaskError(str(error)) from error
 
 
-def load_rows(corpus: str, root: Path, tasks: Sequence[Task], limit: int | None, seed: int):
-    """The utterances of a corpus that any of the tasks needs.
-
-    Returns:
-        The frame of `scan_corpus`, and what it left out.
-    """
+def load_rows(corpus: str, root: Path, tasks: Sequence[Task], options: Options) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the utterances of a corpus that any of the tasks needs, and what `scan_corpus` left out."""
     frame, left_out = scan_corpus(corpus, root)
     needed = np.full(len(frame), False)
     for task in tasks:
-        needed |= task.of_split(frame) if task.needs_functionals else task.references(frame).notna().to_numpy()
+        whole = task.needs_functionals or task.corpus == POOLED
+        needed |= task.of_split(frame) if whole else task.references(frame).notna().to_numpy()
     frame = frame[needed]
-    if limit is not None and limit < len(frame):
-        frame = frame.sample(limit, random_state=seed).sort_index()
+    if options.limit is not None and options.limit < len(frame):
+        frame = frame.sample(options.limit, random_state=options.seed).sort_index()
     return frame.reset_index(drop=True), left_out
 
 
-def evaluate_corpus(corpus, root, tasks, model, processor, bins, args) -> tuple[list[dict], pd.DataFrame]:
-    """Runs the tasks of one corpus and writes their pictures and predictions.
+def hear_corpus(
+    corpus: str, root: Path, tasks: Sequence[Task], system: System, bins: Bins | None, options: Options
+) -> HeardCorpus:
+    """Embed the utterances that the tasks need, and compute functionals where one needs them."""
+    frame, left_out = load_rows(corpus, root, tasks, options)
+    named = [task.name for task in tasks if task.corpus == corpus] or ["the pooled tasks"]
+    print(f"{CORPORA[corpus].title}: {len(frame)} utterances for {', '.join(named)}")
+    embeds, reasons = system.embed_utterances(frame, options.batch_size, options.max_length_s)
+    unusable = frame.loc[sorted(reasons), ["corpus", "file"]].assign(reason=[reasons[i] for i in sorted(reasons)])
+    left_out = pd.concat([left_out, unusable])
+    frame = frame.drop(index=sorted(reasons)).reset_index(drop=True)
+    if any(task.needs_functionals for task in tasks):
+        functionals, without = extract_functionals(frame, options.num_proc)
+        frame = bins.apply(frame.join(functionals))
+        left_out = pd.concat([left_out, without.assign(reason=[f"no functionals: {r}" for r in without["reason"]])])
+    return HeardCorpus(corpus, frame, embeds, left_out, len(unusable))
 
-    Args:
-        corpus: Its name.
-        root: Its folder.
-        tasks: Its tasks.
-        model: A ParaClapModel in evaluation mode.
-        processor: Its processor.
-        bins: The model's bins, where a task needs them.
-        args: The command line.
+
+def evaluate_corpora(
+    corpora: Mapping[str, Path], tasks: Sequence[Task], system: System, bins: Bins | None, options: Options
+) -> tuple[dict[str, dict], pd.DataFrame]:
+    """Run all tasks, corpus by corpus and then on the pooled test speakers.
 
     Returns:
-        The results, one dict a task, and the files left out (corpus, file, reason).
+        Task -> its entry in results.json, and the files that are in no figure (corpus, file, reason).
 
     Raises:
         TaskError: If no utterance is left for a task.
     """
-    frame, left_out = load_rows(corpus, root, tasks, args.limit, args.seed)
-    print(f"{CORPORA[corpus].title}: {len(frame)} utterances for {', '.join(task.name for task in tasks)}")
-    audio_embeds, reasons = embed_audio(
-        model, processor.feature_extractor, list(frame["path"]), args.batch_size, args.max_length_s
-    )
-    unreadable = frame.loc[sorted(reasons), ["corpus", "file"]].assign(reason=[reasons[i] for i in sorted(reasons)])
-    left_out = pd.concat([left_out, unreadable])
-    frame = frame.drop(index=sorted(reasons)).reset_index(drop=True)
-    if any(task.needs_functionals for task in tasks):
-        functionals, without = extract_functionals(frame, args.num_proc)
-        frame = bins.apply(frame.join(functionals))
-        left_out = pd.concat([left_out, without.assign(reason=[f"no functionals: {r}" for r in without["reason"]])])
-    results = []
-    for task in tasks:
-        of_split = task.of_split(frame)
-        rows = task.references(frame).notna().to_numpy()
-        if not rows.any():
-            raise TaskError(f"{root} has no readable utterance with {task.column} of {', '.join(task.labels)}.")
-        result = run_task(task, frame[rows], audio_embeds[torch.tensor(rows)], model, processor, args)
-        results.append(result | {"n_without_label": int(of_split.sum() - rows.sum()), "n_unreadable": len(unreadable)})
-    return results, left_out.reset_index(drop=True)
+    of_all = [task for task in tasks if task.corpus == POOLED]
+    results, left_out, kept = {}, [], []
+    for corpus, root in corpora.items():
+        own = [task for task in tasks if task.corpus == corpus]
+        heard = hear_corpus(corpus, root, [*own, *of_all], system, bins, options)
+        results |= {task.name: run_on(task, heard, system, options, where=root) for task in own}
+        left_out.append(heard.left_out)
+        if of_all:
+            kept.append(heard)
+    if of_all:
+        frame, embeds = pool([heard.frame for heard in kept], [heard.embeds for heard in kept])
+        unusable = sum(heard.n_unusable for heard in kept)
+        together = HeardCorpus(POOLED, frame, embeds, pd.DataFrame(), unusable)
+        results |= {task.name: run_on(task, together, system, options, where="the test splits") for task in of_all}
+    return results, pd.concat(left_out, ignore_index=True)
 
 
-def score(audio_embeds: torch.Tensor, phrases, templates: Sequence[str], model, processor, calibration=None):
-    """The prompts of each label, and the (n, labels) scores of the utterances with them."""
-    prompts = prompts_of(parse_labels(phrases), tuple(templates))
-    text_embeds = TextEmbeddings().of_labels(model, processor.tokenizer, prompts)
-    with torch.inference_mode():
-        return prompts, predict(audio_embeds, text_embeds.cpu(), model.logit_scale.cpu(), calibration)
+def run_on(task: Task, heard: HeardCorpus, system: System, options: Options, where: str | Path) -> dict:
+    """Run a task on the utterances that belong to it.
+
+    Raises:
+        TaskError: If there are none.
+    """
+    of_split = task.of_split(heard.frame)
+    rows = task.references(heard.frame).notna().to_numpy()
+    if not rows.any():
+        raise TaskError(f"{where} has no readable utterance with {task.column} of {', '.join(task.labels)}.")
+    result = run_task(task, heard.frame[rows], heard.embeds[torch.from_numpy(rows)], system, options)
+    counts = {"n_without_label": int(of_split.sum() - rows.sum()), "n_unreadable": heard.n_unusable}
+    return result | counts
 
 
-def compare_templates(task, references, audio_embeds, templates, others, model, processor, calibration) -> list[dict]:
-    """The UAR with each of the other templates alone, and with all of them averaged."""
-    candidates = [*((other,) for other in others), (*templates, *others)]
-    candidates = [tuple(dict.fromkeys(some)) for some in candidates]
-    uars = {}
-    for some in candidates:
-        if some != tuple(templates) and some not in uars:
-            _, scores = score(audio_embeds, task.labels, some, model, processor, calibration)
-            uars[some] = evaluate_task(references, scores, task.labels, n_resamples=0)[0]["uar"]
-    return [{"templates": list(some), "uar": uar} for some, uar in uars.items()]
+class TaskScorer:
+    """Scores one task's utterances with any phrases and templates.
+
+    Args:
+        embeds: (utterances, dim), of unit length.
+        system: What embedded them.
+        calibration: Fitted on them; None for none.
+    """
+
+    def __init__(self, embeds: torch.Tensor, system: System, calibration: Any):
+        self.embeds, self.system, self.calibration = embeds, system, calibration
+
+    def __call__(self, phrases: Mapping[str, str], templates: Sequence[str]) -> tuple[list[list[str]], torch.Tensor]:
+        """Return the prompts of each label, and the (utterances, labels) scores."""
+        prompts = prompts_of(parse_labels(phrases), tuple(templates))
+        text_embeds = self.system.embed_labels(prompts)
+        with torch.inference_mode():
+            return prompts, predict(self.embeds, text_embeds, self.system.facts.logit_scale, self.calibration)
 
 
-def run_task(task: Task, frame: pd.DataFrame, audio_embeds: torch.Tensor, model, processor, args) -> dict:
-    """Scores the utterances of one task, measures, and writes picture and predictions; the entry for results.json."""
-    if args.paper_prompts and task.paper_prompts:
-        phrases, template = {label: task.paper_prompts[label] for label in task.labels}, "{}"
-    else:
-        phrases, template = task.labels, task.template or args.template or model.config.hypothesis_template
-    templates = parse_templates(template)
-    voices = None
-    if args.calibrate == "gender":
-        voices = TextEmbeddings().of_labels(model, processor.tokenizer, [[voice] for voice in VOICES]).cpu()
+def prompts_of_task(task: Task, system: System, options: Options) -> tuple[Mapping[str, str], tuple[str, ...]]:
+    """Return the phrase of each label, and the templates that it is put into."""
+    if options.paper_prompts and task.paper_prompts:
+        return {label: task.paper_prompts[label] for label in task.labels}, ("{}",)
+    return task.labels, parse_templates(task.template or options.templates or system.facts.template)
+
+
+def run_task(task: Task, frame: pd.DataFrame, embeds: torch.Tensor, system: System, options: Options) -> dict:
+    """Score the utterances of one task, measure, write picture and predictions; return the entry for results.json."""
+    phrases, templates = prompts_of_task(task, system, options)
+    voices = system.embed_labels([[voice] for voice in VOICES]) if options.calibrate == "gender" else None
     try:
-        calibration = fit_calibration(args.calibrate, audio_embeds, frame, voices)
+        calibration = fit_calibration(options.calibrate, embeds, frame, voices)
     except ValueError as error:
-        raise TaskError(f"--calibrate {args.calibrate}: {error}") from error
-    prompts, scores = score(audio_embeds, phrases, templates, model, processor, calibration)
+        raise TaskError(f"--calibrate {options.calibrate}: {error}") from error
+    score = TaskScorer(embeds, system, calibration)
+    prompts, scores = score(phrases, templates)
     references = task.references(frame)
-    measured, predictions = evaluate_task(references, scores, task.labels, args.n_resamples, args.seed)
-    if args.compare_templates and phrases is task.labels and not task.template:
-        measured["uar_per_template"] = compare_templates(
-            task, references, audio_embeds, templates, args.compare_templates, model, processor, calibration
-        )
+    measured, predictions = evaluate_task(references, scores, task.labels, options.n_resamples, options.seed)
+
+    def uar_of(phrases: Mapping[str, str], templates: Sequence[str]) -> float:
+        return evaluate_task(references, score(phrases, templates)[1], task.labels, n_resamples=0)[0]["uar"]
+
+    plain = phrases is task.labels and not task.template
+    if options.compare_templates and plain:
+        others = compared_templates(templates, options.compare_templates)
+        measured["uar_per_template"] = [{"templates": list(o), "uar": uar_of(task.labels, o)} for o in others]
+    if options.wording and plain and task.column == "emotion":
+        measured["wording"] = measure_wording(task.labels, templates[0], measured["uar"], uar_of)
     table = pd.DataFrame({"file": frame["file"], "reference": references, "prediction": predictions})
     if task.group:
         measured["uar_per_group"] = uar_per_group(table, frame[task.group], list(task.labels))
         measured["uar_mean_of_groups"] = sum(measured["uar_per_group"].values()) / len(measured["uar_per_group"])
     columns = pd.DataFrame(scores.numpy(), columns=[f"score_{label}" for label in task.labels], index=frame.index)
-    write_csv(table.join(columns), args.output_dir / f"{task.name}_predictions.csv", float_format="%.6f")
-    prompt = " + ".join(f'"{template}"' for template in templates)
-    interval = " [{:.3f}, {:.3f}]".format(*measured["intervals"]["uar"]) if measured["intervals"] else ""
-    kind = f"zero-shot, calibrated by {args.calibrate}" if args.calibrate else "zero-shot"
-    title = (
-        f"{CORPORA[task.corpus].title}: {task.column}, {kind}, {len(frame)} utterances"
-        f"{f' of the {task.split} split' if task.split else ''}\nprompt {prompt}\n"
-        f"UAR {measured['uar']:.3f}{interval}, chance {task.chance:.3f}"
-    )
-    draw_confusion(measured["confusion"], list(task.labels), title, args.output_dir / f"{task.name}_confusion.png")
+    write_csv(table.join(columns), options.output_dir / f"{task.name}_predictions.csv", float_format="%.6f")
+    draw_task(task, measured, templates, options)
     return {
-        "task": task.name,
         "corpus": task.corpus,
         "split": task.split or "all",
         "column": task.column,
-        "calibrated": args.calibrate,
+        "calibrated": options.calibrate,
         "templates": list(templates),
         "prompts": dict(zip(task.labels, prompts, strict=True)),
         "n": len(frame),
@@ -200,3 +274,25 @@ def run_task(task: Task, frame: pd.DataFrame, audio_embeds: torch.Tensor, model,
         "chance": task.chance,
         "paper_uar": dict(task.paper_uar),
     }
+
+
+def compared_templates(own: Sequence[str], others: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return each of the other templates alone, and all of them together with the task's own."""
+    candidates = [*((other,) for other in others), (*own, *others)]
+    unique = dict.fromkeys(tuple(dict.fromkeys(some)) for some in candidates)
+    return [some for some in unique if some != tuple(own)]
+
+
+def draw_task(task: Task, measured: Mapping[str, Any], templates: Sequence[str], options: Options) -> None:
+    """Draw the task's confusion matrix, with the protocol above it."""
+    prompt = " + ".join(f'"{template}"' for template in templates)
+    interval = " [{:.3f}, {:.3f}]".format(*measured["intervals"]["uar"]) if measured["intervals"] else ""
+    kind = f"zero-shot, calibrated by {options.calibrate}" if options.calibrate else "zero-shot"
+    corpus = "All corpora" if task.corpus == POOLED else CORPORA[task.corpus].title
+    count = int(np.sum(measured["confusion"]))
+    title = (
+        f"{corpus}: {task.column}, {kind}, {count} utterances{f' of the {task.split} split' if task.split else ''}\n"
+        f"prompt {prompt}\nUAR {measured['uar']:.3f}{interval}, chance {task.chance:.3f}"
+    )
+    file = options.output_dir / f"{task.name}_confusion.png"
+    draw_confusion(measured["confusion"], list(task.labels), title, file)

@@ -36,7 +36,6 @@ class ModelFacts:
         template: Its own prompt template, with `{}` for the label.
         preprocessing: What happens to a waveform before the encoder.
         logit_scale: Natural logarithm of the inverse temperature of its cosine similarities.
-        pads: Whether a batch may hold utterances of different lengths.
     """
 
     name: str
@@ -45,7 +44,6 @@ class ModelFacts:
     template: str
     preprocessing: str
     logit_scale: float
-    pads: bool = True
 
     def as_dict(self) -> dict[str, Any]:
         """Return the facts ready for JSON."""

@@ -47,3 +47,26 @@ def template_rows(tasks: Mapping[str, dict]) -> list[dict[str, str]]:
             name = " + ".join(f'"{template}"' for template in entry["templates"])
             found.setdefault(name, dict.fromkeys(compared, ""))[task] = f"{entry['uar']:.3f}"
     return [{"template": name, **uars} for name, uars in found.items()]
+
+
+def wording_rows(tasks: Mapping[str, dict]) -> list[dict[str, str]]:
+    """Return a row for each task of emotions whose wording was measured.
+
+    Args:
+        tasks: Task -> its entry in results.json; without `wording` it has no row.
+    """
+    rows = []
+    for task, result in tasks.items():
+        if not (wording := result.get("wording")):
+            continue
+        paraphrases, held_out = wording["paraphrases"], wording["held_out"]
+        rows.append(
+            {
+                "task": task,
+                "UAR": f"{result['uar']:.3f}",
+                "ten paraphrases": f"{paraphrases['mean']:.3f} ± {paraphrases['standard_deviation']:.3f}",
+                "held-out words": f"{held_out['mean']:.3f}" if held_out else "",
+                "share": f"{held_out['share']:.0%}" if held_out else "",
+            }
+        )
+    return rows

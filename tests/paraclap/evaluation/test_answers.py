@@ -1,10 +1,12 @@
 """Answers in free text are matched to labels as in the paper, and faulty files are refused."""
 
+import pandas as pd
 import pytest
 import torch
 from torch.nn import functional as F
 
-from paraclap.evaluation.answers import AnswerError, SentenceEncoder, load_answers, score_answers
+from paraclap.evaluation.answers import AnswerError, SentenceEncoder, load_answers
+from paraclap.evaluation.systems import AnswersSystem
 
 
 @pytest.fixture(scope="module")
@@ -13,14 +15,17 @@ def encoder(text_encoder):
 
 
 def test_an_answer_means_the_label_whose_text_it_is(encoder):
+    files = {"a.wav": "speaker is sad", "b.wav": "speaker is angry", "c.wav": "", "d.wav": "a calm female"}
+    system = AnswersSystem("Pengi", files, encoder)
     prompts = [["speaker is angry"], ["speaker is sad"], ["speaker is calm", "a calm female"]]
-    answers = ["speaker is sad", "speaker is angry", "speaker is sad", "a calm female"]
-    scores = score_answers(answers, prompts, encoder)
-    assert scores.argmax(1).tolist() == [1, 0, 1, 2]
+    frame = pd.DataFrame({"file": ["a.wav", "b.wav", "c.wav", "e.wav", "d.wav", "a.wav"], "path": "unread"})
+    embeds, reasons = system.embed_utterances(frame, batch_size=2, max_length_s=None)
+    assert reasons == dict.fromkeys([2, 3], "The system has no answer for it.")
+    scores = embeds @ system.embed_labels(prompts).T
+    assert scores.argmax(1).tolist() == [1, 0, 2, 1]
     assert scores[0, 1] == pytest.approx(1, abs=1e-5)
-    assert torch.equal(scores[0], scores[2])
     mean = F.normalize(encoder(prompts[2]).mean(0), dim=-1)
-    torch.testing.assert_close(scores[3, 2], encoder(["a calm female"])[0] @ mean)
+    torch.testing.assert_close(scores[2, 2], encoder(["a calm female"])[0] @ mean)
 
 
 def test_padding_does_not_change_an_embedding(encoder):
