@@ -1,6 +1,5 @@
 """What README and docs/ say runs, prints what they show, and takes the options that they name."""
 
-import json
 import re
 import shlex
 import subprocess
@@ -11,11 +10,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from paraclap.evaluation.results_table import BEGIN, END, kept_results, markdown_table, with_table
+from paraclap.evaluation.results_table import BEGIN, END, first_screen, read_kept, results_markdown, with_table
 from paraclap.synthetic_speech import SAMPLING_RATE, VOICES, synthesise
 
 ROOT = Path(__file__).parents[1]
-PAGES = {page.name: page.read_text(encoding="utf-8") for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]}
+PAGES = {
+    page.name: page.read_text(encoding="utf-8") for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+}
 CHECKPOINT = ROOT / "checkpoints" / "paraclap-base"
 NUMBER = re.compile(r"(?<![\w.])-?\d*\.\d+")
 TOLERANCE = 0.015  # scores printed with two decimals, on processors that round differently
@@ -133,9 +134,10 @@ def test_links_lead_somewhere():
 
 
 def test_figures_are_the_measured_ones():
-    text = PAGES["evaluating.md"]
-    evaluations = [json.loads(file.read_text(encoding="utf-8")) for file in kept_results(CHECKPOINT)]
-    assert with_table(text, markdown_table(evaluations)) == text
+    results = read_kept(CHECKPOINT)
+    pages = {"evaluating.md": results_markdown(list(results.values())), "README.md": first_screen(results)}
+    for name, table in pages.items():
+        assert with_table(PAGES[name], table) == PAGES[name]
 
 
 def test_a_text_without_marks_is_an_error():

@@ -19,11 +19,11 @@ class SpeakerCalibrations:
     speaker's labels are about equally frequent.
 
     Args:
-        embeddings (`torch.Tensor`): (utterances, dim), of unit length.
-        speakers (sequence of `str`): (utterances,), whose each is; those of None share the calibration of all.
+        embeddings: (utterances, dim), of unit length.
+        speakers: (utterances,), whose each is; those of None share the calibration of all.
 
     Attributes:
-        n_sharing (`int`): How many speakers had too few utterances.
+        n_sharing: How many speakers had too few utterances.
     """
 
     def __init__(self, embeddings: torch.Tensor, speakers: Sequence[str | None]):
@@ -37,7 +37,7 @@ class SpeakerCalibrations:
             self.parts.append((torch.tensor(sharing), Calibration(embeddings)))
 
     def __call__(self, audio_embeds: torch.Tensor, text_embeds: torch.Tensor, scale: float) -> torch.Tensor:
-        """(utterances, labels) logits of the same utterances in the same order; see [`Calibration`]."""
+        """Return the (utterances, labels) logits of the same utterances in the same order; see [`Calibration`]."""
         logits = audio_embeds.new_empty(len(audio_embeds), len(text_embeds))
         for rows, calibration in self.parts:
             logits[rows] = calibration(audio_embeds[rows], text_embeds, scale)
@@ -46,14 +46,14 @@ class SpeakerCalibrations:
 
 def fit_calibration(
     kind: str | None, embeddings: torch.Tensor, frame: pd.DataFrame, voices: torch.Tensor | None = None
-):
-    """What `--calibrate` names, fitted on the evaluated audio without its labels; None for none.
+) -> Calibration | SpeakerCalibrations | None:
+    """Return what `--calibrate` names, fitted on the evaluated audio without its labels; None for none.
 
     Args:
-        kind (`str`, *optional*): `"corpus"`, `"gender"` or `"speaker"`.
-        embeddings (`torch.Tensor`): (utterances, dim), of unit length.
-        frame (`pd.DataFrame`): The utterances, with their speakers.
-        voices (`torch.Tensor`, *optional*): (2, dim), text embeddings of `VOICES`; for `"gender"` alone.
+        kind: `"corpus"`, `"gender"` or `"speaker"`.
+        embeddings: (utterances, dim), of unit length.
+        frame: The utterances, with their speakers.
+        voices: (2, dim), text embeddings of `VOICES`; for `"gender"` alone.
 
     Raises:
         ValueError: If there are too few utterances to calibrate with.

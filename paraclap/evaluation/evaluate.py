@@ -2,9 +2,9 @@
 
     paraclap evaluate --model FOLDER --corpora ravdess=DIR librispeech=DIR --output_dir EVAL
 
-Runs every task of the corpora named (or those of --tasks). Each utterance is embedded once, whole, and compared with one
-prompt for each label; the most similar label is the prediction. --model takes a ParaCLAP release, any transformers or
-sentence-transformers model that embeds audio and text, or MODULE:FACTORY (paraclap/evaluation/models.py); --answers
+Runs every task of the corpora named (or those of --tasks). Each utterance is embedded once, whole, and compared with
+one prompt for each label; the most similar label is the prediction. --model takes a ParaCLAP release, any transformers
+or sentence-transformers model that embeds audio and text, or MODULE:FACTORY (paraclap/evaluation/models.py); --answers
 scores a system that answers in free text.
 
 EVAL gets `results.json`, for each task `TASK_confusion.png` and `TASK_predictions.csv`, and `rejected.csv`: the files

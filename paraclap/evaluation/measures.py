@@ -1,5 +1,7 @@
 """UAR, accuracy and macro-F1 with bootstrap intervals, from predicted labels."""
 
+from collections.abc import Iterable, Sequence
+
 import evaluate
 import numpy as np
 import pandas as pd
@@ -11,14 +13,16 @@ METRIC = "metrics/unweighted_average_recall"
 CONFIDENCE_LEVEL = 0.95
 
 
-def measure(references, predictions, labels, n_resamples: int = 1000, seed: int = 0) -> dict:
-    """UAR, accuracy and macro-F1, each with its interval, and what hides behind them.
+def measure(
+    references: Sequence[str], predictions: Sequence[str], labels: Iterable[str], n_resamples: int = 1000, seed: int = 0
+) -> dict:
+    """Measure UAR, accuracy and macro-F1, each with its interval, and what lies behind them.
 
     Args:
         references: (n,) true labels.
         predictions: (n,) predicted labels.
         labels: All labels of the task, in the order of the confusion matrix.
-        n_resamples: Of the bootstrap; 0 = no intervals.
+        n_resamples: Of the bootstrap; 0 for no intervals.
         seed: Of the bootstrap.
 
     Returns:
@@ -59,7 +63,7 @@ def measure(references, predictions, labels, n_resamples: int = 1000, seed: int 
 
 
 def resample_confusions(confusion: np.ndarray, n_resamples: int, seed: int) -> np.ndarray:
-    """(n_resamples, classes, classes) confusion matrices of utterances drawn anew within each true class."""
+    """Return (n_resamples, classes, classes) confusion matrices of utterances drawn anew within each true class."""
     rng = np.random.default_rng(seed)
     resampled = np.zeros((n_resamples, *confusion.shape), dtype=int)
     for index, row in enumerate(confusion):
@@ -69,12 +73,12 @@ def resample_confusions(confusion: np.ndarray, n_resamples: int, seed: int) -> n
 
 
 def accuracy_of(confusions: np.ndarray) -> np.ndarray:
-    """Accuracy of each (..., classes, classes) confusion matrix."""
+    """Return the accuracy of each (..., classes, classes) confusion matrix."""
     return np.trace(confusions, axis1=-2, axis2=-1) / confusions.sum(axis=(-2, -1))
 
 
 def macro_f1_of(confusions: np.ndarray) -> np.ndarray:
-    """F1 of each (..., classes, classes) confusion matrix, averaged over the classes that occur in the references."""
+    """Return the F1 of each (..., classes, classes) confusion matrix, averaged over the classes that occur in the references."""
     hits = np.diagonal(confusions, axis1=-2, axis2=-1)
     support, predicted = confusions.sum(axis=-1), confusions.sum(axis=-2)
     f1 = 2 * hits / np.maximum(support + predicted, 1)
@@ -82,7 +86,7 @@ def macro_f1_of(confusions: np.ndarray) -> np.ndarray:
 
 
 def uar_per_group(table: pd.DataFrame, groups: pd.Series, labels: list[str]) -> dict[str, float]:
-    """UAR of each group alone, say of each session of IEMOCAP, whose mean is the paper's figure.
+    """Return the UAR of each group alone, say of each session of IEMOCAP, whose mean is the paper's figure.
 
     Args:
         table: Columns `reference` and `prediction`.
@@ -96,15 +100,15 @@ def uar_per_group(table: pd.DataFrame, groups: pd.Series, labels: list[str]) -> 
 
 
 def evaluate_task(
-    references, scores: torch.Tensor, labels, n_resamples: int = 1000, seed: int = 0
+    references: Iterable[str], scores: torch.Tensor, labels: Iterable[str], n_resamples: int = 1000, seed: int = 0
 ) -> tuple[dict, list]:
-    """Turns scores into predictions and measures them.
+    """Turn scores into predictions and measure them.
 
     Args:
         references: (n,) true labels.
         scores: (n, labels), as `predict` gives them.
         labels: The labels that the columns of `scores` stand for.
-        n_resamples: Of the bootstrap; 0 = no intervals.
+        n_resamples: Of the bootstrap; 0 for no intervals.
         seed: Of the bootstrap.
 
     Returns:

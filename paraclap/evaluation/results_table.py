@@ -1,51 +1,74 @@
-"""Writes the measured results of the default checkpoint into README.md; `make results` runs it after the evaluations.
+"""Write the measured results of the default model into the documentation; `make results` runs it.
 
-    python -m paraclap.evaluation.results_table checkpoints/paraclap-small README.md build/eval build/eval-calibrated
+    python -m paraclap.evaluation.results_table checkpoints/paraclap-base docs/evaluating.md README.md build/eval …
 
 Copies results.json and the confusion matrix of RAVDESS of the first evaluation into the checkpoint's folder, the
-results.json of the others under the name of their folder, and writes one table between the two marks in the README.
+results.json of the others under the names of their folders, and writes the whole table between the two marks of the
+page, and the rows of `FIRST_SCREEN` between those of the README.
 """
 
 import json
 import shutil
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 BEGIN, END = "<!-- results: written by `make results` -->", "<!-- end of results -->"
 CALIBRATED = {
     "corpus": "**transductive**: calibrated with this audio, unlabelled",
-    "gender": "**transductive**: calibrated with this audio, unlabelled, of each gender as the model hears it",
+    "gender": "**transductive**: calibrated with this audio, unlabelled, women and men apart as the model hears them",
     "speaker": "**transductive**: calibrated with each speaker's audio, unlabelled; speakers known",
 }
 CONFUSION = "ravdess_confusion.png"
+# Corpus -> (what the README calls it, folder of the evaluation): a figure on voices and corpora never heard.
+FIRST_SCREEN = {
+    "ravdess": ("RAVDESS, English, 8 emotions", "results.json"),
+    "crema_d": ("CREMA-D, English, 6 emotions, by the twin trained without it", "results-without-crema_d.json"),
+    "emodb": ("EMO-DB, German, 7 emotions, by the twin trained without it", "results-without-emodb.json"),
+    "pooled-gender": ("gender, unseen speakers of all corpora", "results.json"),
+}
 
 
-def markdown_table(evaluations):
-    """The tasks of several results.json as one table: protocol, ours with its interval, chance, the paper's best."""
+def results_markdown(evaluations: Sequence[Mapping[str, Any]]) -> str:
+    """Return the tasks of several results.json as one table, with the wordings below it."""
     lines = [
         "| corpus, rows | told apart | prompt | UAR [95 % interval] | chance | paper, best variant | most predicted |",
         "|---|---|---|---|---|---|---|",
     ]
     for results in evaluations:
-        lines += [_row(task, results["protocol"]["model"]) for task in results["tasks"].values()]
+        model = Path(results["protocol"]["model"]).name
+        lines += [_row(task, model) for task in results["tasks"].values()]
     protocol = evaluations[0]["protocol"]
     lines += ["", f"Utterances: {protocol['utterances']}. Intervals: {protocol['intervals']}, seed {protocol['seed']}."]
+    worded = [
+        (name, task, Path(results["protocol"]["model"]).name)
+        for results in evaluations
+        for name, task in results["tasks"].items()
+        if task.get("wording") and not task["calibrated"]
+    ]
+    if worded:
+        lines += [
+            "",
+            "| task | model | UAR | ten paraphrases, mean ± deviation (lowest) | held-out words, mean | share of the UAR |",
+            "|---|---|---|---|---|---|",
+            *(_wording_row(*one) for one in worded),
+        ]
     return "\n".join(lines)
 
 
-def _row(task, model):
+def _row(task: Mapping[str, Any], model: str) -> str:
     low, high = task["intervals"]["uar"]
     paper = max(task["paper_uar"].items(), key=lambda item: item[1], default=None)
     prompts = [texts[0] for texts in task["prompts"].values()]
-    synonyms = any(label not in text for label, text in zip(task["prompts"], prompts, strict=True))
     whole = task["templates"] == ["{}"]
     notes = [task["split"]]
     notes += [CALIBRATED[task["calibrated"]]] if task["calibrated"] else []
-    notes += [f"model trained without it (`{Path(model).name}`)"] if "without" in Path(model).name else []
+    notes += [f"model trained without it (`{model}`)"] if "without" in model else []
     cells = (
         f"{task['corpus']}, {', '.join(notes)} ({task['n']})",
         f"{task['column']} ({len(task['prompts'])})",
-        f"“{prompts[0] if whole else task['templates'][0]}”{' with synonyms' if synonyms and not whole else ''}",
+        f"“{prompts[0] if whole else task['templates'][0]}”",
         f"**{task['uar']:.3f}** [{low:.3f}, {high:.3f}]",
         f"{task['chance']:.3f}",
         f"{paper[1]:.3f} ({paper[0]})" if paper else "",
@@ -54,38 +77,59 @@ def _row(task, model):
     return f"| {' | '.join(cells)} |"
 
 
-def with_table(text, table):
-    """The text with the table between its marks.
+def _wording_row(name: str, task: Mapping[str, Any], model: str) -> str:
+    paraphrases, held_out = task["wording"]["paraphrases"], task["wording"]["held_out"]
+    lowest = min(paraphrases["uars"].values())
+    spread = f"{paraphrases['mean']:.3f} ± {paraphrases['standard_deviation']:.3f} ({lowest:.3f})"
+    words = (f"{held_out['mean']:.3f}", f"{held_out['share']:.0%}") if held_out else ("", "")
+    return f"| {name} | {model} | {task['uar']:.3f} | {spread} | {words[0]} | {words[1]} |"
+
+
+def first_screen(results: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the README's short table.
+
+    Args:
+        results: File name in the checkpoint's folder -> its content.
+    """
+    lines = ["| never heard in training | UAR | the paper's best | chance |", "|---|---|---|---|"]
+    for name, (title, file) in FIRST_SCREEN.items():
+        task = results[file]["tasks"][name]
+        paper = f"{max(task['paper_uar'].values()):.3f}" if task["paper_uar"] else ""
+        lines.append(f"| {title} | **{task['uar']:.3f}** | {paper} | {task['chance']:.3f} |")
+    return "\n".join(lines)
+
+
+def with_table(text: str, table: str) -> str:
+    """Return the text with the table between its marks.
 
     Raises:
         ValueError: If a mark is missing.
     """
     if BEGIN not in text or END not in text:
-        raise ValueError(f"The file has no marks {BEGIN} and {END} to put the table between.")
+        raise ValueError(f"The text lacks the marks {BEGIN} and {END}, between which the table is written.")
     return f"{text.split(BEGIN)[0]}{BEGIN}\n{table}\n{END}{text.split(END)[1]}"
 
 
-def kept_results(checkpoint, folders):
-    """Where the checkpoint's folder keeps the results of each evaluation: results.json for the first."""
-    return [
-        Path(checkpoint) / ("results.json" if i == 0 else f"results-{Path(folder).name.removeprefix('eval-')}.json")
-        for i, folder in enumerate(folders)
-    ]
+def read_kept(checkpoint: Path) -> dict[str, dict[str, Any]]:
+    """Return the results that the checkpoint's folder keeps, by file name, results.json first."""
+    files = sorted(Path(checkpoint).glob("results*.json"), key=lambda file: (file.name != "results.json", file.name))
+    return {file.name: json.loads(file.read_text(encoding="utf-8")) for file in files}
 
 
-def main(checkpoint, readme, *folders):
-    """Copies the results and rewrites the table."""
-    kept = kept_results(checkpoint, folders)
-    for folder, file in zip(folders, kept, strict=True):
-        shutil.copyfile(Path(folder) / "results.json", file)
+def main(checkpoint: str, page: str, readme: str, *folders: str) -> None:
+    """Copy the results and write both tables."""
+    for i, folder in enumerate(map(Path, folders)):
+        name = "results.json" if i == 0 else f"results-{folder.name.removeprefix('eval-')}.json"
+        shutil.copyfile(folder / "results.json", Path(checkpoint) / name)
     shutil.copyfile(Path(folders[0]) / CONFUSION, Path(checkpoint) / CONFUSION)
-    table = markdown_table([json.loads(file.read_text(encoding="utf-8")) for file in kept])
-    text = Path(readme).read_text(encoding="utf-8")
-    Path(readme).write_text(with_table(text, table), encoding="utf-8")
-    print(table)
+    results = read_kept(Path(checkpoint))
+    for file, table in ((page, results_markdown(list(results.values()))), (readme, first_screen(results))):
+        text = Path(file).read_text(encoding="utf-8")
+        Path(file).write_text(with_table(text, table), encoding="utf-8")
+        print(f"{table}\n")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 4:
+    if len(sys.argv) < 5:
         sys.exit(__doc__)
     main(*sys.argv[1:])

@@ -5,8 +5,8 @@ r"""Make the paper's Table 1 again: four training variants, baselines, every tas
 
 Builds the query corpus of the corpora to train on, trains the variants no_emo, only_emo, rand1 and rand5 from one
 configuration (section 3.3 of the paper), and evaluates them on every task of the corpora given. `--models` adds
-columns: anything that `paraclap evaluate --model` takes; `--answers NAME=FILE` adds a system that answers in free text. Two rows
-of the floor stand beside them: chance, and a linear classifier on eGeMAPS functionals, which is supervised.
+columns: anything that `paraclap evaluate --model` takes; `--answers NAME=FILE` adds a system that answers in free text.
+Chance and a linear classifier on eGeMAPS functionals, which is supervised, stand beside them as the floor.
 
 What is done is not done again: a killed run goes on with the same command. `--dry_run` says what would be run and what
 training would take. OUT gets `table1.md`, `table1.csv` and `table1.png`. What follows `--` is handed to training.

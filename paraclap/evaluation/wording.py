@@ -24,8 +24,8 @@ Measure = Callable[[Mapping[str, str], Sequence[str]], float]
 def held_out_words(labels: Sequence[str]) -> list[dict[str, str]]:
     """Return sets of words for the labels, each label -> a word that the training queries do not have.
 
-    Read from `dataset_scripts/emotion_words.csv`; the k-th set has the k-th held-out adjective of each emotion, and there
-    are as many sets as the emotion with the fewest has adjectives. Empty if a label is not in the table.
+    Read from `dataset_scripts/emotion_words.csv`; the k-th set has the k-th held-out adjective of each emotion, and
+    there are as many sets as the emotion with the fewest has adjectives. Empty if a label is not in the table.
     """
     with (files("dataset_scripts") / "emotion_words.csv").open(encoding="utf-8") as stream:
         table = pd.read_csv(stream)

@@ -1,4 +1,4 @@
-"""Anybody's model through the one evaluator: ClapModel, an adapter of the user's, answers in free text; and wordings."""
+"""Anybody's model through the one evaluator: ClapModel, an adapter, answers in free text; and wordings."""
 
 import json
 
