@@ -78,7 +78,7 @@ def accuracy_of(confusions: np.ndarray) -> np.ndarray:
 
 
 def macro_f1_of(confusions: np.ndarray) -> np.ndarray:
-    """Return the F1 of each (..., classes, classes) confusion matrix, averaged over the classes that occur in the references."""
+    """Return the F1 of each (..., classes, classes) confusion matrix, averaged over the references' classes."""
     hits = np.diagonal(confusions, axis1=-2, axis2=-1)
     support, predicted = confusions.sum(axis=-1), confusions.sum(axis=-2)
     f1 = 2 * hits / np.maximum(support + predicted, 1)

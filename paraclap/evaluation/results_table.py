@@ -50,7 +50,7 @@ def results_markdown(evaluations: Sequence[Mapping[str, Any]]) -> str:
     if worded:
         lines += [
             "",
-            "| task | model | UAR | ten paraphrases, mean ± deviation (lowest) | held-out words, mean | share of the UAR |",
+            "| task | model | UAR | ten paraphrases, mean ± deviation (lowest) | held-out words, mean | share |",
             "|---|---|---|---|---|---|",
             *(_wording_row(*one) for one in worded),
         ]

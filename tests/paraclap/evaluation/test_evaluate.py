@@ -250,7 +250,8 @@ def test_iemocap_has_the_mean_over_its_sessions_and_the_prompts_of_the_paper(tin
     arguments = ["--model", str(tiny_release), "--corpora", f"iemocap={root}", "--output_dir", str(tmp_path / "EVAL")]
     assert main([*arguments, "--paper_prompts"]) == 0
     task = json.loads((tmp_path / "EVAL" / "results.json").read_text())["tasks"]["iemocap"]
-    assert task["n"] == 10 and task["support_per_class"]["happy"] == 4, "excited counts as happy"
+    assert task["n"] == 10
+    assert task["support_per_class"]["happy"] == 4, "excited counts as happy"
     assert task["prompts"]["sad"] == ["this person is feeling sadness."]
     assert set(task["uar_per_group"]) == {"01", "02"}
     assert task["uar_mean_of_groups"] == pytest.approx(np.mean(list(task["uar_per_group"].values())))
