@@ -14,6 +14,7 @@ FORWARD = {"allow_extra_args": True, "ignore_unknown_options": True, "help_optio
 PROGRAMS = {
     "train": ("paraclap.training.__main__", "train", "Train a model on a query corpus."),
     "evaluate": ("paraclap.evaluation.__main__", "evaluate", "Evaluate a model zero-shot on speech corpora."),
+    "table1": ("paraclap.evaluation.table1", "evaluate", "Make the paper's Table 1 again, with baselines."),
     "push": (
         "paraclap.publishing.__main__",
         "publish",

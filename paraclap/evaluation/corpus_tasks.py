@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from dataset_scripts.tables import write_csv
 
 from dataset_scripts.binning import Bins
 from dataset_scripts.corpora import CORPORA, TASKS, scan_corpus
 from dataset_scripts.egemaps import extract_functionals
+from dataset_scripts.tables import write_csv
 from dataset_scripts.tasks import Task
 from modeling_paraclap.zero_shot_paraclap import parse_labels, parse_templates, prompts_of
 

@@ -22,10 +22,10 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from dataset_scripts.tables import format_table, write_csv
 from transformers.utils import cached_file
 
 from dataset_scripts.corpora import CORPORA, TASKS, CorpusError, parse_corpora
+from dataset_scripts.tables import format_table, write_csv
 from modeling_paraclap import keep_freed_memory
 from modeling_paraclap.checkpoint_paraclap import hash_file
 from modeling_paraclap.zero_shot_paraclap import parse_templates

@@ -4,7 +4,6 @@ import csv
 import json
 import os
 import platform
-import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -12,6 +11,8 @@ from typing import Any
 
 import torch
 from matplotlib.figure import Figure
+
+from paraclap.revision import git_revision
 
 from .arguments import Arguments
 
@@ -26,17 +27,10 @@ def write_config(run: Path, args: Arguments, device: dict[str, Any]) -> None:
         args: Arguments of the run.
         device: What it runs on, of [`describe_device`].
     """
-    # With "-dirty" behind it where something is not committed.
-    git = subprocess.run(
-        ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude", "*"],
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-    )
     content = {
         "arguments": {name: value for name, value in args.flat().items() if name not in ("resume", "config")},
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
-        "git_revision": git.stdout.strip() or None,
+        "git_revision": git_revision(),
         "device": device,
         "versions": {"python": platform.python_version()} | {package: version(package) for package in PACKAGES},
     }
