@@ -201,7 +201,7 @@ def run_on(task: Task, heard: HeardCorpus, system: System, options: Options, whe
     rows = task.references(heard.frame).notna().to_numpy()
     if not rows.any():
         raise TaskError(f"{where} has no readable utterance with {task.column} of {', '.join(task.labels)}.")
-    result = run_task(task, heard.frame[rows], heard.embeds[torch.from_numpy(rows)], system, options)
+    result = run_task(task, heard.frame[rows], heard.embeds[torch.tensor(rows)], system, options)
     counts = {"n_without_label": int(of_split.sum() - rows.sum()), "n_unreadable": heard.n_unusable}
     return result | counts
 

@@ -37,7 +37,7 @@ from .corpus_tasks import Options, TaskError, evaluate_corpora, load_task_bins, 
 from .measures import CONFIDENCE_LEVEL
 from .models import ModelError, ModelFacts
 from .pooled import POOLED_TASKS
-from .systems import load_system
+from .systems import is_factory, load_system
 from .tables import result_rows, template_rows, wording_rows
 
 WIDTH = 80
@@ -46,12 +46,14 @@ POSITIVE = ("batch_size", "max_length_s", "limit", "num_proc")
 
 def file_of(model: str, name: str) -> Path:
     """Return where a file of a release folder is, or of a model on the Hub, which is fetched; it may not exist."""
+    if is_factory(model):
+        return Path(model) / name
     return Path(cached_file(model, name, _raise_exceptions_for_missing_entries=False) or Path(model) / name)
 
 
 def protocol(args: argparse.Namespace, facts: ModelFacts) -> dict:
     """Return how the figures came about: everything needed to get them again."""
-    weights = file_of(args.model, "model.safetensors") if args.answers is None and ":" not in args.model else None
+    weights = file_of(args.model, "model.safetensors") if args.answers is None else None
     return {
         "model": args.model,
         "model_facts": facts.as_dict(),
@@ -164,7 +166,8 @@ def run(args: argparse.Namespace) -> tuple[dict[str, dict], pd.DataFrame]:
     """Evaluate all tasks, write results.json and rejected.csv; return the results by task and the files left out."""
     corpora = parse_corpora(args.corpora)
     tasks = select_tasks(list(corpora), args.tasks, args.all_rows, args.calibrate)
-    bins = load_task_bins(tasks, args.bins or file_of(args.model, "bins.json"))
+    own_bins = Path("bins.json") if args.answers else file_of(args.model, "bins.json")
+    bins = load_task_bins(tasks, args.bins or own_bins)
     if torch.device(args.device).type == "cpu":
         keep_freed_memory()
     system = load_system(args.model, args.device, args.answers, args.text_encoder)

@@ -99,7 +99,7 @@ class TransformersModel:
             sampling_rate=self.extractor.sampling_rate,
             template=getattr(self.model.config, "hypothesis_template", CLAP_TEMPLATE),
             preprocessing=f"{type(self.extractor).__name__}{f' ({stated})' if stated else ''}",
-            logit_scale=float(scale),
+            logit_scale=scale.item(),
         )
 
     @torch.inference_mode()

@@ -30,4 +30,4 @@ def pool(frames: Sequence[pd.DataFrame], embeds: Sequence[torch.Tensor]) -> tupl
     """Return the test rows of all corpora as one corpus, and their embeddings in the same order."""
     rows = [(frame["split"] == "test").to_numpy() for frame in frames]
     frame = pd.concat([frame[kept] for frame, kept in zip(frames, rows, strict=True)], ignore_index=True)
-    return frame, torch.cat([some[torch.from_numpy(kept)] for some, kept in zip(embeds, rows, strict=True)])
+    return frame, torch.cat([some[torch.tensor(kept)] for some, kept in zip(embeds, rows, strict=True)])

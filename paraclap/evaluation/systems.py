@@ -79,7 +79,7 @@ class ReleaseSystem(System):
             sampling_rate=extractor.sampling_rate,
             template=self.model.config.hypothesis_template,
             preprocessing="whole utterance" + (", unit variance" if extractor.do_normalize else ""),
-            logit_scale=float(self.model.logit_scale),
+            logit_scale=self.model.logit_scale.item(),
         )
 
     def embed_utterances(
@@ -175,6 +175,11 @@ def average_texts(embed: ZeroShotModel.embed_texts, prompts: Sequence[Sequence[s
     return F.normalize(torch.stack([embeds[[rows[text] for text in group]].mean(0) for group in prompts]), dim=-1)
 
 
+def is_factory(model: str) -> bool:
+    """Return whether a model is named as `MODULE:FACTORY`, and not the path of a folder."""
+    return bool(FACTORY.fullmatch(model)) and not Path(model).exists()
+
+
 def load_system(
     model: str, device: str = "cpu", answers: Path | None = None, text_encoder: str | Path | None = None
 ) -> System:
@@ -194,7 +199,7 @@ def load_system(
     """
     if answers is not None:
         return AnswersSystem(model, load_answers(answers), SentenceEncoder(text_encoder))
-    if FACTORY.fullmatch(model) and not Path(model).exists():
+    if is_factory(model):
         return AdapterSystem(_from_factory(model))
     if cached_file(model, "modules.json", _raise_exceptions_for_missing_entries=False):
         return AdapterSystem(SentenceModel(model, device))

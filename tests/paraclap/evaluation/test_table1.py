@@ -73,7 +73,7 @@ def test_a_dry_run_names_every_command_and_runs_none(tmp_path, capsys):
     assert printed.count("paraclap.evaluation") == 5
     assert "--variant no_emo" in printed
     assert "evaluations/laion_clap" in printed
-    assert "tests on ravdess, nemo." in printed
+    assert "tests on nemo, ravdess." in printed
     assert not (tmp_path / "out").exists()
 
 
