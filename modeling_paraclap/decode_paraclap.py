@@ -242,8 +242,6 @@ class _FfmpegSound(Sound):
     def _samples_of(self, frame: Any) -> np.ndarray:
         samples = frame.to_ndarray()
         samples = samples.T if frame.format.is_planar else samples.reshape(-1, self.channels)
-        if samples.dtype == np.int64:
-            samples = samples * 2.0**-63
         return scale_samples(samples, self.source.title)
 
 
@@ -306,7 +304,9 @@ def _frames(opened: Any, stream: Any, sound: Sound) -> Iterator[Any]:
 
 @functools.cache
 def _codecs(av: ModuleType) -> frozenset[str]:
-    return frozenset(CODECS | {name for name in av.codecs_available if name.startswith(("pcm_", "adpcm_"))})
+    # 64-bit integers have no form in PyAV.
+    plain = {name for name in av.codecs_available if name.startswith(("pcm_", "adpcm_")) and "s64" not in name}
+    return frozenset(CODECS | plain)
 
 
 def _soundfile() -> ModuleType:

@@ -21,9 +21,9 @@ LIMITS = {
 # A rate under 1 kHz is kHz for Hz; as a header's rate it would turn each sample into many.
 LEAST_SAMPLING_RATE = 1000
 # Digital silence compresses without end: beyond the first samples, each byte of a file may decode to no more than this.
-# Opus at its lowest rate gives 130 values a byte, a FLAC of digital silence up to 4,700.
+# Opus at its lowest rate gives 130 values a byte, a FLAC of digital silence 340 to 35,000.
 FREE_VALUES = 2**26
-VALUES_PER_BYTE = 1000
+VALUES_PER_BYTE = 200
 
 
 def limit(name: str) -> float:

@@ -33,7 +33,7 @@ class Source:
     def __init__(self, file: BinaryIO, name: str, descriptor: int | None = None):
         self._file, self.title, self.descriptor = file, name, descriptor
         self._error: BaseException | None = None
-        self.size = self.seek(0, os.SEEK_END)
+        self.size = self._kept(self._end)
         self.check()
 
     def check(self) -> None:
@@ -64,8 +64,10 @@ class Source:
         Raises:
             Exception: Whatever the file object raised.
         """
+        if position >= self.size:
+            return b""
         self.seek(position)
-        content = self.read(size)
+        content = self.read(min(size, self.size - position))
         self.check()
         return content
 
@@ -94,7 +96,14 @@ class Source:
         return filled
 
     def _moved(self, offset: int, whence: int) -> int:
-        self._file.seek(offset, whence)
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._file.tell(), os.SEEK_END: self.size}[whence]
+        if start + offset < 0:
+            return -1  # a damaged header leads there, or far beyond the end: for the decoder to say so
+        self._file.seek(min(start + offset, self.size))
+        return self._file.tell()
+
+    def _end(self) -> int:
+        self._file.seek(0, os.SEEK_END)
         return self._file.tell()
 
 

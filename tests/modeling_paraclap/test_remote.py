@@ -197,7 +197,10 @@ def test_an_answer_that_trickles_is_stopped(monkeypatch, start):
             send(b"x")
 
     begin = time.monotonic()
-    with serving(trickle) as (host, _), pytest.raises(AudioError, match="in time: the limit is 0.5 seconds.*_DOWNLOAD_S"):
+    with (
+        serving(trickle) as (host, _),
+        pytest.raises(AudioError, match="in time: the limit is 0.5 seconds.*_DOWNLOAD_S"),
+    ):
         load_input(f"http://{host}/a.wav", 16000)
     stop.set()
     assert time.monotonic() - begin < 10  # and not minutes
