@@ -2,13 +2,14 @@
 
 ``queries.csv`` is the only place where a template is written: the attribute, the condition on its bin (perhaps with a
 second one, ``low & pitch_std not low``) and the text. ``emotions.csv`` holds every emotion's adjective and noun, and
-the names that corpora give it.
+the names that corpora give it; ``emotion_words.csv`` further words for it, some held out for testing.
 """
 
 import csv
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -139,6 +140,35 @@ USUAL_DIMENSIONS: dict[str, dict[str, str]] = {
     row["adjective"]: {f"{name}_bin": row[name] for name in ("arousal", "valence", "dominance") if row[name]}
     for row in _read_csv("emotions.csv")
 }
+
+
+@cache
+def emotion_words(emotion: str, held_out: bool = False, part_of_speech: str = "adjective") -> list[str]:
+    """Return further words for an emotion from ``emotion_words.csv``, which English speakers use for it.
+
+    Args:
+        emotion: canonical name, the adjective in ``emotions.csv``.
+        held_out: True for the words that no training may use, so that a model can be tested with them; they run from
+            common to rare.
+        part_of_speech: ``adjective`` or ``noun``.
+    """
+    wanted = (emotion, "yes" if held_out else "no", part_of_speech)
+    return [
+        row["word"]
+        for row in _read_csv("emotion_words.csv")
+        if (row["emotion"], row["held_out"], row["part_of_speech"]) == wanted
+    ]
+
+
+@cache
+def word_queries(emotion: str) -> list[str]:
+    """Return the queries of an emotion with its further words, in the place of the emotion's own adjective and noun."""
+    adjectives, nouns = emotion_words(emotion), emotion_words(emotion, part_of_speech="noun")
+    return [
+        text.format(emotion=word, emotion_noun=word)
+        for text in (template.text for template in INDEX["emotion", None])
+        for word in (nouns if "{emotion_noun}" in text else adjectives)
+    ]
 
 
 def canonical_emotion(name: str, where: str = "") -> str:

@@ -32,6 +32,7 @@ WHISPER_ENCODER_FIELDS = (
     "mask_feature_min_masks",
     "final_layer_norm",
     "frames_per_state",
+    "normalize_level",
 )
 
 
@@ -138,6 +139,8 @@ class ParaClapWhisperConfig(WhisperConfig):
     Args:
         final_layer_norm: Whether the encoder's last layer is there, and so the norm that is fitted to it.
         frames_per_state: Frames, of 20 ms, that are averaged to one state behind the last layer.
+        normalize_level: Whether the spectrogram of every clip is brought to one level. Whisper's own is not; what a
+            model then knows of loudness it has from elsewhere, such as `audio_cues`.
         **kwargs: Arguments of `WhisperConfig`; those of the decoder are not used.
 
     Raises:
@@ -146,7 +149,9 @@ class ParaClapWhisperConfig(WhisperConfig):
 
     model_type = "paraclap_whisper"
 
-    def __init__(self, final_layer_norm: bool = True, frames_per_state: int = 1, **kwargs: Any):
+    def __init__(
+        self, final_layer_norm: bool = True, frames_per_state: int = 1, normalize_level: bool = False, **kwargs: Any
+    ):
         if not isinstance(frames_per_state, int) or frames_per_state < 1:
             raise ValueError(f"frames_per_state is {frames_per_state!r}; expected a whole number of frames, 1 or more.")
         if kwargs.get("encoder_layerdrop"):
@@ -156,6 +161,7 @@ class ParaClapWhisperConfig(WhisperConfig):
             )
         self.final_layer_norm = final_layer_norm
         self.frames_per_state = frames_per_state
+        self.normalize_level = normalize_level
         super().__init__(**kwargs)
 
     @classmethod
@@ -208,6 +214,8 @@ class ParaClapConfig(PreTrainedConfig):
         audio_pooling_dropout: Dropout behind the pooling, in [0, 1).
         audio_layer_weights: Layers whose states are summed with learnt weights (a softmax), 0 for the state before the
             first; True for all, None for the last state alone.
+        audio_cues: Whether level, duration, pitch and timbre, measured in the waveform, join the pooled states in the
+            projection: for encoders that do not tell them, such as Whisper's.
         hypothesis_template: Default prompt of the zero-shot pipeline; `{}` takes the label.
         loss_type: `"contrastive"` (the paper's equation 2), `"multi_positive"` (captions of the same text are positives
             of each other), `"sigmoid"` (SigLIP, https://arxiv.org/abs/2303.15343), or `"grouped"` (that, and a choice
@@ -241,6 +249,7 @@ class ParaClapConfig(PreTrainedConfig):
         audio_pooling_heads=4,
         audio_pooling_dropout=0.0,
         audio_layer_weights=None,
+        audio_cues=False,
         hypothesis_template="speaker is {}.",
         loss_type="contrastive",
         center_audio=False,
@@ -274,6 +283,7 @@ class ParaClapConfig(PreTrainedConfig):
         self.audio_pooling_heads = audio_pooling_heads
         self.audio_pooling_dropout = audio_pooling_dropout
         self.audio_layer_weights = _layers_to_weigh(audio_layer_weights, self.audio_config.num_hidden_layers)
+        self.audio_cues = audio_cues
         width = audio_pooling_size or self.audio_config.hidden_size
         if audio_pooling == "attentive_statistics" and (audio_pooling_heads < 1 or width % audio_pooling_heads):
             raise ValueError(

@@ -12,9 +12,12 @@ from transformers import initialization as init
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 from transformers.utils import ModelOutput, can_return_tuple
 
+from .audio_tower_paraclap import ParaClapFrontEnd
 from .configuration_paraclap import ParaClapConfig
 from .cpu_paraclap import lay_out_for_cpu
+from .cues_paraclap import ParaClapCues
 from .freezing_paraclap import freeze_layers, frozen_modules
+from .heard_paraclap import HeardAudio
 from .losses_paraclap import LOSSES, same_captions
 from .pooling_paraclap import ChannelNorm, ParaClapAudioPooling, masked_mean
 from .towers_paraclap import MASK_EMBEDDING, build_tower, input_dtype, load_encoder
@@ -60,9 +63,11 @@ class ParaClapProjection(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.layer_norm = nn.LayerNorm(projection_dim)
 
-    def forward(self, hidden_states):
-        """(batch, hidden_size) to (batch, projection_dim)."""
+    def forward(self, hidden_states, cues=None):
+        """(batch, hidden_size), and cues that are in the shared space already, to (batch, projection_dim)."""
         embeds = self.linear1(hidden_states)
+        if cues is not None:
+            embeds = embeds + cues
         return self.layer_norm(embeds + self.dropout(self.linear2(F.gelu(embeds))))
 
 
@@ -84,6 +89,8 @@ class ParaClapPreTrainedModel(PreTrainedModel):
         super()._init_weights(module)
         if isinstance(module, (ChannelNorm, ParaClapAudioPooling)):
             module.reset()
+        if isinstance(module, ParaClapFrontEnd):
+            module.fill()
         if isinstance(module, ParaClapModel):
             init.constant_(module.logit_scale, self.config.logit_scale_init_value)
             if self.config.center_audio:
@@ -114,6 +121,7 @@ class ParaClapModel(ParaClapPreTrainedModel):
         self.text_model = build_tower(config.text_config)
         size, dropout = config.projection_dim, config.projection_dropout
         self.audio_pooling = ParaClapAudioPooling(config)
+        self.cues = ParaClapCues(size) if config.audio_cues else None
         self.audio_projection = ParaClapProjection(self.audio_pooling.output_size, size, dropout)
         self.text_projection = ParaClapProjection(config.text_config.hidden_size, size, dropout)
         self.logit_scale = nn.Parameter(torch.tensor(float(config.logit_scale_init_value)))
@@ -260,13 +268,36 @@ class ParaClapModel(ParaClapPreTrainedModel):
         super().save_pretrained(save_directory, *args, **kwargs)
         share_rights(save_directory)
 
-    @can_return_tuple
-    def get_audio_features(self, input_values, padding_mask=None, **kwargs):
-        """Projected embedding of each utterance.
+    def hear(self, input_values: torch.Tensor, padding_mask: torch.Tensor | None = None, **kwargs: Any) -> HeardAudio:
+        """Return what the audio encoder makes of utterances, before anything of the shared space.
 
         Args:
             input_values: (batch, samples), mono waveform at the audio encoder's rate (16 kHz).
             padding_mask: (batch, samples), 1 for samples, 0 for padding; without it nothing is padding.
+            **kwargs: Handed to the audio encoder.
+        """
+        input_values = input_values.to(input_dtype(self.audio_model))
+        if self.config.audio_layer_weights is not None:
+            kwargs["output_hidden_states"] = True
+        outputs = self.audio_model(input_values, attention_mask=padding_mask, return_dict=True, **kwargs)
+        mask = None
+        if padding_mask is not None:
+            lengths = self.audio_model._get_feat_extract_output_lengths(padding_mask.sum(-1))
+            frames = torch.arange(outputs.last_hidden_state.shape[1], device=lengths.device)
+            mask = frames[None] < lengths[:, None]
+        return HeardAudio(outputs, mask, None if self.cues is None else self.cues.measure(input_values, padding_mask))
+
+    @can_return_tuple
+    def get_audio_features(self, input_values=None, padding_mask=None, audio_states=None, audio_cues=None, **kwargs):
+        """Projected embedding of each utterance.
+
+        Args:
+            input_values: (batch, samples), mono waveform at the audio encoder's rate (16 kHz).
+            padding_mask: (batch, samples), 1 for samples, 0 for padding; without it nothing is padding. With
+                `audio_states` it is theirs: (batch, frames).
+            audio_states: (batch, layers, frames, dim), states from before in the place of `input_values`; see
+                [`HeardAudio.from_states`].
+            audio_cues: (batch, cues), the cues that belong to `audio_states`.
             **kwargs: Handed to the audio tower, for example `output_hidden_states=True`.
 
         Returns:
@@ -277,23 +308,18 @@ class ParaClapModel(ParaClapPreTrainedModel):
         (`feat_extract_norm="group"`, "base" models), and the convolutions behind the mask of SEW and data2vec-audio,
         see the padding whatever the mask says.
         """
-        input_values = input_values.to(input_dtype(self.audio_model))
-        weighs = self.config.audio_layer_weights is not None
-        hidden_states_wanted = not weighs or kwargs.get("output_hidden_states")
-        if weighs:
-            kwargs["output_hidden_states"] = True
-        outputs = self.audio_model(input_values, attention_mask=padding_mask, return_dict=True, **kwargs)
-        mask = None
-        if padding_mask is not None:
-            lengths = self.audio_model._get_feat_extract_output_lengths(padding_mask.sum(-1))
-            frames = torch.arange(outputs.last_hidden_state.shape[1], device=lengths.device)
-            mask = frames[None] < lengths[:, None]
-        pooled = self.audio_pooling(outputs, mask)
+        if audio_states is None:
+            heard = self.hear(input_values, padding_mask, **kwargs)
+        else:
+            heard = HeardAudio.from_states(self.config, audio_states, padding_mask, audio_cues)
+        pooled = self.audio_pooling(heard.outputs, heard.mask)
+        cues = None if self.cues is None else self.cues(heard.cues)
+        wanted = self.config.audio_layer_weights is None or kwargs.get("output_hidden_states")
         return BaseModelOutputWithPooling(
-            last_hidden_state=outputs.last_hidden_state,
-            pooler_output=self._centred(self.audio_projection(pooled)),
-            hidden_states=outputs.hidden_states if hidden_states_wanted else None,
-            attentions=outputs.attentions,
+            last_hidden_state=heard.outputs.last_hidden_state,
+            pooler_output=self._centred(self.audio_projection(pooled, cues)),
+            hidden_states=heard.outputs.hidden_states if wanted else None,
+            attentions=heard.outputs.attentions,
         )
 
     def _centred(self, embeds):
@@ -353,6 +379,8 @@ class ParaClapModel(ParaClapPreTrainedModel):
         unknown=None,
         text_states=None,
         groups=None,
+        audio_states=None,
+        audio_cues=None,
         output_attentions=None,
         output_hidden_states=None,
         **kwargs,
@@ -373,6 +401,8 @@ class ParaClapModel(ParaClapPreTrainedModel):
             text_states: (n_text, hidden size), what `pool_text` gave for these texts before, in the place of tokens.
             groups: (n_text,) integers for the grouped loss, with `positives`: texts of one number exclude each other,
                 -1 stands for none.
+            audio_states: (n_audio, layers, frames, dim), what the audio encoder gave before; see `get_audio_features`.
+            audio_cues: (n_audio, cues), likewise.
             output_attentions: Whether both towers' outputs carry their attentions.
             output_hidden_states: Whether both towers' outputs carry their hidden states.
             **kwargs: Handed to both towers.
@@ -381,7 +411,14 @@ class ParaClapModel(ParaClapPreTrainedModel):
             [`ParaClapOutput`].
         """
         kwargs |= {"output_attentions": output_attentions, "output_hidden_states": output_hidden_states}
-        audio_outputs = self.get_audio_features(input_values, padding_mask, return_dict=True, **kwargs)
+        audio_outputs = self.get_audio_features(
+            input_values,
+            padding_mask,
+            audio_states=audio_states,
+            audio_cues=audio_cues,
+            return_dict=True,
+            **kwargs,
+        )
         text_outputs = self.get_text_features(
             input_ids,
             attention_mask,

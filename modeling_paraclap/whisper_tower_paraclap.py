@@ -33,6 +33,7 @@ WINDOW = 400  # samples of a window of the spectrum
 HOP = 160  # samples from a window to the next
 FLOOR = 1e-10  # power of digital silence, so that its logarithm exists
 DYNAMIC_RANGE = 8.0  # powers of ten below the clip's maximum; what is weaker is raised to there
+USUAL_PEAK = 1.0  # the maximum, in powers of ten, of a clip of speech at a usual level
 # Names of the encoder's weights in a WhisperModel, in a model with a head on that, and in an encoder alone.
 ENCODER_PREFIX = r"^(model\.)?encoder\."
 OTHER_PARTS = [r"^(model\.)?decoder\.", r"^proj_out\.", r"^projector\.", r"^classifier\.", r"^layer_weights$"]
@@ -43,11 +44,12 @@ class WhisperLogMel(nn.Module):
 
     Args:
         bands: Number of mel bands, 80 or 128 in the published models.
+        normalize_level: Whether every clip is brought to one level: its maximum to `USUAL_PEAK`.
     """
 
-    def __init__(self, bands: int):
+    def __init__(self, bands: int, normalize_level: bool = False):
         super().__init__()
-        self.bands = bands
+        self.bands, self.normalize_level = bands, normalize_level
         self.register_buffer("filters", torch.zeros(WINDOW // 2 + 1, bands, dtype=torch.float32), persistent=False)
 
     def fill(self) -> None:
@@ -102,7 +104,10 @@ class WhisperLogMel(nn.Module):
         power = torch.addcmul(spectrum.real.square(), spectrum.imag, spectrum.imag)
         features = (power @ self.filters).clamp(min=FLOOR).log10()
         heard = features if valid is None else features.masked_fill(~valid[..., None], -torch.inf)
-        features = torch.maximum(features, heard.amax((1, 2), keepdim=True) - DYNAMIC_RANGE)
+        peak = heard.amax((1, 2), keepdim=True)
+        features = torch.maximum(features, peak - DYNAMIC_RANGE)
+        if self.normalize_level:
+            features = features - peak + USUAL_PEAK
         features = (features + 4.0) / 4.0
         if valid is not None:
             features = features.masked_fill(~valid[..., None], 0.0)
@@ -169,7 +174,7 @@ class ParaClapWhisperModel(WhisperPreTrainedModel):
 
     def __init__(self, config: ParaClapWhisperConfig):
         super().__init__(config)
-        self.log_mel = WhisperLogMel(config.num_mel_bins)
+        self.log_mel = WhisperLogMel(config.num_mel_bins, config.normalize_level)
         self.conv1 = nn.Conv1d(config.num_mel_bins, config.d_model, kernel_size=3, padding=1)
         self.conv2 = nn.Conv1d(config.d_model, config.d_model, kernel_size=3, stride=2, padding=1)
         self.embed_positions = WhisperPositions(config.max_source_positions, config.d_model)

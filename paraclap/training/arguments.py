@@ -24,6 +24,7 @@ POSITIVE = (
     "crop_s",
     "keep_checkpoints",
     "log_every",
+    "validate_every",
     "audio_pooling_heads",
     "audio_frames_per_state",
 )
@@ -36,6 +37,8 @@ NOT_NEGATIVE = (
     "checkpoint_every",
     "shuffle_rows",
     "max_steps",
+    "emotion_words",
+    "audio_state_copies",
     "weight_decay",
     "max_grad_norm",
     "text_noise",
@@ -44,7 +47,7 @@ NOT_NEGATIVE = (
     "gain",
     "equaliser",
 )
-SHARES = ("emotion_probability", "balance", "part", "noise", "reverb", "silence", "warmup_ratio")
+SHARES = ("calm", "emotion_probability", "balance", "part", "noise", "reverb", "silence", "warmup_ratio")
 BELOW_ONE = ("projection_dropout", "audio_pooling_dropout", "ema_decay")
 # Those of transformers.get_scheduler that need no further arguments.
 SCHEDULES = (
@@ -92,6 +95,8 @@ class ModelArguments:
     audio_config: str | None = option(None, "JSON configuration of an audio encoder from scratch")
     audio_num_layers: int | None = option(None, "number of lower layers to keep of a pretrained audio encoder")
     audio_frames_per_state: int = option(1, "frames of 20 ms that a Whisper's encoder averages to one state")
+    audio_normalize_level: bool = option(False, "bring the spectrogram of a Whisper's encoder to one level")
+    audio_cues: bool = option(False, "add level, duration, pitch and timbre of the waveform to the pooled states")
     filter_bank: bool = option(False, "initialise a waveform encoder's first convolution as a filter bank")
     text_model_name_or_path: str | None = option(None, "pretrained text encoder (Hub id or folder)")
     text_config: str | None = option(None, "JSON configuration of a text encoder from scratch")
@@ -128,6 +133,20 @@ class CorpusArguments:
     emotion_probability: float = option(0.0, "probability that a caption starts with an emotion query")
     usual_dimensions: bool = option(
         False, "infer arousal, valence and dominance from the emotion where they are not annotated"
+    )
+    calm: float = option(
+        0.0, "probability that an utterance labelled neutral, of the lowest arousal of its speaker, is said to be calm"
+    )
+    emotion_words: int = option(
+        0, "with --query_bank: queries with further words for its emotion that each utterance adds"
+    )
+    audio_state_copies: int = option(
+        0,
+        "encode each utterance once as it is and augmented in so many copies less one, and train on these states: for "
+        "a frozen audio encoder; 0 encodes audio in every step",
+    )
+    audio_states_dir: str | None = option(
+        None, "folder of the encoded audio, which runs with the same encoder and augmentation can share"
     )
     balance: float = option(0.0, "how far to even out corpora and emotions, from 0 (not at all) to 1 (completely)")
     corpus_weights: str = option(
@@ -200,6 +219,7 @@ class RunArguments:
     checkpoint_every: int = option(200, "steps between checkpoints; 0 for the ends of epochs only")
     keep_checkpoints: int = option(2, "number of newest checkpoints to keep")
     log_every: int = option(10, "steps between logged losses")
+    validate_every: int = option(1, "epochs between validations; the last epoch is always validated")
     max_steps: int = option(0, "stop after this many steps; 0 for all epochs")
 
 
@@ -327,6 +347,12 @@ def _check_combinations(error: Callable[[str], NoReturn], args: Arguments) -> No
     if args.recipe.query_bank and not LOSSES[args.recipe.loss_type].needs_positives:
         several = ", ".join(name for name, loss in LOSSES.items() if loss.needs_positives)
         error(f"--query_bank needs a loss with several positives: --loss_type {several}")
+    if args.corpus.emotion_words and not args.recipe.query_bank:
+        error("--emotion_words adds to the query bank: add --query_bank")
+    if args.corpus.audio_state_copies and not args.model.freeze_audio:
+        error("--audio_state_copies is for a frozen audio encoder: add --freeze_audio")
+    if args.corpus.audio_state_copies and (args.corpus.streaming or args.run.compile):
+        error("--audio_state_copies encodes the whole corpus before training: leave out --streaming and --compile")
     if args.run.compile and args.corpus.pad_to_longest:
         error("--compile needs batches of one length: leave out --pad_to_longest")
     if args.corpus.streaming and args.corpus.keep_decoded:

@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 
-from dataset_scripts.queries import EMOTION_NOUNS, TEMPLATES
+from dataset_scripts.queries import EMOTION_NOUNS, TEMPLATES, word_queries
 from modeling_paraclap.processing_paraclap import ParaClapProcessor
 
 from .corpus_files import SAMPLING_RATE
@@ -56,15 +57,18 @@ class Collator:
         """
         texts = [example["caption"] for example in examples]
         if self.query_bank:
-            texts += sorted({query for example in examples for query in example["queries"]})
-        padding = {"padding": "max_length", "max_length": self.pad_to} if self.pad_to else {"padding": True}
-        batch = self.processor(
-            text=texts,
-            audio=[example["waveform"] for example in examples],
-            text_kwargs={"padding": True},
-            audio_kwargs={"sampling_rate": SAMPLING_RATE, **padding},
-            return_tensors="pt",
-        )
+            texts += sorted({query for example in examples for query in example["bank"]})
+        if "states" in examples[0]:
+            batch = dict(self.processor.tokenizer(texts, padding=True, return_tensors="pt")) | pad_states(examples)
+        else:
+            padding = {"padding": "max_length", "max_length": self.pad_to} if self.pad_to else {"padding": True}
+            batch = self.processor(
+                text=texts,
+                audio=[example["waveform"] for example in examples],
+                text_kwargs={"padding": True},
+                audio_kwargs={"sampling_rate": SAMPLING_RATE, **padding},
+                return_tensors="pt",
+            )
         limit = self.processor.tokenizer.model_max_length
         if batch["input_ids"].shape[1] > limit:
             longest = max(texts, key=len)
@@ -95,18 +99,40 @@ class Collator:
         return table
 
 
-def vocabulary_of(labels: pd.DataFrame) -> dict[str, str]:
+def pad_states(examples: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
+    """Return the inputs of examples of [`HeardCorpus`]: states (n, layers, frames, dim), their mask, and cues."""
+    frames = max(example["states"].shape[1] for example in examples)
+    layers, _, size = examples[0]["states"].shape
+    states = np.zeros((len(examples), layers, frames, size), np.float32)
+    mask = np.zeros((len(examples), frames), bool)
+    for row, example in enumerate(examples):
+        length = example["states"].shape[1]
+        states[row, :, :length], mask[row, :length] = example["states"], example["mask"]
+    inputs = {"audio_states": torch.from_numpy(states), "padding_mask": torch.from_numpy(mask)}
+    if len(examples[0]["cues"]):
+        inputs["audio_cues"] = torch.from_numpy(np.stack([example["cues"] for example in examples]))
+    return inputs
+
+
+def vocabulary_of(labels: pd.DataFrame, words: bool = False, further: Sequence[str] = ()) -> dict[str, str]:
     """Return every query that can be said of a split, those that augmentation can make true included -> its attribute.
 
     Args:
         labels: Table with the columns emotion, gender, queries and query_attributes.
+        words: Whether emotions are also called by further words; see [`word_queries`].
+        further: Emotions that are said of utterances though no row is labelled with them.
     """
     queries = {}
     for of_one, attributes in zip(labels["queries"], labels["query_attributes"], strict=True):
         queries.update(zip(of_one, attributes, strict=True))
-    emotions = [{"emotion": name, "emotion_noun": EMOTION_NOUNS[name]} for name in labels["emotion"].dropna().unique()]
+    emotions = [
+        {"emotion": name, "emotion_noun": EMOTION_NOUNS[name]}
+        for name in (*labels["emotion"].dropna().unique(), *further)
+    ]
     genders = [{"gender": name} for name in labels["gender"].dropna().unique()]
     for template in TEMPLATES:
         labelled = emotions if "{emotion" in template.text else genders if "{gender}" in template.text else [{}]
         queries.update((template.text.format(**label), template.attribute) for label in labelled)
+    if words:
+        queries.update((text, "emotion") for label in emotions for text in word_queries(label["emotion"]))
     return dict(sorted(queries.items()))

@@ -30,9 +30,11 @@ CONFIG_OPTIONS = (
     "audio_pooling_size",
     "audio_pooling_heads",
     "audio_pooling_dropout",
+    "audio_cues",
     "center_audio",
     "hypothesis_template",
 )
+WHISPER_DEFAULTS = {"frames_per_state": 1, "normalize_level": False}
 LOWEST_HZ, HIGHEST_HZ = 60.0, 7600.0
 
 
@@ -81,12 +83,13 @@ def _adapt(audio_config: PreTrainedConfig, options: ModelArguments) -> None:
     audio_config.apply_spec_augment = options.spec_augment
     if options.audio_num_layers is not None and options.audio_config:
         raise ValueError("--audio_num_layers is for a pretrained encoder; give num_hidden_layers in --audio_config.")
-    if options.audio_frames_per_state != 1:
+    for name, default in WHISPER_DEFAULTS.items():
+        value = getattr(options, f"audio_{name}")
+        if value == default:
+            continue
         if audio_config.model_type != ParaClapWhisperConfig.model_type:
-            raise ValueError(
-                f"--audio_frames_per_state is for Whisper's encoder; this one is a {audio_config.model_type}."
-            )
-        audio_config.frames_per_state = options.audio_frames_per_state
+            raise ValueError(f"--audio_{name} is for Whisper's encoder; this one is a {audio_config.model_type}.")
+        setattr(audio_config, name, value)
     if options.audio_layer_weights is not None or options.freeze_audio_layers is not None:
         # A layer that training drops at random has no state to weigh, and one that is frozen is to stay what it is.
         audio_config.layerdrop = 0.0

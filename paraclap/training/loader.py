@@ -15,8 +15,11 @@ from modeling_paraclap.losses_paraclap import LOSSES
 from modeling_paraclap.processing_paraclap import ParaClapProcessor
 
 from .arguments import Arguments
+from .audio_states import AudioStates
 from .batches import Collator, vocabulary_of
+from .calm import CALM
 from .corpus_files import SAMPLING_RATE, load_split, read_corpus_bins
+from .heard_utterances import HeardCorpus
 from .stop import leave_signals_to_the_trainer
 from .stream import RowGroups, StreamedCorpus, StreamSampler
 from .utterances import QueryCorpus
@@ -81,7 +84,13 @@ def balance_weights(labels: pd.DataFrame, power: float, corpora: str = "") -> np
     return weights / weights.sum()
 
 
-def build_loader(args: Arguments, processor: ParaClapProcessor, process: int = 0, processes: int = 1) -> DataLoader:
+def build_loader(
+    args: Arguments,
+    processor: ParaClapProcessor,
+    process: int = 0,
+    processes: int = 1,
+    states: AudioStates | None = None,
+) -> DataLoader:
     """Return a loader of batches of random crops with random captions; its `sampler` sets their order.
 
     A streamed corpus gives each process its own part; the batches of any other are dealt out by accelerate.
@@ -91,11 +100,12 @@ def build_loader(args: Arguments, processor: ParaClapProcessor, process: int = 0
         processor: Makes tokens and padded waveforms.
         process: Index of this process.
         processes: Number of processes.
+        states: Where the states of the audio are, if it is encoded before training.
 
     Raises:
         SystemExit: If there is less than one batch for each process.
     """
-    corpus, sampler = build_corpus(args, process, processes)
+    corpus, sampler = build_corpus(args, process, processes, states)
     batch_size = args.recipe.batch_size
     if len(sampler) < batch_size:
         sys.exit(
@@ -105,7 +115,10 @@ def build_loader(args: Arguments, processor: ParaClapProcessor, process: int = 0
             else f"The training split has {len(corpus)} utterances, less than one batch of {batch_size}."
         )
     pad_to = None if args.corpus.pad_to_longest else int(args.corpus.crop_s * SAMPLING_RATE)
-    vocabulary = vocabulary_of(corpus.labels) if LOSSES[args.recipe.loss_type].needs_positives else None
+    vocabulary = None
+    if LOSSES[args.recipe.loss_type].needs_positives:
+        further = [CALM] if args.corpus.calm else []
+        vocabulary = vocabulary_of(corpus.labels, bool(args.corpus.emotion_words), further)
     # A short last batch would have fewer negatives, and across processes repeated samples, which are false ones.
     return DataLoader(
         corpus,
@@ -123,17 +136,18 @@ def build_loader(args: Arguments, processor: ParaClapProcessor, process: int = 0
 
 
 def build_corpus(
-    args: Arguments, process: int, processes: int
+    args: Arguments, process: int, processes: int, states: AudioStates | None = None
 ) -> tuple[QueryCorpus, EpochSampler] | tuple[StreamedCorpus, StreamSampler]:
     """Return the utterances of the training split, and the sampler that sets their order; see [`build_loader`]."""
     corpus_dir, split, seed = args.paths.corpus_dir, args.paths.train_split, args.recipe.seed
-    bins = read_corpus_bins(corpus_dir) if any(vars(args.augmentation).values()) else None
+    bins = read_corpus_bins(corpus_dir) if states or any(vars(args.augmentation).values()) else None
     options = (args.corpus, args.augmentation, bins, seed)
     if args.corpus.streaming:
         groups = RowGroups(corpus_dir, split, "emotion" if args.corpus.variant == "only_emo" else None)
         sampler = StreamSampler(groups, seed, args.recipe.batch_size, args.corpus.shuffle_rows, process, processes)
         return StreamedCorpus(groups, *options), sampler
-    corpus = QueryCorpus(load_split(corpus_dir, split), *options)
+    rows = load_split(corpus_dir, split)
+    corpus = HeardCorpus(rows, *options, states=states) if states else QueryCorpus(rows, *options)
     weights = None
     if args.corpus.balance:
         labels = corpus.labels.iloc[corpus.indices]

@@ -15,14 +15,17 @@ from tqdm import tqdm
 from transformers import get_scheduler
 
 from dataset_scripts.folders import replace_folder, restore_folder
+from modeling_paraclap.modeling_paraclap import ParaClapModel
 from modeling_paraclap.release_paraclap import save_release
 
 from .arguments import Arguments
+from .audio_states import AudioStates
 from .average import AveragedWeights
 from .batches import ATTRIBUTE_GROUPS
 from .build import build, lay_out, prepare_machine
 from .checkpoint import load_checkpoint, save_checkpoint
 from .corpus_files import copy_bins, load_split
+from .heard_utterances import states_folder
 from .loader import build_loader, prepare_loader, rest_of_epoch
 from .optimizer import build_optimizer
 from .profile import profiled
@@ -78,8 +81,13 @@ class Run:
         args, accelerator, recipe = self.args, self.accelerator, self.args.recipe
         model, self.processor = build(args)
         lay_out(model, accelerator)
-        loader = build_loader(args, self.processor, accelerator.process_index, accelerator.num_processes)
+        states = self._open_states(model)
+        loader = build_loader(args, self.processor, accelerator.process_index, accelerator.num_processes, states)
         self.sampler = loader.sampler
+        if states:
+            model.to(accelerator.device)
+            with accelerator.main_process_first():
+                loader.dataset.fill(model, accelerator)
         self.validation = None
         if "validation" not in args.paths.train_split.split("+"):  # what was learned from shows nothing
             rows = load_split(args.paths.corpus_dir, "validation")
@@ -99,6 +107,14 @@ class Run:
         self.average = AveragedWeights(self.towers, recipe.ema_decay)
         if recipe.ema_decay:
             accelerator.register_for_checkpointing(self.average)
+
+    def _open_states(self, model: ParaClapModel) -> AudioStates | None:
+        """Return the states of the audio, if it is encoded before training."""
+        copies = self.args.corpus.audio_state_copies
+        if not copies:
+            return None
+        folder = states_folder(self.args.corpus.audio_states_dir, self.args.paths.output_dir)
+        return AudioStates(folder, self.args.augmentation, copies, model)
 
     def resume(self) -> None:
         """Continue from the newest checkpoint, if there is one."""
@@ -189,6 +205,8 @@ class Run:
     def _finish_epoch(self) -> None:
         """Validate, print and log the results, and keep the best epoch (without results, the last) as a release."""
         state = self.state
+        if self.validation and state.step < self.steps and state.epoch % self.args.run.validate_every:
+            return
         results = self.validation(self.towers, progress=self.is_main) if self.validation else {}
         self.progress.count_seconds()
         better = not results or results["uar"] > state.best_uar

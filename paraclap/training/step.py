@@ -47,7 +47,7 @@ class ContrastiveStep:
             with self.accelerator.autocast():
                 inputs["text_states"] = self.text_states(inputs.pop("input_ids"), inputs.pop("attention_mask"))
             inputs.pop("token_type_ids", None)
-        utterances = len(inputs["input_values"])
+        utterances = len(inputs["padding_mask"])
         if self.micro_batch_size and self.micro_batch_size < utterances:
             return self._in_two_passes(inputs, labels, -(-utterances // self.micro_batch_size))
         outputs = self.model(**inputs)

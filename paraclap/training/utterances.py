@@ -9,16 +9,36 @@ from datasets import Dataset as Rows
 from torch.utils.data import Dataset
 
 from dataset_scripts.binning import ATTRIBUTES, Bins
-from dataset_scripts.queries import generate_queries, queries_of_variant, sample_queries, usual_dimensions
+from dataset_scripts.queries import (
+    generate_queries,
+    queries_of_variant,
+    sample_queries,
+    usual_dimensions,
+    word_queries,
+)
 from modeling_paraclap.audio_paraclap import load_audio, load_crop
 
 from .arguments import AugmentationArguments, CorpusArguments
-from .augment import augment
+from .augment import Functionals, augment
+from .calm import CALM, NEUTRAL, calm_probabilities
 from .corpus_files import SAMPLING_RATE, EncodedAudio
 
 # Attribute of a query -> the column that selects it.
 SOURCES = {"emotion": "emotion", "gender": "gender"} | {name: f"{name}_bin" for name in ATTRIBUTES}
 AUGMENTED = ("pitch_mean", "pitch_std", "intensity", "duration")
+
+
+def functionals_of(row: dict[str, Any]) -> Functionals:
+    """Return what of a row augmentation changes, None where there is no value."""
+    values = {name: row[name] if np.isfinite(row[name]) else None for name in AUGMENTED}
+    return values | {"gender": row["gender"]}
+
+
+def _with_emotion(row: dict[str, Any], emotion: str) -> dict[str, Any]:
+    """Return the row as it is with another emotion, and with that one's queries."""
+    row = {**row, "emotion": emotion}
+    attributes, queries = zip(*generate_queries(row), strict=True)
+    return {**row, "query_attributes": list(attributes), "queries": list(queries)}
 
 
 class QueryCorpus(Dataset):
@@ -69,11 +89,20 @@ class QueryCorpus(Dataset):
             self.indices = np.flatnonzero(self.labels["emotion"].notna())
         else:
             self.indices = np.arange(len(self.labels))
-        emotions = self.labels["emotion"].dropna().unique()
+        self.calm = calm_probabilities(self.labels, self.options.calm) if self.options.calm else None
+        emotions = [*self.labels["emotion"].dropna().unique(), *([CALM] if self.options.calm else ())]
+        has_words = self.options.emotion_words and self.variant != "no_emo"
+        self.word_queries = {emotion: word_queries(emotion) for emotion in emotions} if has_words else {}
         self.emotion_queries = {
-            emotion: {text for _, text in generate_queries({"emotion": emotion})} for emotion in emotions
+            emotion: {text for _, text in generate_queries({"emotion": emotion})}.union(
+                self.word_queries.get(emotion, ())
+            )
+            for emotion in emotions
         }
         self.annotated = {corpus: set(of.dropna()) for corpus, of in self.labels.groupby("corpus")["emotion"]}
+        for annotated in self.annotated.values():
+            if self.options.calm and NEUTRAL in annotated:
+                annotated.add(CALM)
         if not len(self.indices):
             raise ValueError(f"No utterance of this split has a query for variant {self.variant!r}.")
 
@@ -96,10 +125,40 @@ class QueryCorpus(Dataset):
             audio: Its encoded audio; looked up if not given.
 
         Returns:
-            `waveform` (samples,); `caption`; `queries`, all that hold and that the variant tells; `unknown_attributes`,
-            those that are not labelled; and `unknown_queries`, those of emotions that its corpus does not label.
+            `waveform` (samples,); `caption`; `queries`, all that hold and that the variant tells; `bank`, those of them
+            that it brings to a query bank; `unknown_attributes`, those that are not labelled; and `unknown_queries`,
+            those of emotions that its corpus does not label.
         """
         rng = np.random.default_rng([self.seed, epoch, index])
+        if self.calm is not None and rng.random() < self.calm[index]:
+            row = _with_emotion(row, CALM)
+        heard, row, pairs = self._hear(index, row, audio, rng)
+        unknown = []
+        if self.options.usual_dimensions:
+            usual, holds, unknown = usual_dimensions(row)
+            row, pairs = {**row, **usual}, holds + pairs
+        attributes, queries = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+        caption = self._caption(queries, attributes, rng)
+        queries = queries_of_variant(queries, attributes, self.variant)
+        bank, words = queries, self.word_queries.get(row["emotion"], ())
+        if len(words):
+            drawn = rng.choice(len(words), min(self.options.emotion_words, len(words)), replace=False)
+            bank, queries = queries + [words[place] for place in drawn], queries + words
+        unknown_emotions = self.emotion_queries.keys() - self.annotated[row["corpus"]]
+        return heard | {
+            "caption": caption,
+            "queries": queries,
+            "bank": bank,
+            "unknown_attributes": {name for name, column in SOURCES.items() if not isinstance(row[column], str)},
+            "unknown_queries": {text for _, text in unknown}.union(
+                *(self.emotion_queries[emotion] for emotion in unknown_emotions)
+            ),
+        }
+
+    def _hear(
+        self, index: int, row: dict[str, Any], audio: bytes | None, rng: np.random.Generator
+    ) -> tuple[dict[str, np.ndarray], dict[str, Any], list[tuple[str, str]]]:
+        """Return what the model hears, the row with the bins that hold for it, and its `(attribute, query)` pairs."""
         # Augmentation needs the whole utterance, whose functionals it changes; without it only the crop is decoded.
         if self.augments or self.decoded is not None:
             waveform = self._waveform(index, audio)
@@ -110,25 +169,10 @@ class QueryCorpus(Dataset):
             pairs = generate_queries(row)
         else:
             pairs = list(zip(row["query_attributes"], row["queries"], strict=True))
-        unknown = []
-        if self.options.usual_dimensions:
-            usual, holds, unknown = usual_dimensions(row)
-            row, pairs = {**row, **usual}, holds + pairs
-        attributes, queries = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
         if len(waveform) > self.crop:
             start = int(rng.integers(len(waveform) - self.crop + 1))
             waveform = waveform[start : start + self.crop]
-        caption = self._caption(queries, attributes, rng)
-        unknown_emotions = self.emotion_queries.keys() - self.annotated[row["corpus"]]
-        return {
-            "waveform": waveform,
-            "caption": caption,
-            "queries": queries_of_variant(queries, attributes, self.variant),
-            "unknown_attributes": {name for name, column in SOURCES.items() if not isinstance(row[column], str)},
-            "unknown_queries": {text for _, text in unknown}.union(
-                *(self.emotion_queries[emotion] for emotion in unknown_emotions)
-            ),
-        }
+        return {"waveform": waveform}, row, pairs
 
     def _augmented(
         self, waveform: np.ndarray, row: dict[str, Any], rng: np.random.Generator
@@ -137,12 +181,15 @@ class QueryCorpus(Dataset):
         augmentation = self.augmentation
         if isinstance(row["emotion"], str):
             augmentation = replace(augmentation, part=0.0)
-        functionals = {name: row[name] if np.isfinite(row[name]) else None for name in AUGMENTED}
-        functionals["gender"] = row["gender"]
-        waveform, functionals = augment(waveform, functionals, rng, augmentation)
-        gender = functionals.pop("gender")
-        bins = {f"{name}_bin": self.bins.bin_of(name, value) for name, value in functionals.items()}
-        return waveform, {**row, **bins, "gender": gender}
+        waveform, functionals = augment(waveform, functionals_of(row), rng, augmentation)
+        return waveform, self._with_bins(row, functionals)
+
+    def _with_bins(self, row: dict[str, Any], functionals: Functionals) -> dict[str, Any]:
+        """Return the row with the bins and the gender that hold for changed functionals."""
+        values = dict(functionals)
+        gender = values.pop("gender")
+        bins = {f"{name}_bin": self.bins.bin_of(name, value) for name, value in values.items()}
+        return {**row, **bins, "gender": gender}
 
     def _caption(self, queries: list[str], attributes: list[str], rng: np.random.Generator) -> str:
         caption = sample_queries(queries, attributes, self.variant, rng, self.options.max_queries)

@@ -218,7 +218,7 @@ EMOTION_QUERIES = {"speaker is angry": "emotion", "speaker is calm": "emotion"}
 
 def example(caption, samples, queries, **unknown):
     known = {"unknown_attributes": set(), "unknown_queries": set()} | unknown
-    return {"waveform": np.ones(samples, np.float32), "caption": caption, "queries": queries, **known}
+    return {"waveform": np.ones(samples, np.float32), "caption": caption, "queries": queries, "bank": queries, **known}
 
 
 def test_what_nobody_knows_is_not_taken_for_false(tiny_processor):

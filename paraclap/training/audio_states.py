@@ -1,0 +1,197 @@
+"""States of a frozen audio encoder, computed once for a few copies of each utterance and kept on disk.
+
+A frozen encoder turns the same waveform into the same states epoch after epoch. Here each utterance is encoded as it is
+and in some augmented copies, after which an epoch takes seconds. The folder may serve many runs (seeds, recipes,
+selections of the corpora): states are found by the content of the audio. It grows shard by shard, so that an
+interrupted run continues where it was.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from accelerate import Accelerator
+from torch.nn.utils.rnn import pad_sequence
+from tqdm import tqdm
+
+from modeling_paraclap.modeling_paraclap import ParaClapModel
+
+from .arguments import AugmentationArguments
+from .augment import Functionals, augment
+from .corpus_files import SAMPLING_RATE
+
+SETTINGS_FILE = "settings.json"
+SHARD = 512  # utterances: what an interruption can cost
+BATCH_SECONDS = 60  # of audio, padding included, that is encoded together
+
+
+@dataclass
+class Heard:
+    """What a frozen encoder hears of one copy of an utterance.
+
+    Attributes:
+        states: (layers, frames, dim), float16.
+        cues: (cues,), float32, what `ParaClapCues` measures; empty if the model has none.
+        functionals: What `augment` returned for this copy.
+    """
+
+    states: np.ndarray
+    cues: np.ndarray
+    functionals: Functionals
+
+
+class AudioStates:
+    """A folder of states, for [`QueryCorpus`] to draw from.
+
+    Args:
+        folder: Where the states are, or will be.
+        augmentation: How the copies from the second on are changed. The first is the utterance as it is. Level and
+            excerpts are no part of it: they can be changed when a copy is drawn.
+        copies: Number of copies of each utterance.
+        model: The model whose frozen audio encoder hears them.
+
+    Raises:
+        ValueError: If the folder holds states of another encoder, or of other augmentation.
+    """
+
+    def __init__(self, folder: Path, augmentation: AugmentationArguments, copies: int, model: ParaClapModel):
+        self.folder, self.copies = Path(folder), copies
+        self.augmentation = replace(augmentation, gain=0.0, part=0.0)
+        settings = {"encoder": fingerprint(model), "augmentation": asdict(self.augmentation)}
+        self.folder.mkdir(parents=True, exist_ok=True)
+        file = self.folder / SETTINGS_FILE
+        if file.is_file() and json.loads(file.read_text(encoding="utf-8")) != settings:
+            raise ValueError(
+                f"{folder} holds states of another audio encoder or other augmentation; name another folder with "
+                "--audio_states_dir."
+            )
+        file.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+        self.shards: list[tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]] = []
+        self.places: dict[tuple[str, int], tuple[int, int]] = {}  # (content, copy) -> shard and row
+        self._open_all()
+
+    def __getitem__(self, key: tuple[str, int]) -> Heard:
+        """Return what is heard of the audio with this content, and of which copy."""
+        shard, row = self.places[key]
+        states, cues, columns = self.shards[shard]
+        start = columns["start"][row]
+        return Heard(
+            states[:, start : start + columns["frames"][row]],
+            cues[row],
+            {name: none_if_missing(columns[name][row]) for name in columns if name not in ("start", "frames")},
+        )
+
+    def add(self, utterances: Sequence[tuple[str, Any]], model: ParaClapModel, accelerator: Accelerator) -> None:
+        """Encode every copy that is not in the folder yet.
+
+        Args:
+            utterances: Content ([`content_of`]) and, to be called for it, what gives waveform and functionals.
+            model: As for the constructor.
+            accelerator: Precision and device.
+        """
+        self._open_all()  # another process may have encoded meanwhile
+        wanted = {(key, copy): load for copy in range(self.copies) for key, load in utterances}
+        missing = [(key, load) for key, load in wanted.items() if key not in self.places]
+        bar = tqdm(total=len(missing), desc="Encoding audio", unit="copy", disable=not missing)
+        with bar:
+            for start in range(0, len(missing), SHARD):
+                self._add_shard(missing[start : start + SHARD], model, accelerator)
+                bar.update(min(SHARD, len(missing) - start))
+
+    def _add_shard(self, missing: Sequence, model: ParaClapModel, accelerator: Accelerator) -> None:
+        copies = []
+        for (content, copy), load in missing:
+            waveform, functionals = load()
+            if copy:
+                rng = np.random.default_rng([copy, int(content[:16], 16)])
+                waveform, functionals = augment(waveform, functionals, rng, self.augmentation)
+            copies.append((content, copy, waveform, functionals))
+        copies.sort(key=lambda one: len(one[2]))
+        states, cues, rows, end = [], [], [], 0
+        for batch in batches_of(copies):
+            for one, (of_one, cues_of_one) in zip(batch, encode(batch, model, accelerator), strict=True):
+                content, copy, _, functionals = one
+                frames = of_one.shape[1]
+                rows.append({"content": content, "copy": copy, "start": end, "frames": frames, **functionals})
+                states.append(of_one)
+                cues.append(cues_of_one)
+                end += frames
+        name = f"{len(self.shards):05}"
+        np.save(self.folder / f"{name}.states.npy", np.concatenate(states, 1))
+        np.save(self.folder / f"{name}.cues.npy", np.stack(cues))
+        partial = self.folder / f"{name}.partial"
+        pd.DataFrame(rows).to_parquet(partial)
+        partial.rename(self.folder / f"{name}.parquet")  # a shard without its table does not count
+        self._open(self.folder / f"{name}.parquet")
+
+    def _open_all(self) -> None:
+        for table in sorted(self.folder.glob("*.parquet"))[len(self.shards) :]:
+            self._open(table)
+
+    def _open(self, table: Path) -> None:
+        rows = pd.read_parquet(table)
+        for row, key in enumerate(zip(rows.pop("content"), rows.pop("copy"), strict=True)):
+            self.places[key] = (len(self.shards), row)
+        states = np.load(table.with_suffix(".states.npy"), mmap_mode="r")
+        cues = np.load(table.with_suffix(".cues.npy"))
+        self.shards.append((states, cues, {name: column.to_numpy() for name, column in rows.items()}))
+
+
+def content_of(audio: bytes | str) -> str:
+    """Return a hash of encoded audio, or of the file at a path."""
+    return hashlib.sha256(audio if isinstance(audio, bytes) else Path(audio).read_bytes()).hexdigest()
+
+
+def fingerprint(model: ParaClapModel) -> str:
+    """Return a hash of what makes the states: audio encoder, layers that are kept, and whether there are cues."""
+    digest = hashlib.sha256(json.dumps([layers_of(model), model.cues is not None]).encode())
+    digest.update(json.dumps(model.config.audio_config.to_dict(), sort_keys=True, default=str).encode())
+    for name, value in sorted(model.audio_model.state_dict().items()):
+        digest.update(name.encode() + value.detach().float().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def layers_of(model: ParaClapModel) -> list[int]:
+    """Return the numbers of the layers whose states are kept."""
+    return list(model.config.audio_layer_weights or [model.config.audio_config.num_hidden_layers])
+
+
+def batches_of(copies: Sequence[tuple]) -> Iterator[list[tuple]]:
+    """Yield consecutive copies (third entry: waveform, sorted by length) of at most `BATCH_SECONDS`, or single ones."""
+    batch = []
+    for one in copies:
+        if batch and (len(batch) + 1) * len(one[2]) > BATCH_SECONDS * SAMPLING_RATE:
+            yield batch
+            batch = []
+        batch.append(one)
+    if batch:
+        yield batch
+
+
+@torch.inference_mode()
+def encode(
+    batch: Sequence[tuple], model: ParaClapModel, accelerator: Accelerator
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the states (layers, frames, dim) and the cues of each copy of a batch."""
+    waveforms = [torch.from_numpy(np.ascontiguousarray(one[2])) for one in batch]
+    mask = pad_sequence([torch.ones(len(waveform), dtype=torch.bool) for waveform in waveforms], batch_first=True)
+    device = accelerator.device
+    with accelerator.autocast():
+        heard = model.hear(pad_sequence(waveforms, batch_first=True).to(device), mask.to(device))
+    kept = [heard.states[layer] for layer in model.config.audio_layer_weights or [-1]]
+    states = torch.stack(kept, 1).to(torch.float16).cpu().numpy()
+    frames = [states.shape[2]] * len(batch) if heard.mask is None else heard.mask.sum(1).tolist()
+    cues = np.zeros((len(batch), 0), np.float32) if heard.cues is None else heard.cues.float().cpu().numpy()
+    for row, length in enumerate(frames):
+        yield states[row, :, :length], cues[row]
+
+
+def none_if_missing(value: Any) -> Any:
+    """Return a table's value as `augment` takes it: None where there is none."""
+    return None if pd.isna(value) else value

@@ -1,0 +1,95 @@
+"""Utterances as a frozen audio encoder heard them before: states in the place of waveforms."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from accelerate import Accelerator
+
+from dataset_scripts.queries import generate_queries
+from modeling_paraclap.audio_paraclap import load_audio
+from modeling_paraclap.modeling_paraclap import ParaClapModel
+
+from .audio_states import AudioStates, Heard, content_of
+from .augment import SHORTEST_PART_S
+from .corpus_files import SAMPLING_RATE
+from .utterances import QueryCorpus, functionals_of
+
+LEFT_OUT = 0.4  # of an utterance, at most, where a stretch of it is left out
+LEAST_FRAMES = 8  # shorter utterances are heard whole
+
+
+class HeardCorpus(QueryCorpus):
+    """[`QueryCorpus`] whose examples have the states of a copy of the utterance, drawn anew each time.
+
+    Gain and excerpts of the augmentation are drawn anew, too, and in half of the draws a stretch is left out; all else
+    is as it was when the copy was encoded.
+
+    Args:
+        *args: As of [`QueryCorpus`], like all that is not named here.
+        states: Where the states are; see [`fill`].
+        **kwargs: Likewise.
+    """
+
+    def __init__(self, *args: Any, states: AudioStates, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.states = states
+        self.contents = [content_of(self.audio[int(index)]) for index in range(len(self.labels))]
+
+    def fill(self, model: ParaClapModel, accelerator: Accelerator) -> None:
+        """Encode what is not encoded yet."""
+        loads = {self.contents[index]: self._loader_of(int(index)) for index in self.indices}
+        self.states.add(list(loads.items()), model, accelerator)
+
+    def _loader_of(self, index: int) -> Any:
+        def load() -> tuple[np.ndarray, dict[str, Any]]:
+            row = {name: column[index] for name, column in self.columns.items()}
+            return load_audio(self.audio[index], SAMPLING_RATE), functionals_of(row)
+
+        return load
+
+    def _hear(
+        self, index: int, row: dict[str, Any], audio: bytes | None, rng: np.random.Generator
+    ) -> tuple[dict[str, np.ndarray], dict[str, Any], list[tuple[str, str]]]:
+        copy = int(rng.integers(self.states.copies))
+        heard = self.states[self.contents[index], copy]
+        heard = Heard(heard.states, heard.cues.copy(), dict(heard.functionals))
+        options = self.augmentation
+        if options.gain:
+            gain = rng.uniform(-options.gain, options.gain)
+            if len(heard.cues):
+                heard.cues[0] += gain
+            if heard.functionals["intensity"] is not None:
+                heard.functionals["intensity"] += gain
+        part = options.part and not isinstance(row["emotion"], str) and rng.random() < options.part
+        heard = self._crop(heard, part, rng)
+        frames = heard.states.shape[1]
+        mask = np.ones(frames, bool)
+        if frames > LEAST_FRAMES and rng.random() < 0.5:
+            length = int(rng.integers(1, max(2, int(frames * LEFT_OUT))))
+            start = int(rng.integers(frames - length + 1))
+            mask[start : start + length] = False
+        row = self._with_bins(row, heard.functionals)
+        return {"states": heard.states, "cues": heard.cues, "mask": mask}, row, generate_queries(row)
+
+    def _crop(self, heard: Heard, part: bool, rng: np.random.Generator) -> Heard:
+        """Return a random crop: of the longest length allowed, or, if it is to be a part, of a random one from 1 s."""
+        frames = heard.states.shape[1]
+        seconds = heard.functionals["duration"] or frames
+        longest = max(1, int(frames * min(1.0, self.options.crop_s / seconds)))
+        shortest = min(longest, max(1, int(frames * SHORTEST_PART_S / seconds)))
+        length = int(shortest * (longest / shortest) ** rng.random()) if part else longest
+        if length >= frames:
+            return heard
+        start = int(rng.integers(frames - length + 1))
+        heard.functionals["duration"] = seconds * length / frames
+        heard.functionals["pitch_std"] = None  # of the whole; that of the part is unknown
+        if len(heard.cues):
+            heard.cues[1] = math.log2(heard.functionals["duration"])
+        return Heard(heard.states[:, start : start + length], heard.cues, heard.functionals)
+
+
+def states_folder(given: str | None, output_dir: str) -> Path:
+    """Return the folder of the states: the one that was given, or one in the run's folder."""
+    return Path(given or Path(output_dir) / "audio_states")
