@@ -1,4 +1,4 @@
-"""Evaluate a model zero-shot: the program is `paraclap.evaluation`, `python evaluate_zero_shot.py --help` describes it."""
+"""Evaluate a model zero-shot: `paraclap evaluate` without an installed command."""
 
 from paraclap.evaluation.evaluate import main
 

@@ -1,4 +1,4 @@
-"""Publish a model, a query corpus, the metric or the demo: the program is `paraclap.publishing`, `python push_to_hub.py --help` describes it."""
+"""Publish a model, a query corpus, the metric or the page: `paraclap push` without an installed command."""
 
 from paraclap.publishing.push import main
 

@@ -1,4 +1,4 @@
-"""Train ParaCLAP: the program is `paraclap.training`, `python train_accelerate.py --help` describes it."""
+"""Train ParaCLAP: `accelerate launch train_accelerate.py …`; the program is `paraclap.training`."""
 
 from paraclap.training.train import main
 

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 import tracemalloc
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -27,8 +28,8 @@ import pandas as pd
 import pyarrow as pa
 
 from dataset_scripts.binning import ATTRIBUTES
-from dataset_scripts.layout import audio_files
 from dataset_scripts.egemaps import CHUNK, FUNCTIONALS, _run, engine_of, functionals_of
+from dataset_scripts.layout import audio_files
 from dataset_scripts.parquet import ROW_GROUP
 from dataset_scripts.queries import EMOTION_NOUNS, generate_queries
 from dataset_scripts.query_columns import query_columns
@@ -36,7 +37,7 @@ from dataset_scripts.query_columns import query_columns
 ROOT = Path(__file__).parents[1]
 
 
-def timed(function) -> tuple[float, float]:
+def timed(function: Callable[[], object]) -> tuple[float, float]:
     """Wall-clock and CPU seconds of a call in this process."""
     wall, cpu = time.perf_counter(), time.process_time()
     function()

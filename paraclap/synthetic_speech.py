@@ -60,7 +60,7 @@ VOICES = (
 
 
 def synthesise(voice: Voice, duration: float = 3.0, seed: int = 0) -> np.ndarray:
-    """A voice babbling.
+    """Return a voice babbling.
 
     Args:
         voice: Its parameters.
@@ -91,7 +91,7 @@ def synthesise(voice: Voice, duration: float = 3.0, seed: int = 0) -> np.ndarray
     return (sound / max(1.0, np.abs(sound).max())).astype(np.float32)
 
 
-def _syllables(time, onsets, length):
+def _syllables(time: np.ndarray, onsets: np.ndarray, length: float) -> np.ndarray:
     """Amplitude of the voice over time, in [0, 1]: a smooth hump a syllable, with a short closure in between."""
     amplitude = np.zeros_like(time)
     for onset in onsets:
@@ -100,7 +100,7 @@ def _syllables(time, onsets, length):
     return amplitude
 
 
-def _glottal_source(voice, time, onsets, rng):
+def _glottal_source(voice: Voice, time: np.ndarray, onsets: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Derivative of the glottal flow (Rosenberg's pulse: opens for 40 % of the period, closes in 16 %) plus breath."""
     accents = np.interp(time, onsets, rng.uniform(-1, 1, len(onsets)))
     declination = np.linspace(0.5, -0.5, len(time))
@@ -123,7 +123,7 @@ def _glottal_source(voice, time, onsets, rng):
     return derivative + breath
 
 
-def _vocal_tract(source, time, middles, formants):
+def _vocal_tract(source: np.ndarray, time: np.ndarray, middles: np.ndarray, formants: np.ndarray) -> np.ndarray:
     """Four resonators in a row; the formants (syllables, 4) glide from one syllable's middle to the next."""
     frame = SAMPLING_RATE // 200
     sound = source.copy()
@@ -138,7 +138,7 @@ def _vocal_tract(source, time, middles, formants):
     return sound
 
 
-def _consonants(time, onsets, rng):
+def _consonants(time: np.ndarray, onsets: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """An s-like burst of noise above 3.5 kHz, of unit RMS for its 60 ms, before every other syllable."""
     noise = sosfilt(butter(4, 3500, "high", fs=SAMPLING_RATE, output="sos"), rng.standard_normal(len(time)))
     gate = np.zeros_like(time)

@@ -3,6 +3,8 @@
 `evaluate.load` copies this one file into a cache and imports it from there, so it needs nothing beside it.
 """
 
+from typing import Any
+
 import datasets
 import evaluate
 import numpy as np
@@ -54,9 +56,14 @@ Examples:
 
 
 def unweighted_average_recall(
-    references, predictions, labels=None, confidence_level: float = 0.95, n_resamples: int = 1000, seed: int = 0
+    references: Any,
+    predictions: Any,
+    labels: Any = None,
+    confidence_level: float = 0.95,
+    n_resamples: int = 1000,
+    seed: int = 0,
 ) -> dict:
-    """Computes the UAR, the recalls it averages and its bootstrap interval.
+    """Compute the UAR, the recalls it averages and its bootstrap interval.
 
     The bootstrap draws the utterances of each class anew, with replacement, as many as the class has (stratified). So
     every class occurs in every resample, and the number of hits of a class with n utterances and recall r is
@@ -118,8 +125,8 @@ def unweighted_average_recall(
     }
 
 
-def paired_classes(references, predictions) -> tuple[np.ndarray, np.ndarray]:
-    """References and predictions as two arrays of one length and one kind.
+def paired_classes(references: Any, predictions: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return references and predictions as two arrays of one length and one kind.
 
     Raises:
         ValueError: unequal lengths, one int and the other str, or what `as_classes` refuses.
@@ -137,8 +144,8 @@ def paired_classes(references, predictions) -> tuple[np.ndarray, np.ndarray]:
     return references, predictions
 
 
-def as_classes(values, name: str) -> np.ndarray:
-    """A list, array, tensor or Series of classes as a 1-D array of int or str.
+def as_classes(values: Any, name: str) -> np.ndarray:
+    """Return a list, array, tensor or Series of classes as a 1-D array of int or str.
 
     Raises:
         ValueError: when it is empty, not one-dimensional, or holds something else than int or str, such as None or 0.5.
@@ -162,7 +169,7 @@ def as_classes(values, name: str) -> np.ndarray:
 class UnweightedAverageRecall(evaluate.Metric):
     """The UAR behind `evaluate.load` and `compute`."""
 
-    def _info(self):
+    def _info(self) -> evaluate.MetricInfo:
         # The string features stand first: the integer ones would take "1" for 1.
         features = [
             datasets.Features({"predictions": datasets.Value(kind), "references": datasets.Value(kind)})
@@ -176,14 +183,14 @@ class UnweightedAverageRecall(evaluate.Metric):
             reference_urls=["https://scikit-learn.org/stable/modules/generated/sklearn.metrics.recall_score.html"],
         )
 
-    def add_batch(self, *, predictions=None, references=None, **kwargs):
-        """Checks the classes before `evaluate` casts them: it would cut 1.7 to 1 and take "1" for 1 without a word."""
+    def add_batch(self, *, predictions: Any = None, references: Any = None, **kwargs) -> None:
+        """Check the classes before `evaluate` casts them: it would cut 1.7 to 1 and take "1" for 1 without a word."""
         references, predictions = paired_classes(references, predictions)
         super().add_batch(predictions=predictions.tolist(), references=references.tolist(), **kwargs)
 
-    def add(self, *, prediction=None, reference=None, **kwargs):
-        """Adds one utterance, with the checks of a batch."""
+    def add(self, *, prediction: Any = None, reference: Any = None, **kwargs) -> None:
+        """Add one utterance, with the checks of a batch."""
         self.add_batch(predictions=[prediction], references=[reference], **kwargs)
 
-    def _compute(self, predictions, references, labels=None, confidence_level=0.95, n_resamples=1000, seed=0):
-        return unweighted_average_recall(references, predictions, labels, confidence_level, n_resamples, seed)
+    def _compute(self, predictions: Any, references: Any, **options) -> dict:
+        return unweighted_average_recall(references, predictions, **options)
