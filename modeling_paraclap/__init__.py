@@ -1,37 +1,50 @@
-"""ParaCLAP for transformers. Importing this package registers it with the Auto classes and the pipeline's task."""
+"""ParaCLAP for transformers: `import modeling_paraclap` makes the Auto classes and the pipeline's task know it.
 
-from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, AutoProcessor
+The names below are imported when they are used, as transformers' own are, so that whoever only loads audio
+(`from modeling_paraclap.audio_paraclap import load_audio`) imports no model. The configuration, the feature extractor
+and the processor are registered here; what needs torch's models follows when the first configuration is made
+(registration.py).
+"""
 
-from .audio_tower_paraclap import ParaClapAudioModel
+import importlib
+from typing import Any
+
+from transformers import AutoConfig, AutoFeatureExtractor, AutoProcessor
+
 from .configuration_paraclap import ParaClapAudioConfig, ParaClapConfig, ParaClapWhisperConfig
 from .feature_extraction_paraclap import ParaClapFeatureExtractor
-from .memory_paraclap import keep_freed_memory
-from .modeling_paraclap import ParaClapModel, ParaClapOutput, ParaClapPreTrainedModel
-from .pipeline_paraclap import ParaClapZeroShotAudioClassificationPipeline, register_pipeline
 from .processing_paraclap import ParaClapProcessor
-from .whisper_tower_paraclap import ParaClapWhisperModel
 
-AutoConfig.register(ParaClapConfig.model_type, ParaClapConfig)
-AutoModel.register(ParaClapConfig, ParaClapModel)
-# Towers that `save_pretrained` has written apart.
-for _config, _model in ((ParaClapAudioConfig, ParaClapAudioModel), (ParaClapWhisperConfig, ParaClapWhisperModel)):
-    AutoConfig.register(_config.model_type, _config)
-    AutoModel.register(_config, _model)
-AutoFeatureExtractor.register(ParaClapConfig, ParaClapFeatureExtractor)
-AutoProcessor.register(ParaClapConfig, ParaClapProcessor)
-register_pipeline()
-
+LAZY = {
+    "ParaClapAudioModel": "audio_tower_paraclap",
+    "ParaClapModel": "modeling_paraclap",
+    "ParaClapOutput": "modeling_paraclap",
+    "ParaClapPreTrainedModel": "modeling_paraclap",
+    "ParaClapWhisperModel": "whisper_tower_paraclap",
+    "ParaClapZeroShotAudioClassificationPipeline": "pipeline_paraclap",
+    "keep_freed_memory": "memory_paraclap",
+}
 __all__ = [
     "ParaClapAudioConfig",
-    "ParaClapAudioModel",
     "ParaClapConfig",
     "ParaClapFeatureExtractor",
-    "ParaClapModel",
-    "ParaClapOutput",
-    "ParaClapPreTrainedModel",
     "ParaClapProcessor",
     "ParaClapWhisperConfig",
-    "ParaClapWhisperModel",
-    "ParaClapZeroShotAudioClassificationPipeline",
-    "keep_freed_memory",
+    *LAZY,
 ]
+
+for _config in (ParaClapConfig, ParaClapAudioConfig, ParaClapWhisperConfig):
+    AutoConfig.register(_config.model_type, _config)
+AutoFeatureExtractor.register(ParaClapConfig, ParaClapFeatureExtractor)
+AutoProcessor.register(ParaClapConfig, ParaClapProcessor)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(f".{LAZY[name]}", __name__), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,5 +1,6 @@
 """Configuration of ParaCLAP."""
 
+import importlib
 from os import PathLike
 from typing import Any
 
@@ -131,6 +132,7 @@ class ParaClapAudioConfig(Wav2Vec2Config):
             layerdrop=layerdrop,
             **kwargs,
         )
+        _register_models()
 
 
 class ParaClapWhisperConfig(WhisperConfig):
@@ -163,6 +165,7 @@ class ParaClapWhisperConfig(WhisperConfig):
         self.frames_per_state = frames_per_state
         self.normalize_level = normalize_level
         super().__init__(**kwargs)
+        _register_models()
 
     @classmethod
     def from_whisper(
@@ -293,6 +296,7 @@ class ParaClapConfig(PreTrainedConfig):
         self.loss_type = loss_type
         self.center_audio = center_audio
         super().__init__(**kwargs)
+        _register_models()
 
     def to_dict(self) -> dict[str, Any]:
         """Return all settings, with what a process without this package needs to find the code beside them."""
@@ -371,6 +375,15 @@ def _sub_config(config, name, default):
         config = CONFIG_MAPPING[config["model_type"]](**config)
     # Whatever Whisper comes, its encoder is the project's tower: transformers' own takes no waveform.
     return ParaClapWhisperConfig.from_whisper(config) if config.model_type == WhisperConfig.model_type else config
+
+
+def _register_models() -> None:
+    """Make transformers know the models and the pipeline of the package, whose classes are imported only now.
+
+    The copy of this file in a release folder is found through `auto_map` and has nothing to register.
+    """
+    if __name__ == "modeling_paraclap.configuration_paraclap":
+        importlib.import_module("modeling_paraclap.registration").register()
 
 
 ParaClapConfig.register_for_auto_class()

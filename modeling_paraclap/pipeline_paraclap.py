@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
-from transformers.pipelines import PIPELINE_REGISTRY
 from transformers.pipelines.pt_utils import PipelineDataset, PipelineIterator
 from transformers.pipelines.zero_shot_audio_classification import ZeroShotAudioClassificationPipeline
 from transformers.utils import logging
@@ -367,8 +366,3 @@ def _ranked(scores: torch.Tensor, labels: tuple[str, ...], top_k: int | None) ->
     """Return scores (labels,) with their labels, the best first."""
     pairs = sorted(zip(scores.tolist(), labels, strict=True), key=lambda pair: -pair[0])[:top_k]
     return [{"score": score, "label": label} for score, label in pairs]
-
-
-def register_pipeline() -> None:
-    """Let `pipeline("zero-shot-audio-classification")` use this class; other models are served as before."""
-    PIPELINE_REGISTRY.supported_tasks[TASK]["impl"] = ParaClapZeroShotAudioClassificationPipeline

@@ -9,7 +9,7 @@ from helpers.audio import tone
 from transformers import ClapAudioConfig, ClapConfig, ClapFeatureExtractor, ClapModel, ClapTextConfig, pipeline
 from transformers.pipelines.zero_shot_audio_classification import ZeroShotAudioClassificationPipeline
 
-from modeling_paraclap import ParaClapZeroShotAudioClassificationPipeline
+from modeling_paraclap import ParaClapZeroShotAudioClassificationPipeline, registration
 
 TASK = "zero-shot-audio-classification"
 LABELS = ["angry", "happy", "sad"]
@@ -37,6 +37,7 @@ def test_clap_is_served_as_before(tiny_processor):
         feature_extractor=ClapFeatureExtractor(feature_size=64, truncation="rand_trunc"),
         device="cpu",
     )
+    registration.register()  # as the first configuration of a ParaCLAP does
     ours, stock = pipeline(TASK, **parts), ZeroShotAudioClassificationPipeline(**parts)
     assert type(ours) is ParaClapZeroShotAudioClassificationPipeline
     audio = tone(1, 48000)
