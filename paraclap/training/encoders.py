@@ -59,6 +59,8 @@ def build_model(options: ModelArguments, **config_kwargs: Any) -> ParaClapModel:
         if path:
             pretrained[name] = load_encoder(path, options.audio_num_layers if name == "audio" else None)
             configs[name] = pretrained[name].config
+            if Path(path).is_dir():  # a release is not to name a folder of this machine
+                configs[name].name_or_path = ""
         else:
             configs[name] = read_config(file)
     _adapt(configs["audio"], options)
