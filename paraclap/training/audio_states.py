@@ -27,6 +27,7 @@ from .augment import Functionals, augment
 from .corpus_files import SAMPLING_RATE
 
 SETTINGS_FILE = "settings.json"
+IRRELEVANT = ("_name_or_path", "transformers_version", "dtype", "_attn_implementation")  # of an encoder's settings
 SHARD = 512  # utterances: what an interruption can cost
 BATCH_SECONDS = 60  # of audio, padding included, that is encoded together
 
@@ -151,7 +152,8 @@ def content_of(audio: bytes | str) -> str:
 def fingerprint(model: ParaClapModel) -> str:
     """Return a hash of what makes the states: audio encoder, layers that are kept, and whether there are cues."""
     digest = hashlib.sha256(json.dumps([layers_of(model), model.cues is not None]).encode())
-    digest.update(json.dumps(model.config.audio_config.to_dict(), sort_keys=True, default=str).encode())
+    config = {name: value for name, value in model.config.audio_config.to_dict().items() if name not in IRRELEVANT}
+    digest.update(json.dumps(config, sort_keys=True, default=str).encode())
     for name, value in sorted(model.audio_model.state_dict().items()):
         digest.update(name.encode() + value.detach().float().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
