@@ -9,15 +9,20 @@ RUN := $(VENV)/bin/python
 CORPORA ?= $(PARACLAP_CORPORA)
 CORPUS := build/corpus
 RUN_DIR := build/run
-CHECKPOINT := checkpoints/paraclap-small
-TRAINED_ON := nemo emodb librispeech
+NAME := paraclap-base
+CHECKPOINT := checkpoints/$(NAME)
+TRAINED_ON := crema_d nemo emodb librispeech
+WHISPER := build/whisper-base-encoder
+# States of the frozen audio encoder, which all runs on these corpora share.
+STATES := build/audio-states
 # Where CORPORA has each corpus.
+FOLDER_crema_d := CREMA-D
 FOLDER_nemo := nEMO
 FOLDER_emodb := EMO-DB
 FOLDER_librispeech := LibriSpeech
 FOLDER_ravdess := RAVDESS
 
-.PHONY: help demo app test test-e2e test-packaging quality style corpus checkpoint checkpoint-without-emodb results clean
+.PHONY: help demo app test test-e2e test-packaging quality style corpus checkpoint run results clean
 
 help:  ## show this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -47,8 +52,8 @@ demo: $(call ready,demo)  ## classify speech with the default checkpoint; AUDIO=
 	$(RUN) -m paraclap.demo $(if $(AUDIO),--audio "$(AUDIO)") $(if $(LABELS),--labels "$(LABELS)")
 
 app: $(call ready,app)  ## the demo's page on this machine, with the default checkpoint; MODEL=folder or ORG/NAME takes yours
-	$(if $(MODEL),,$(RUN) -m paraclap.publishing.default_checkpoint assemble $(CHECKPOINT) build/paraclap-small)
-	$(RUN) space/app.py --model $(or $(MODEL),build/paraclap-small)
+	$(if $(MODEL),,$(RUN) -m paraclap.publishing.default_checkpoint assemble $(CHECKPOINT) build/$(NAME))
+	$(RUN) space/app.py --model $(or $(MODEL),build/$(NAME))
 
 test: $(VENV)/installed  ## run the tests; PARACLAP_CORPORA=DIR adds those that need real corpora
 	$(RUN) -m pytest
@@ -75,34 +80,36 @@ style: $(VENV)/installed  ## mend what `quality` complains of
 corpus: $(VENV)/installed  ## build the query corpus of the default checkpoint from CORPORA=DIR
 	$(RUN) -m dataset_scripts.build_query_corpus --output_dir $(CORPUS) --num_proc 2 --corpora $(foreach name,$(TRAINED_ON),$(name)=$(CORPORA)/$(FOLDER_$(name)))
 
-checkpoint: $(VENV)/installed  ## train the default checkpoint on that corpus and write checkpoints/paraclap-small
-	$(VENV)/bin/accelerate launch --num_processes 1 --num_machines 1 --mixed_precision bf16 --dynamo_backend no --cpu \
-		train_accelerate.py --config configs/paraclap-small.yaml --corpus_dir $(CORPUS) --output_dir $(RUN_DIR) --resume \
-		$(if $(TRAIN_SPLIT),--train_split $(TRAIN_SPLIT)) \
-		--text_model_name_or_path "$$($(RUN) -c 'import paraclap.publishing.default_checkpoint as d; print(d.text_encoder_folder())')"
+checkpoint: run  ## train the default checkpoint on that corpus and write checkpoints/paraclap-base
 	$(RUN) -m paraclap.publishing.default_checkpoint strip $(RUN_DIR)/best $(CHECKPOINT) \
-		--base_model sentence-transformers/all-MiniLM-L6-v2 --license cc-by-nc-sa-4.0
+		--base_model sentence-transformers/all-MiniLM-L6-v2 openai/whisper-base --license cc-by-nc-sa-4.0
 
-checkpoint-without-emodb: $(VENV)/installed  ## the same on all speakers but EMO-DB's, to be tested on all of those
-	$(MAKE) corpus checkpoint TRAINED_ON="nemo librispeech" TRAIN_SPLIT=train+validation+test CORPUS=$(CORPUS)-without-emodb \
-		RUN_DIR=$(RUN_DIR)-without-emodb CHECKPOINT=$(CHECKPOINT)-without-emodb
+run: $(VENV)/installed  ## train on the query corpus CORPUS into RUN_DIR, from where an interrupted run was
+	test -d $(WHISPER) || $(RUN) -m paraclap.publishing.whisper_weights $(WHISPER)
+	$(VENV)/bin/accelerate launch --num_processes 1 --num_machines 1 --mixed_precision bf16 --dynamo_backend no --cpu \
+		train_accelerate.py --config configs/paraclap-base.yaml --corpus_dir $(CORPUS) --output_dir $(RUN_DIR) --resume \
+		--audio_states_dir $(STATES) --audio_model_name_or_path $(WHISPER) $(if $(SEED),--seed $(SEED)) \
+		--text_model_name_or_path "$$($(RUN) -c 'import paraclap.publishing.default_checkpoint as d; print(d.text_encoder_folder())')"
 
-results: $(VENV)/installed  ## evaluate the default checkpoint on CORPORA=DIR, every protocol, and write its figures into README
-	$(RUN) -m paraclap.publishing.default_checkpoint assemble $(CHECKPOINT) build/paraclap-small
-	$(RUN) -m paraclap.publishing.default_checkpoint assemble $(CHECKPOINT)-without-emodb build/paraclap-small-without-emodb
-	$(RUN) evaluate_zero_shot.py --model build/paraclap-small --output_dir build/eval \
-		--corpora $(foreach name,ravdess emodb nemo librispeech,$(name)=$(CORPORA)/$(FOLDER_$(name))) \
-		--compare_templates "{}" "{} speech" "this person sounds {}." "a recording of {} speech"
-	$(RUN) evaluate_zero_shot.py --model build/paraclap-small --output_dir build/eval-calibrated --calibrate \
+without-%: $(VENV)/installed  ## train the twin that never heard a corpus, without-emodb or without-crema_d, into build/run-without-…
+	$(MAKE) corpus run TRAINED_ON="$(filter-out $*,$(TRAINED_ON))" CORPUS=$(CORPUS)-without-$* RUN_DIR=$(RUN_DIR)-without-$*
+
+results: $(VENV)/installed without-emodb without-crema_d  ## evaluate the default checkpoint on CORPORA=DIR, every protocol, and write its figures
+	$(RUN) -m paraclap.publishing.default_checkpoint assemble $(CHECKPOINT) build/$(NAME)
+	$(RUN) evaluate_zero_shot.py --model build/$(NAME) --output_dir build/eval --wording \
+		--tasks ravdess ravdess-synonyms crema_d-test emodb nemo $(addprefix pooled-,pitch pitch-variation loudness duration gender age) \
+		--corpora $(foreach name,ravdess $(TRAINED_ON),$(name)=$(CORPORA)/$(FOLDER_$(name)))
+	$(RUN) evaluate_zero_shot.py --model build/$(NAME) --output_dir build/eval-calibrated --calibrate \
 		--tasks ravdess --corpora ravdess=$(CORPORA)/$(FOLDER_ravdess)
 	for kind in gender speaker; do \
-		$(RUN) evaluate_zero_shot.py --model build/paraclap-small --output_dir build/eval-by-$$kind --calibrate $$kind \
+		$(RUN) evaluate_zero_shot.py --model build/$(NAME) --output_dir build/eval-by-$$kind --calibrate $$kind \
 		--tasks ravdess emodb nemo --corpora $(foreach name,ravdess emodb nemo,$(name)=$(CORPORA)/$(FOLDER_$(name))) \
 		|| exit 1; done
-	$(RUN) evaluate_zero_shot.py --model build/paraclap-small-without-emodb --output_dir build/eval-without-emodb --all_rows \
-		--corpora emodb=$(CORPORA)/$(FOLDER_emodb)
-	$(RUN) -m paraclap.evaluation.results_table $(CHECKPOINT) README.md build/eval build/eval-calibrated build/eval-by-gender build/eval-by-speaker \
-		build/eval-without-emodb
+	for corpus in emodb=$(FOLDER_emodb) crema_d=$(FOLDER_crema_d); do \
+		$(RUN) evaluate_zero_shot.py --model $(RUN_DIR)-without-$${corpus%%=*}/best --output_dir build/eval-without-$${corpus%%=*} \
+		--all_rows --tasks $${corpus%%=*} --corpora $${corpus%%=*}=$(CORPORA)/$${corpus#*=} || exit 1; done
+	$(RUN) -m paraclap.evaluation.results_table $(CHECKPOINT) docs/evaluating.md README.md build/eval build/eval-calibrated \
+		build/eval-by-gender build/eval-by-speaker build/eval-without-emodb build/eval-without-crema_d
 
 clean:  ## remove what these targets make, but for .venv
 	rm -rf build

@@ -100,7 +100,7 @@ class Collator:
 
 
 def pad_states(examples: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
-    """Return the inputs of examples of [`HeardCorpus`]: states (n, layers, frames, dim), their mask, and cues."""
+    """Return the inputs of examples of [`StateCorpus`]: states (n, layers, frames, dim), their mask, and cues."""
     frames = max(example["states"].shape[1] for example in examples)
     layers, _, size = examples[0]["states"].shape
     states = np.zeros((len(examples), layers, frames, size), np.float32)

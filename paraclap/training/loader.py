@@ -19,7 +19,7 @@ from .audio_states import AudioStates
 from .batches import Collator, vocabulary_of
 from .calm import CALM
 from .corpus_files import SAMPLING_RATE, load_split, read_corpus_bins
-from .heard_utterances import HeardCorpus
+from .state_corpus import StateCorpus
 from .stop import leave_signals_to_the_trainer
 from .stream import RowGroups, StreamedCorpus, StreamSampler
 from .utterances import QueryCorpus
@@ -147,7 +147,7 @@ def build_corpus(
         sampler = StreamSampler(groups, seed, args.recipe.batch_size, args.corpus.shuffle_rows, process, processes)
         return StreamedCorpus(groups, *options), sampler
     rows = load_split(corpus_dir, split)
-    corpus = HeardCorpus(rows, *options, states=states) if states else QueryCorpus(rows, *options)
+    corpus = StateCorpus(rows, *options, states=states) if states else QueryCorpus(rows, *options)
     weights = None
     if args.corpus.balance:
         labels = corpus.labels.iloc[corpus.indices]

@@ -25,13 +25,13 @@ from .batches import ATTRIBUTE_GROUPS
 from .build import build, lay_out, prepare_machine
 from .checkpoint import load_checkpoint, save_checkpoint
 from .corpus_files import copy_bins, load_split
-from .heard_utterances import states_folder
 from .loader import build_loader, prepare_loader, rest_of_epoch
 from .optimizer import build_optimizer
 from .profile import profiled
 from .progress import Progress
 from .records import describe_device, draw_curves, write_config, write_row, write_seconds
 from .state import RunState
+from .state_corpus import states_folder
 from .step import ContrastiveStep
 from .stop import Stopped, StopRequest, check_finite
 from .validation import Validation

@@ -13,7 +13,7 @@ from paraclap.training.arguments import AugmentationArguments, CorpusArguments, 
 from paraclap.training.audio_states import AudioStates, content_of
 from paraclap.training.batches import Collator, vocabulary_of
 from paraclap.training.corpus_files import load_split, read_corpus_bins
-from paraclap.training.heard_utterances import HeardCorpus
+from paraclap.training.state_corpus import StateCorpus
 from paraclap.training.train import main
 
 AUGMENTATION = AugmentationArguments(speed=2.0, gain=6.0, noise=1.0)
@@ -31,7 +31,7 @@ def heard(corpus_dir, tiny_config, tmp_path_factory):
 
 
 def corpus_of(corpus_dir, folder, model, augmentation, **options):
-    return HeardCorpus(
+    return StateCorpus(
         load_split(corpus_dir, "train"),
         CorpusArguments(crop_s=4.0, **options),
         augmentation,

@@ -20,7 +20,7 @@ LEFT_OUT = 0.4  # of an utterance, at most, where a stretch of it is left out
 LEAST_FRAMES = 8  # shorter utterances are heard whole
 
 
-class HeardCorpus(QueryCorpus):
+class StateCorpus(QueryCorpus):
     """[`QueryCorpus`] whose examples have the states of a copy of the utterance, drawn anew each time.
 
     Gain and excerpts of the augmentation are drawn anew, too, and in half of the draws a stretch is left out; all else
