@@ -29,10 +29,10 @@ QUIETEST_DB, LOUDEST_DB, LEVEL_BINS = -60.0, 0.0, 25
 SHORTEST_OCTAVES, DURATION_BINS = -2.0, 129  # the shortest duration that is told from shorter ones is 0.25 s
 
 
-def mel_filters(bands, lowest_hz=50.0, highest_hz=8000.0):
-    """(FFT_SIZE // 2 + 1, bands) triangles of unit height, their centres spaced evenly on the mel scale."""
+def mel_filters(bands: int, lowest_hz: float = 50.0, highest_hz: float = 8000.0) -> torch.Tensor:
+    """Return (FFT_SIZE // 2 + 1, bands) triangles of unit height, their centres spaced evenly on the mel scale."""
 
-    def mel(hertz):
+    def mel(hertz: float) -> float:
         return 1127.0 * math.log(1 + hertz / 700.0)
 
     edges = 700.0 * (torch.exp(torch.linspace(mel(lowest_hz), mel(highest_hz), bands + 2) / 1127.0) - 1)
@@ -42,8 +42,8 @@ def mel_filters(bands, lowest_hz=50.0, highest_hz=8000.0):
     return torch.minimum(rising, falling).clamp(min=0)
 
 
-def lag_cosines(bins, lowest_hz, bins_per_octave):
-    """(PITCH_LINES, bins) cosines that turn a spectrum up to 4 kHz into its autocorrelation at pitch periods.
+def lag_cosines(bins: int, lowest_hz: float, bins_per_octave: int) -> torch.Tensor:
+    """Return (PITCH_LINES, bins) cosines that turn a spectrum up to 4 kHz into its autocorrelation at pitch periods.
 
     Args:
         bins: How many lags; their pitches rise from `lowest_hz` by `bins_per_octave` an octave.
@@ -55,8 +55,8 @@ def lag_cosines(bins, lowest_hz, bins_per_octave):
     return torch.cos(2 * math.pi * hertz / pitches)
 
 
-def soft_bins(values, lowest, highest, bins):
-    """(batch,) to (batch, bins): a value is shared between the two nearest of evenly spaced centres.
+def soft_bins(values: torch.Tensor, lowest: float, highest: float, bins: int) -> torch.Tensor:
+    """Turn (batch,) into (batch, bins): a value is shared between the two nearest of evenly spaced centres.
 
     One number would have to be bent by what follows to tell "normal" from both "low" and "high"; of these, any function
     is a sum.
@@ -69,13 +69,13 @@ def soft_bins(values, lowest, highest, bins):
 class ParaClapFrontEnd(nn.Module):
     """Waveform to mel bands, pitch bins and cues; nothing in it learns."""
 
-    def __init__(self, config):
+    def __init__(self, config: ParaClapAudioConfig):
         super().__init__()
         self.config = config
         self.register_buffer("mel", torch.zeros(FFT_SIZE // 2 + 1, config.num_mel_bins))
         self.register_buffer("lags", torch.zeros(PITCH_LINES, config.num_pitch_bins))
 
-    def fill(self):
+    def fill(self) -> None:
         """Computes the filters, which are saved with the weights and so need no computing after that."""
         init.copy_(self.mel, mel_filters(self.config.num_mel_bins))
         init.copy_(
@@ -85,8 +85,10 @@ class ParaClapFrontEnd(nn.Module):
     @torch.autocast("cpu", enabled=False)
     @torch.autocast("cuda", enabled=False)
     @torch.no_grad()
-    def forward(self, waveform, mask):
-        """In float32 whatever the model's dtype, as a logarithm of a power needs.
+    def forward(
+        self, waveform: torch.Tensor, mask: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Compute in float32 whatever the model's dtype, as a logarithm of a power needs.
 
         Args:
             waveform: (batch, samples).
@@ -133,15 +135,15 @@ class ParaClapFrontEnd(nn.Module):
         ]
         return torch.cat([mel, pitch], 2) * valid_column, valid, torch.cat(cues, 1), timbre
 
-    def lengths(self, samples):
-        """Number of frames of as many samples."""
+    def lengths(self, samples: torch.Tensor) -> torch.Tensor:
+        """Return the number of frames of as many samples."""
         return 1 + torch.div(samples, self.config.hop_samples, rounding_mode="floor").long()
 
 
 class ParaClapSubsampling(nn.Module):
     """Strided convolutions over the frames, each normalised frame by frame, so that padding changes nothing."""
 
-    def __init__(self, config):
+    def __init__(self, config: ParaClapAudioConfig):
         super().__init__()
         channels = [config.num_mel_bins + config.num_pitch_bins, *config.conv_dim]
         self.convolutions = nn.ModuleList(
@@ -152,8 +154,8 @@ class ParaClapSubsampling(nn.Module):
         )
         self.layer_norms = nn.ModuleList(nn.LayerNorm(size, eps=config.layer_norm_eps) for size in config.conv_dim)
 
-    def forward(self, features, mask):
-        """(batch, frames, bins) and its mask to (batch, fewer frames, conv_dim[-1]) and its mask."""
+    def forward(self, features: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Turn (batch, frames, bins) and its mask into (batch, fewer frames, conv_dim[-1]) and its mask."""
         features = features.to(self.layer_norms[0].weight.dtype)
         for convolution, layer_norm in zip(self.convolutions, self.layer_norms, strict=True):
             features = convolution(features.transpose(1, 2)).transpose(1, 2)
@@ -165,17 +167,19 @@ class ParaClapSubsampling(nn.Module):
 class ParaClapFeatureEncoder(nn.Module):
     """Front end and subsampling."""
 
-    def __init__(self, config):
+    def __init__(self, config: ParaClapAudioConfig):
         super().__init__()
         self.front_end = ParaClapFrontEnd(config)
         self.subsampling = ParaClapSubsampling(config)
 
-    def _freeze_parameters(self):
+    def _freeze_parameters(self) -> None:
         # What `Wav2Vec2Model.freeze_feature_encoder` and `--freeze_feature_encoder` call.
         self.requires_grad_(False)
 
-    def forward(self, waveform, mask):
-        """(batch, samples) and its mask to (batch, frames, channels), its mask, the cues and the timbre."""
+    def forward(
+        self, waveform: torch.Tensor, mask: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Turn (batch, samples) and its mask into (batch, frames, channels), its mask, the cues and the timbre."""
         features, mask, cues, timbre = self.front_end(waveform, mask)
         return *self.subsampling(features, mask), cues, timbre
 
@@ -195,7 +199,7 @@ class ParaClapAudioModel(Wav2Vec2Model):
     # Its spectrogram wants the waveform in float32, whatever the dtype of the weights.
     input_dtype = torch.float32
 
-    def __init__(self, config):
+    def __init__(self, config: ParaClapAudioConfig):
         super().__init__(config)
         self.feature_extractor = ParaClapFeatureEncoder(config)
         self.cue_projection = nn.Linear(LEVEL_BINS + DURATION_BINS, config.hidden_size)
@@ -207,18 +211,20 @@ class ParaClapAudioModel(Wav2Vec2Model):
         self.post_init()
 
     @torch.no_grad()
-    def _init_weights(self, module):
+    def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)
         if isinstance(module, ParaClapFrontEnd):
             module.fill()
 
     @property
     def least_samples(self) -> int:
-        """The smallest number of samples that has a spectrum: one window."""
+        """Return the smallest number of samples that has a spectrum: one window."""
         return self.config.window_samples
 
-    def _get_feat_extract_output_lengths(self, input_lengths, add_adapter=None):
-        """Number of frames of as many samples; a frame stands for the samples around it, so one sample has one."""
+    def _get_feat_extract_output_lengths(
+        self, input_lengths: torch.Tensor | int, add_adapter: bool | None = None
+    ) -> torch.Tensor:
+        """Return the number of frames of as many samples; a frame stands for the samples around it, so one sample has one."""
         frames = self.feature_extractor.front_end.lengths(torch.as_tensor(input_lengths))
         for stride in self.config.conv_stride:
             frames = torch.div(frames - 1, stride, rounding_mode="floor") + 1
@@ -226,8 +232,10 @@ class ParaClapAudioModel(Wav2Vec2Model):
 
     @merge_with_config_defaults
     @capture_outputs(tie_last_hidden_states=False)
-    def forward(self, input_values, attention_mask=None, **kwargs):
-        """Frames of each utterance.
+    def forward(
+        self, input_values: torch.Tensor, attention_mask: torch.Tensor | None = None, **kwargs
+    ) -> BaseModelOutput:
+        """Compute the frames of each utterance.
 
         Args:
             input_values: (batch, samples), mono at 16 kHz.

@@ -36,7 +36,7 @@ def convolve_channels_last(module: nn.Module) -> None:
             layer.forward = types.MethodType(_convolve, layer)
 
 
-def _convolve(self, features):
+def _convolve(self: nn.Conv1d, features: torch.Tensor) -> torch.Tensor:
     image, kernel = (x[:, :, None].to(memory_format=torch.channels_last) for x in (features, self.weight))
     stride, padding, dilation = (1, *self.stride), (0, *self.padding), (1, *self.dilation)
     return F.conv2d(image, kernel, self.bias, stride, padding, dilation, self.groups)[:, :, 0]
@@ -54,7 +54,7 @@ class PackedLinear(nn.Module):
         self.bias = None if linear.bias is None else linear.bias.detach()
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """(..., inputs) to (..., outputs)."""
+        """Turn (..., inputs) into (..., outputs)."""
         return torch.ops.mkldnn._linear_pointwise(features, self.weight, self.bias, "none", [], "")
 
 
@@ -74,7 +74,7 @@ class FrameConv1d(nn.Module):
         self.others = _linear(weight[:, self.taps :]) if self.taps < kernel else None
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """(batch, channels, time) to (batch, channels, less time)."""
+        """Turn (batch, channels, time) into (batch, channels, less time)."""
         (kernel,), (padding,) = self.kernel_size, self.padding
         features = features.transpose(1, 2)
         if padding:  # else it would be a copy
@@ -85,8 +85,8 @@ class FrameConv1d(nn.Module):
             result += self.others(self._frames(features[:, self.taps :], length, kernel - self.taps))
         return result.transpose(1, 2)
 
-    def _frames(self, features, length, taps):
-        """(batch, time, channels) to (batch, frames, taps * channels), one frame for every stride of the length."""
+    def _frames(self, features: torch.Tensor, length: int, taps: int) -> torch.Tensor:
+        """Turn (batch, time, channels) into (batch, frames, taps * channels), one frame for every stride of the length."""
         (stride,) = self.stride
         features = features[:, : length - 1 - (length - 1) % stride + taps]
         if taps == stride:
@@ -94,8 +94,8 @@ class FrameConv1d(nn.Module):
         return features.unfold(1, taps, stride).transpose(2, 3).flatten(2)
 
 
-def _linear(weight, bias=None):
-    """A layer of weights (outputs, taps, inputs) for the inputs of one tap after the other."""
+def _linear(weight: torch.Tensor, bias: torch.Tensor | None = None) -> nn.Linear:
+    """Make a layer of weights (outputs, taps, inputs) for the inputs of one tap after the other."""
     layer = nn.utils.skip_init(nn.Linear, weight[0].numel(), len(weight), bias is not None, dtype=weight.dtype)
     layer.weight = nn.Parameter(weight.flatten(1).contiguous())
     if bias is not None:
@@ -116,7 +116,7 @@ class SpectralConv1d(nn.Module):
         self.bias = 0 if conv.bias is None else conv.bias.detach().float()[:, None]
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """(batch, channels, frames) to (batch, channels, (frames + 2 * padding - kernel) // stride + 1)."""
+        """Turn (batch, channels, frames) into (batch, channels, (frames + 2 * padding - kernel) // stride + 1)."""
         batch, _, frames = features.shape
         bins, groups, inputs, outputs = self.spectrum.shape
         length, step = frames + 2 * self.padding - self.kernel + 1, self.block - self.kernel + 1
@@ -159,7 +159,7 @@ def lay_out_for_cpu(model: nn.Module, int8: bool = False) -> None:
     model.register_state_dict_pre_hook(_refuse_to_save)
 
 
-def _quantise(tower, dtype):
+def _quantise(tower: nn.Module, dtype: torch.dtype) -> None:
     """8-bit weights in the transformer, whose activations stay float32; bfloat16 in the layers before."""
     if "onednn" not in torch.backends.quantized.supported_engines:
         raise ValueError("This torch has no 8-bit products for the processor. Leave out int8.")
@@ -184,7 +184,7 @@ def _quantise(tower, dtype):
         torch.backends.quantized.engine = engine
 
 
-def _replace_convolutions(module):
+def _replace_convolutions(module: nn.Module) -> None:
     """Long kernels by spectra, and in float32 the others by matrix products; in bfloat16 convolutions are as quick."""
     for name, child in module.named_children():
         if not isinstance(child, nn.Conv1d):
@@ -196,7 +196,7 @@ def _replace_convolutions(module):
                 setattr(module, name, FrameConv1d(child))
 
 
-def _pack_linear(module):
+def _pack_linear(module: nn.Module) -> nn.Module:
     for name, child in module.named_children():
         if isinstance(child, nn.Linear):
             setattr(module, name, PackedLinear(child))
@@ -204,5 +204,5 @@ def _pack_linear(module):
             _pack_linear(child)
 
 
-def _refuse_to_save(module, prefix, keep_vars):
+def _refuse_to_save(module: nn.Module, prefix: str, keep_vars: bool) -> None:
     raise RuntimeError("This model is laid out for inference on a CPU and cannot be saved; load it again to save it.")

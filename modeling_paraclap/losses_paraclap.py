@@ -7,14 +7,16 @@ import torch
 from torch.nn import functional as F
 
 
-def contrastive_loss(logits_per_audio):
-    """Symmetric cross-entropy of the paper's equation 2: row i of the (n, n) logits belongs to column i."""
+def contrastive_loss(logits_per_audio: torch.Tensor) -> torch.Tensor:
+    """Compute the symmetric cross-entropy of the paper's equation 2: row i of the (n, n) logits belongs to column i."""
     targets = torch.arange(len(logits_per_audio), device=logits_per_audio.device)
     return (F.cross_entropy(logits_per_audio, targets) + F.cross_entropy(logits_per_audio.t(), targets)) / 2
 
 
-def multi_positive_loss(logits_per_audio, positives, unknown=None):
-    """Symmetric cross-entropy against every pair that belongs together, shared out evenly.
+def multi_positive_loss(
+    logits_per_audio: torch.Tensor, positives: torch.Tensor, unknown: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Compute the symmetric cross-entropy against every pair that belongs together, shared out evenly.
 
     Args:
         logits_per_audio: (n_audio, n_text).
@@ -29,7 +31,9 @@ def multi_positive_loss(logits_per_audio, positives, unknown=None):
     return (per_audio + per_text) / 2
 
 
-def sigmoid_loss(logits_per_audio, positives, unknown=None):
+def sigmoid_loss(
+    logits_per_audio: torch.Tensor, positives: torch.Tensor, unknown: torch.Tensor | None = None
+) -> torch.Tensor:
     """Every pair is a yes-or-no question of its own (SigLIP, https://arxiv.org/abs/2303.15343, equation 1).
 
     Args:
@@ -44,14 +48,20 @@ def sigmoid_loss(logits_per_audio, positives, unknown=None):
     return losses.sum() / len(logits_per_audio)
 
 
-def same_captions(input_ids, attention_mask=None):
-    """(n, n) booleans: which of the n captions are the same text."""
+def same_captions(input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
+    """Return (n, n) booleans: which of the n captions are the same text."""
     if attention_mask is not None:
         input_ids = input_ids.masked_fill(attention_mask == 0, -1)
     return (input_ids[:, None] == input_ids[None]).all(-1)
 
 
-def grouped_loss(logits_per_audio, positives, unknown=None, groups=None, group_weights=None):
+def grouped_loss(
+    logits_per_audio: torch.Tensor,
+    positives: torch.Tensor,
+    unknown: torch.Tensor | None = None,
+    groups: torch.Tensor | None = None,
+    group_weights: dict[int, float] | None = None,
+) -> torch.Tensor:
     """Yes or no for every pair, and within each group of texts that exclude each other, which one it is.
 
     The first term is [`sigmoid_loss`] as a mean over texts; the second a cross-entropy over the texts of a group,

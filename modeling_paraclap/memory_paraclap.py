@@ -8,8 +8,8 @@ M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX, M_ARENA_MAX = -1, -2, -4, -8
 TOP_PAD_BYTES = 256 * 2**20
 
 
-def keep_freed_memory():
-    """Tells glibc's malloc not to give freed memory back to the system, for the rest of the process.
+def keep_freed_memory() -> bool:
+    """Tell glibc's malloc not to give freed memory back to the system, for the rest of the process.
 
     A model on the CPU frees its activations and asks for as much again at once; by default each large block comes from
     the system anew, page by page and zeroed. `train_accelerate.py` and `evaluate_zero_shot.py` call this themselves; in
