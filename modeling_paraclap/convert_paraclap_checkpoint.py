@@ -53,7 +53,10 @@ def read_checkpoint(file: Path) -> dict[str, torch.Tensor]:
             f"{file} is not a file of tensors alone that torch can read: {reason} It may be cut; download it again. "
             "Files with other objects in them are not read, as they could run code."
         ) from error
-    if not isinstance(weights, Mapping) or not all(isinstance(value, torch.Tensor) for value in weights.values()):
+    is_flat = isinstance(weights, Mapping) and all(
+        isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in weights.items()
+    )
+    if not is_flat:
         found = f"a dict of {', '.join(map(str, weights))}" if isinstance(weights, Mapping) else type(weights).__name__
         raise CheckpointError(f"{file} holds {found}; expected a flat dict from names to tensors, as best.pth.tar is.")
     return dict(weights)

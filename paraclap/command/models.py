@@ -134,5 +134,9 @@ def facts_of(folder: Path, is_default: bool) -> list[tuple[str, str]]:
         ("template", str(configuration.get("hypothesis_template"))),
         ("size", f"{sizes / 1e6:.0f} MB"),
     ]
+    if (folder / "parts.json").is_file():
+        from paraclap.publishing.default_checkpoint import describe_parts
+
+        facts += describe_parts(folder)
     names = sorted(file.name for file in folder.iterdir() if file.suffix in (".safetensors", ".json"))
     return facts + [("sha256", f"{hash_file(folder / name)}  {name}") for name in names]

@@ -1,8 +1,9 @@
 """Stages a query corpus: all of it where the licences allow that, else names, bins, templates and how to build it."""
 
-import json
-import shutil
+import csv
+import io
 import tempfile
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import datasets
@@ -13,11 +14,14 @@ from huggingface_hub import DatasetCard
 import dataset_scripts
 from dataset_scripts.corpora import CORPORA
 
-from .hub import PublishError
-from .staging import check_no_token, without_folders
+from .checks import check_staged, copy_file
+from .errors import PublishError
+from .local_paths import clean_record, local_paths, without_local_paths
+from .records import read_json
+from .staging import write_json
 
 ALWAYS = ("file", "corpus", "split")  # of a corpus that may not be passed on; besides its bins
-COPIED = ("bins.json", "rejected.csv", "summary.txt", "build.json")
+RECORDS = ("bins.json", "build.json")
 TABLES = ("queries.csv", "emotions.csv")  # the templates
 LEFT_OUT = """
 ## What is left out
@@ -26,13 +30,13 @@ LEFT_OUT = """
 and queries are empty. Whoever has the audio from its owners builds the whole corpus with
 
 ```bash
-python -m dataset_scripts.build_query_corpus --corpora {corpora} --output_dir OUT
+paraclap corpus build --corpora {corpora} --output_dir OUT
 ```
 """
 
 
 def stage_dataset(source: Path, folder: Path, repo_id: str, include_audio: bool = False, private: bool = False) -> None:
-    """Writes a corpus's folder for the Hub and checks that `datasets` reads it.
+    """Write a corpus's folder for the Hub and check that `datasets` reads it.
 
     Args:
         source: What `dataset_scripts.build_query_corpus` wrote.
@@ -44,36 +48,45 @@ def stage_dataset(source: Path, folder: Path, repo_id: str, include_audio: bool 
     Raises:
         PublishError: If the source is no corpus, audio may not be published, or the result does not load.
     """
-    if not (source / "build.json").is_file():
-        raise PublishError(f"{source} is no query corpus: it has no build.json. Build one with build_query_corpus.")
-    names = json.loads((source / "build.json").read_text(encoding="utf-8"))["corpora"]
-    unknown = [name for name in names if name not in CORPORA]
-    if unknown:
-        raise PublishError(f"{source} has the corpus {unknown[0]!r}; known are {', '.join(CORPORA)}.")
+    names = names_of(source)
     restricted = [name for name in names if not CORPORA[name].may_be_passed_on]
     if include_audio and restricted and not private:
         raise PublishError(
-            f"The licence of {CORPORA[restricted[0]].title} forbids to publish it: --include_audio needs --private "
+            f"The licence of {CORPORA[restricted[0]].title} forbids publishing it: --include_audio needs --private "
             "(and readers who have the licence)."
         )
     hidden = [] if include_audio else restricted
-    sizes = {}
+    sizes: dict[str, int] = {}
     for file in sorted((source / "data").glob("*.parquet")):
         split = file.name.split("-")[0]
         sizes[split] = sizes.get(split, 0) + copy_rows(file, folder / "data" / file.name, names, hidden)
-    for name in COPIED:
-        if (source / name).is_file():
-            text = without_folders((source / name).read_text(encoding="utf-8"))
-            (folder / name).write_text(text, encoding="utf-8")
+    copy_records(source, folder)
     for name in TABLES:
-        shutil.copyfile(Path(dataset_scripts.__file__).with_name(name), folder / name)
+        copy_file(Path(dataset_scripts.__file__).with_name(name), folder / name)
     write_card(source, folder, repo_id, names, hidden, sizes)
-    check_no_token(folder)
+    check_staged(folder)
     check_rows(folder)
 
 
-def copy_rows(source: Path, target: Path, names: list[str], hidden: list[str]) -> int:
-    """Copies a Parquet file a row group at a time, without what may not be passed on.
+def names_of(source: Path) -> list[str]:
+    """Return the names of the corpora in a query corpus.
+
+    Raises:
+        PublishError: If the folder is none, or has a corpus that is not known.
+    """
+    if not (source / "build.json").is_file():
+        raise PublishError(f"{source} is no query corpus: it has no build.json. Build one: paraclap corpus build.")
+    names = read_json(source / "build.json").get("corpora")
+    if not isinstance(names, list) or not names:
+        raise PublishError(f"{source / 'build.json'}: corpora is {names!r}; expected a list of names.")
+    unknown = [name for name in names if name not in CORPORA]
+    if unknown:
+        raise PublishError(f"{source} has the corpus {unknown[0]!r}; known are {', '.join(CORPORA)}.")
+    return names
+
+
+def copy_rows(source: Path, target: Path, names: Collection[str], hidden: Collection[str]) -> int:
+    """Copy a Parquet file a row group at a time, without what may not be passed on.
 
     Args:
         source: The file.
@@ -83,49 +96,98 @@ def copy_rows(source: Path, target: Path, names: list[str], hidden: list[str]) -
 
     Returns:
         Bytes of its rows in memory.
+
+    Raises:
+        PublishError: If the file is damaged, has rows of another corpus, or names folders of this machine.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    file = pq.ParquetFile(source)
-    features = datasets.Features.from_arrow_schema(file.schema_arrow)
-    if set(names) <= set(hidden):  # columns without any value are of no use
-        features = datasets.Features({name: kind for name, kind in features.items() if stays(name)})
-    schema, size = features.arrow_schema, 0
-    with pq.ParquetWriter(target, schema, write_page_index=True) as writer:
-        for number in range(file.num_row_groups):
-            table = file.read_row_group(number, columns=list(features))
-            open_rows = pa.array([corpus not in hidden for corpus in table["corpus"].to_pylist()])
-            columns = [column_of(table, field, open_rows) for field in schema]
-            table = pa.Table.from_arrays(columns, schema=schema)
-            writer.write_table(table, row_group_size=max(len(table), 1))
-            size += table.nbytes
+    size = 0
+    try:
+        file = pq.ParquetFile(source)
+        features = datasets.Features.from_arrow_schema(file.schema_arrow)
+        if set(names) <= set(hidden):  # columns without any value are of no use
+            features = datasets.Features({name: kind for name, kind in features.items() if stays(name)})
+        schema = features.arrow_schema
+        with pq.ParquetWriter(target, schema, write_page_index=True) as writer:
+            for number in range(file.num_row_groups):
+                table = file.read_row_group(number, columns=list(features))
+                check_names(source, table, names)
+                open_rows = [corpus not in hidden for corpus in table["corpus"].to_pylist()]
+                columns = [column_of(table, field, open_rows) for field in schema]
+                table = pa.Table.from_arrays(columns, schema=schema)
+                writer.write_table(table, row_group_size=max(len(table), 1))
+                size += table.nbytes
+    except (pa.ArrowException, OSError, KeyError) as error:
+        raise PublishError(f"{source} cannot be read: {' '.join(str(error).split())[:200]}") from error
     return size
 
 
+def check_names(source: Path, table: pa.Table, names: Collection[str]) -> None:
+    """Check that rows are of the corpora that the folder is said to hold, and name their files within these.
+
+    Raises:
+        PublishError: If they do not.
+    """
+    if strange := set(table["corpus"].to_pylist()) - set(names):
+        raise PublishError(f"{source} has rows of {strange.pop()!r}; build.json names {', '.join(names)} alone.")
+    for file in table["file"].to_pylist():
+        if file is None or Path(file).is_absolute() or local_paths(file):
+            raise PublishError(f"{source} has the file name {file!r}; expected one relative to its corpus.")
+
+
 def stays(name: str) -> bool:
-    """Whether a column is published of every corpus."""
+    """Return whether a column is published of every corpus."""
     return name in ALWAYS or name.endswith("_bin")
 
 
-def column_of(table: pa.Table, field: pa.Field, open_rows: pa.Array) -> pa.Array:
-    """A column with nulls in the rows that may not be passed on, and without this machine's paths."""
+def column_of(table: pa.Table, field: pa.Field, open_rows: Sequence[bool]) -> pa.Array:
+    """Return a column with nulls in the rows that may not be passed on, and without this machine's paths.
+
+    Raises:
+        PublishError: If what may be passed on names such a path.
+    """
     column = table[field.name].combine_chunks()
     if stays(field.name):
         return column.cast(field.type)
-    shown = open_rows.to_pylist()
+    shown = open_rows
     if field.name == "audio":  # a corpus built with --audio path has no bytes, only where the files were
-        shown = [open_row and row.is_valid for open_row, row in zip(shown, column.field("bytes"), strict=True)]
+        shown = [open_row and row.is_valid for open_row, row in zip(open_rows, column.field("bytes"), strict=True)]
+        for path in column.field("path").filter(pa.array(shown)).to_pylist():
+            if Path(path or "").is_absolute() or local_paths(path or ""):
+                raise PublishError(f"The audio beside {path!r} names a path of this machine. Build the corpus again.")
     indices = pa.array([row if show else None for row, show in enumerate(shown)], type=pa.int64())
     return column.take(indices).cast(field.type)
 
 
-def write_card(source, folder, repo_id, names, hidden, sizes) -> None:
-    """Writes the corpus's own card with the repo's name, licences that the Hub knows, and what is left out."""
+def copy_records(source: Path, folder: Path) -> None:
+    """Copy what the build wrote about itself, without paths of this machine."""
+    for name in RECORDS:
+        if content := read_json(source / name):
+            write_json(folder / name, clean_record(content))
+    if (source / "rejected.csv").is_file():
+        rows = list(csv.reader(io.StringIO((source / "rejected.csv").read_text(encoding="utf-8"))))
+        with (folder / "rejected.csv").open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerows([map(without_local_paths, row) for row in rows])
+    if (source / "summary.txt").is_file():
+        lines = (source / "summary.txt").read_text(encoding="utf-8").splitlines()
+        (folder / "summary.txt").write_text("\n".join(map(without_local_paths, lines)) + "\n", encoding="utf-8")
+
+
+def write_card(
+    source: Path,
+    folder: Path,
+    repo_id: str,
+    names: Sequence[str],
+    hidden: Sequence[str],
+    sizes: Mapping[str, int],
+) -> None:
+    """Write the corpus's own card with the repo's name, licences that the Hub knows, and what is left out."""
     card = DatasetCard.load(source / "README.md")
     licences = sorted({CORPORA[name].licence_id for name in names})
     card.data.license = licences[0] if len(licences) == 1 else licences
     card.data.tags = ["audio", "speech", "paralinguistics", "paraclap"]
     for split in (card.data.to_dict().get("dataset_info") or {}).get("splits", []):
-        split["num_bytes"] = sizes[split["name"]]
+        split["num_bytes"] = sizes.get(split["name"], 0)
     card.text = card.text.replace('load_dataset("DIR")', f'load_dataset("{repo_id}")')
     if hidden:
         card.text += LEFT_OUT.format(
@@ -136,7 +198,7 @@ def write_card(source, folder, repo_id, names, hidden, sizes) -> None:
 
 
 def check_rows(folder: Path) -> None:
-    """Reads a row of each split through `datasets` and counts the rows.
+    """Read a row of each split through `datasets` and count the rows.
 
     Raises:
         PublishError: If that fails, or the counts are not the card's.
@@ -150,7 +212,7 @@ def check_rows(folder: Path) -> None:
                 next(iter(split))
         except (OSError, ValueError, StopIteration, datasets.exceptions.DatasetsError) as error:
             raise PublishError(f"datasets does not read the staged corpus: {' '.join(str(error).split())}") from error
-    counts = {}
+    counts: dict[str, int] = {}
     for file in sorted((folder / "data").glob("*.parquet")):
         split = file.name.split("-")[0]
         counts[split] = counts.get(split, 0) + pq.ParquetFile(file).metadata.num_rows

@@ -6,7 +6,6 @@ together in the user's cache folder, once, from the checkpoint and the base mode
 
     python -m paraclap.publishing.default_checkpoint strip RUN/best checkpoints/NAME --extra EVAL/results.json
     python -m paraclap.publishing.default_checkpoint assemble checkpoints/NAME build/NAME
-    python -m paraclap.publishing.default_checkpoint show
 """
 
 import argparse
@@ -35,7 +34,7 @@ from paraclap.resources import resource
 from .base_models import BASE_MODELS, WEIGHTS, BaseModel, text_encoder_folder
 from .weights import save_weights, tensor_sha256
 
-__all__ = ["CheckpointError", "assemble_release", "default_release", "describe_default", "text_encoder_folder"]
+__all__ = ["CheckpointError", "assemble_release", "default_release", "describe_parts", "text_encoder_folder"]
 
 DEFAULT = "paraclap-small"
 PARTS = "parts.json"
@@ -293,28 +292,21 @@ def file_sizes(folder: Path) -> dict[str, int]:
     return {file.name: file.stat().st_size for file in sorted(folder.glob("*")) if file.is_file()}
 
 
-def describe_default(cache_dir: Path | None = None) -> str:
-    """Return lines on the default model: its name, where it lies, its licence, and its parts with their sha256."""
-    checkpoint, release = resource(f"checkpoints/{DEFAULT}"), default_folder(cache_dir)
-    parts = read_parts(checkpoint)
-    assembled = (release / WEIGHTS).is_file()
-    size = sum(file.stat().st_size for file in release.iterdir()) / 1e6 if assembled else 0
-    lines = [
-        f"model    {DEFAULT}",
-        f"folder   {release} ({f'{size:.0f} MB' if assembled else 'not assembled yet'})",
-        f"licence  {parts['licence']}",
-        f"trained  {len(parts['trained'])} tensors, {checkpoint / WEIGHTS}",
-        f"         sha256 {hash_file(checkpoint / WEIGHTS)}",
-    ]
+def describe_parts(folder: Path) -> list[tuple[str, str]]:
+    """Return what a checkpoint, or the release assembled of it, was made of: what each line is about, and the line.
+
+    Raises:
+        CheckpointError: If its parts.json is damaged.
+    """
+    parts = read_parts(folder)
+    lines = [("trained", f"{len(parts['trained'])} tensors")]
     for part in parts["parts"]:
-        base = BASE_MODELS[part["base_model"]]
+        base = _base_model(part["base_model"])
         lines += [
-            f"part     {len(part['tensors'])} tensors of {base.name} ({base.licence}), revision {base.revision}",
-            f"         of {' and '.join(base.packages)}: sha256 {base.sha256}",
+            ("base model", f"{base.name} ({base.licence}), {len(part['tensors'])} tensors; revision {base.revision}"),
+            ("", f"{base.sha256}  {', '.join(base.packages)}"),
         ]
-    if assembled:
-        lines.append(f"release  {WEIGHTS}: sha256 {hash_file(release / WEIGHTS)}")
-    return "\n".join(lines)
+    return lines
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -330,7 +322,6 @@ def main(arguments: list[str] | None = None) -> int:
     assemble = commands.add_parser("assemble", help="write a release folder from a checkpoint and its base models")
     assemble.add_argument("checkpoint", type=Path)
     assemble.add_argument("release", type=Path)
-    commands.add_parser("show", help="describe the default model")
     args = parser.parse_args(arguments)
     try:
         print(_run(args))
@@ -341,8 +332,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> str:
-    if args.command == "show":
-        return describe_default()
     if args.command == "strip":
         folder = strip_base_models(args.release, args.checkpoint, args.base_model, args.license, args.extra)
         size = sum(file.stat().st_size for file in folder.iterdir())

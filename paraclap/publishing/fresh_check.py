@@ -6,7 +6,9 @@ cannot be imported there, so whatever works comes from the folder.
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 LABELS = ("angry", "happy", "sad", "calm", "neutral", "a female is speaking", "has a high pitch")
 SAMPLE = "sample.wav"
@@ -17,19 +19,19 @@ class NoPackage:
     """Refuses to import what a stranger does not have."""
 
     @staticmethod
-    def find_spec(name, path=None, target=None):
-        """Called by import for each module."""
+    def find_spec(name: str, path: object = None, target: object = None) -> None:
+        """Refuse a module of this project; import calls this for each module."""
         if name.split(".")[0] in OURS:
             raise ModuleNotFoundError(f"{name} is not in the folder that is to be published, and has to be")
 
 
-def score(classifier, sample: str) -> dict[str, float]:
-    """Label -> score of the sample."""
+def score(classifier: Callable[..., list[dict[str, Any]]], sample: str) -> dict[str, float]:
+    """Return label -> score of the sample."""
     return {entry["label"]: entry["score"] for entry in classifier(sample, candidate_labels=list(LABELS))}
 
 
 def main(folder: str) -> None:
-    """Loads the folder in the three ways that people use."""
+    """Load the folder in the ways that people use, and print the scores."""
     sys.meta_path.insert(0, NoPackage)
     import torch
     from transformers import AutoModel, AutoProcessor, pipeline

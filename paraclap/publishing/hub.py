@@ -1,11 +1,11 @@
-"""Brings a staged folder to the Hub: compares first, then makes one commit, or none where nothing changed."""
+"""Brings a staged folder to the Hub: compares first, then makes one commit, or none where nothing has changed."""
 
-import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, TypeVar
 
 import httpx2
 import huggingface_hub
@@ -22,6 +22,9 @@ from huggingface_hub.utils import validate_repo_id
 from huggingface_hub.utils._http import default_client_factory
 from huggingface_hub.utils.sha import git_hash, sha_fileobj
 
+from .checks import TOKEN, files_of
+from .errors import PublishError
+
 ATTEMPTS = 3
 # Seconds before the repo is looked at again after a commit that was not answered, and how often: the Hub may still be
 # at work on it.
@@ -29,13 +32,9 @@ PATIENCE = (0.5, 1.5, 4.0)
 # Seconds that the Hub may take to begin its answer; huggingface_hub itself would wait for ever.
 TIMEOUT_S = 300
 KEPT = ".gitattributes"  # the Hub's own, made with the repo
+T = TypeVar("T")
 # What a request may end with. OSError is what hf_xet raises, and huggingface_hub where there is no token.
 FAILURES = (HfHubHTTPError, httpx2.HTTPError, OSError, RuntimeError, ValueError)
-TOKEN = re.compile(r"\b(?:hf|api_org)_(?:oauth_|jwt_)?[A-Za-z0-9.-]{16,}")
-
-
-class PublishError(Exception):
-    """What keeps something from being published, in one line that says what to do."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +45,8 @@ class Target:
         repo_id: ORG/NAME.
         repo_type: "model", "dataset" or "space".
         marker: A file that repos of this sort have; a repo with other files and without it is somebody's other work.
-        private: Whether a repo that has to be made is private.
-        revision: Branch; made from main if it is missing.
+        private: Whether a repo that has to be created is private.
+        revision: Branch; created from main if it is missing.
         create_pr: Whether to open a pull request in place of committing.
         tag: Tag to put on the published revision.
         space_sdk: Of a Space.
@@ -66,19 +65,21 @@ class Target:
         try:
             validate_repo_id(self.repo_id)
         except HFValidationError as error:
-            raise PublishError(f"{self.repo_id!r} is no name for a repo: {str(error).splitlines()[0]}") from error
+            raise PublishError(
+                f"--repo_id {self.repo_id!r} is not a valid name for a repo: {str(error).splitlines()[0]}"
+            ) from error
         if "/" not in self.repo_id:
             raise PublishError(f"--repo_id is {self.repo_id!r}; expected ORG/NAME, the owner and the repo's name.")
 
     @property
     def where(self) -> dict[str, str]:
-        """The arguments by which huggingface_hub's functions find the repo."""
+        """Return the arguments by which huggingface_hub's functions find the repo."""
         return {"repo_id": self.repo_id, "repo_type": self.repo_type}
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What publishing came to: the revision's oid and address, the paths written and deleted (none: no commit)."""
+    """Result of publishing: the revision's oid and address, and the paths written and deleted (none: no commit)."""
 
     oid: str
     url: str
@@ -87,12 +88,33 @@ class Outcome:
 
 
 def redact(text: str) -> str:
-    """The text without anything that looks like a token of the Hub."""
+    """Return a text without anything that looks like a token of the Hub."""
     return TOKEN.sub("hf_***", text)
 
 
+@dataclass(frozen=True)
+class Publication:
+    """One push of a staged folder.
+
+    Attributes:
+        api: The client.
+        folder: The staged folder; all its files are published.
+        target: Where to.
+        message: Of the commit.
+        say: Prints progress.
+        made: "repo" and "branch", if this push creates them.
+    """
+
+    api: HfApi
+    folder: Path
+    target: Target
+    message: str
+    say: Callable[[str], None] = print
+    made: list[str] = field(default_factory=list)
+
+
 def publish(folder: Path, target: Target, message: str, say: Callable[[str], None] = print) -> Outcome:
-    """Makes the repo's files those of the folder, in one commit; in none if they are that already.
+    """Make the repo's files those of the folder, in one commit; in none if they are that already.
 
     The commit names its parent, so that it cannot be made twice, nor over one that came in between. One that was not
     answered is looked for in the repo before it is tried again. Large files go to the Hub's Xet storage where hf_xet is
@@ -101,7 +123,7 @@ def publish(folder: Path, target: Target, message: str, say: Callable[[str], Non
 
     Args:
         folder: The staged folder; all its files are published.
-        target: Where.
+        target: Where to.
         message: Of the commit.
         say: Prints progress.
 
@@ -109,51 +131,66 @@ def publish(folder: Path, target: Target, message: str, say: Callable[[str], Non
         What was done.
 
     Raises:
-        PublishError: If the Hub refuses, the repo is somebody's other work, or the connection fails for good. The repo
-            is then as it was before: what was made for this commit (the repo, the branch) is removed again, or the
-            message says that this failed, too. An interrupt (Ctrl-C) removes nothing.
+        PublishError: If the Hub refuses, the repo holds other work, or the connection fails for good. The repo is then
+            as it was before: a repo or branch created for this commit is deleted, or the message says that this failed,
+            too. An interrupt (Ctrl-C) deletes nothing.
     """
     huggingface_hub.set_client_factory(_client)
-    api, made = HfApi(), []
+    push = Publication(HfApi(), folder, target, message, say)
     try:
-        user = with_retries(api.whoami)
-        check_user(user)
-        head = open_repo(api, target, made)
-        tags = {tag.name: tag.target_commit for tag in with_retries(lambda: api.list_repo_refs(**target.where)).tags}
-        remote = remote_files(api, target, head)
-        if target.marker not in remote and set(remote) - {KEPT, "README.md"}:
-            raise PublishError(
-                f"{target.repo_id} is taken: it has files but no {target.marker}, so it is no {target.repo_type} of "
-                "this project. Choose another --repo_id."
-            )
-        written, deleted = difference(folder, remote)
-        changed = bool(written or deleted)
-        if target.tag in tags and (changed or tags[target.tag] != head):
-            raise PublishError(
-                f"The tag {target.tag} exists already, at {tags[target.tag][:10]}. Choose another --tag, or delete it."
-            )
-        if changed:
-            say(f"{len(written)} files to write, {len(deleted)} to delete in {target.repo_id}")
-            head, url = commit(api, target, folder, head, written, deleted, message, say)
-        else:
-            url = address(api, target)
+        outcome, is_tagged = bring(push)
     except (PublishError, *FAILURES) as error:
         reason = str(error) if isinstance(error, PublishError) else explain(error, target)
-        raise PublishError(" ".join([reason, *undo(api, target, made)])) from error
-    if target.tag and target.tag not in tags:
+        raise PublishError(" ".join([reason, *undo(push.api, target, push.made)])) from error
+    if target.tag and not is_tagged:
         try:
-            with_retries(lambda: api.create_tag(**target.where, tag=target.tag, revision=head, exist_ok=True))
+            with_retries(
+                lambda: push.api.create_tag(**target.where, tag=target.tag, revision=outcome.oid, exist_ok=True)
+            )
         except FAILURES as error:
             raise PublishError(
-                f"The files are published ({url}), the tag {target.tag} is not ({short(error)}). Repeat the command."
+                f"The files are published ({outcome.url}), the tag {target.tag} is not ({short(error)}). "
+                "Repeat the command."
             ) from error
-    return Outcome(head, url, tuple(written), tuple(deleted))
+    return outcome
+
+
+def bring(push: Publication) -> tuple[Outcome, bool]:
+    """Compare the folder with the repo and commit what differs.
+
+    Returns:
+        What was done, and whether the tag exists already.
+
+    Raises:
+        PublishError: If the token cannot write, the repo holds other work, or the tag is at another revision.
+    """
+    api, target = push.api, push.target
+    check_user(with_retries(api.whoami))
+    head = open_repo(api, target, push.made)
+    tags = {tag.name: tag.target_commit for tag in with_retries(lambda: api.list_repo_refs(**target.where)).tags}
+    remote = remote_files(api, target, head)
+    if target.marker not in remote and set(remote) - {KEPT, "README.md"}:
+        raise PublishError(
+            f"{target.repo_id} is taken: it has files but no {target.marker}, so it is no {target.repo_type} of "
+            "this project. Choose another --repo_id."
+        )
+    written, deleted = difference(push.folder, remote)
+    changed = bool(written or deleted)
+    if target.tag in tags and (changed or tags[target.tag] != head):
+        raise PublishError(
+            f"The tag {target.tag} exists already, at {tags[target.tag][:10]}. Choose another --tag, or delete it."
+        )
+    url = address(api, target)
+    if changed:
+        push.say(f"{len(written)} files to write, {len(deleted)} to delete in {target.repo_id}")
+        head, url = commit(push, head, written, deleted)
+    return Outcome(head, url, tuple(written), tuple(deleted)), target.tag in tags
 
 
 def undo(api: HfApi, target: Target, made: Sequence[str]) -> list[str]:
-    """Removes the repo or the branch that was made for a commit that never came; sentences on what is left of them.
+    """Delete the repo or the branch created for a commit that never came; return sentences on what is left of them.
 
-    Only what holds nothing but the Hub's own first commit is removed.
+    Only what holds nothing but the Hub's own first commit is deleted.
     """
     left = []
     for what in reversed(made):
@@ -163,42 +200,46 @@ def undo(api: HfApi, target: Target, made: Sequence[str]) -> list[str]:
             main = heads.get("main")
             if what == "branch" and heads.get(target.revision) == main:
                 with_retries(lambda: api.delete_branch(**target.where, branch=target.revision))
-            elif what == "repo" and set(heads.values()) == {main}:
-                if len(with_retries(lambda: api.list_repo_commits(**target.where))) == 1:
-                    with_retries(lambda: api.delete_repo(**target.where, missing_ok=True))
+            elif what == "repo" and set(heads.values()) == {main} and is_untouched(api, target):
+                with_retries(lambda: api.delete_repo(**target.where, missing_ok=True))
         except (RepositoryNotFoundError, RevisionNotFoundError):
-            continue  # it was not even made
+            continue  # it was not even created
         except FAILURES as error:
-            left.append(f"The {what} that this made may be left there, empty ({short(error)}).")
+            left.append(f"The {what} created for this may be left there, empty ({short(error)}).")
     return left
 
 
+def is_untouched(api: HfApi, target: Target) -> bool:
+    """Return whether a repo has the Hub's own first commit alone."""
+    return len(with_retries(lambda: api.list_repo_commits(**target.where))) == 1
+
+
 def address(api: HfApi, target: Target) -> str:
-    """The repo's page."""
+    """Return the address of the repo's page."""
     prefix = "" if target.repo_type == "model" else f"{target.repo_type}s/"
     return f"{api.endpoint}/{prefix}{target.repo_id}"
 
 
-def check_user(user: dict) -> None:
-    """Refuses a token that can only read.
+def check_user(user: dict[str, Any]) -> None:
+    """Check that a token can write.
 
     Raises:
-        PublishError: If it can.
+        PublishError: If it can only read.
     """
     if user.get("auth", {}).get("accessToken", {}).get("role") == "read":
         raise PublishError(
-            f"The token of {user['name']} can only read. Make one that can write at "
+            f"The token of {user['name']} can only read. Create one that can write at "
             "https://huggingface.co/settings/tokens and log in with `hf auth login`."
         )
 
 
 def open_repo(api: HfApi, target: Target, made: list[str]) -> str:
-    """Finds the repo and the branch, or makes them; the oid of the branch's newest commit.
+    """Find the repo and the branch, or create them; return the oid of the branch's newest commit.
 
     Args:
         api: The client.
         target: Where.
-        made: Gets "repo" or "branch" before either is made.
+        made: Gets "repo" or "branch" before either is created.
 
     Raises:
         PublishError: If the repo is there and public, and was to be private.
@@ -228,30 +269,25 @@ def open_repo(api: HfApi, target: Target, made: list[str]) -> str:
 
 
 def newest(api: HfApi, target: Target) -> str:
-    """The oid of the branch's newest commit."""
+    """Return the oid of the branch's newest commit."""
     return with_retries(lambda: api.repo_info(**target.where, revision=target.revision)).sha
 
 
 def remote_files(api: HfApi, target: Target, revision: str) -> dict[str, RepoFile]:
-    """Path -> entry of all files of a revision."""
+    """Return path -> entry of all files of a revision."""
     entries = with_retries(lambda: list(api.list_repo_tree(**target.where, recursive=True, revision=revision)))
     return {entry.path: entry for entry in entries if isinstance(entry, RepoFile)}
 
 
 def difference(folder: Path, remote: dict[str, RepoFile]) -> tuple[list[str], list[str]]:
-    """The paths whose content differs from the folder's, and those that the folder has not."""
+    """Return the paths whose content differs from the folder's, and those that the folder does not have."""
     local = {path.relative_to(folder).as_posix(): path for path in files_of(folder)}
     written = [name for name, path in local.items() if name not in remote or not is_same(path, remote[name])]
     return written, sorted(set(remote) - set(local) - {KEPT})
 
 
-def files_of(folder: Path) -> list[Path]:
-    """All files below a folder, sorted."""
-    return sorted(path for path in Path(folder).rglob("*") if path.is_file())
-
-
 def is_same(path: Path, entry: RepoFile) -> bool:
-    """Whether a local file has the content of one on the Hub."""
+    """Return whether a local file has the content of one on the Hub."""
     if path.stat().st_size != entry.size:
         return False
     if entry.lfs:
@@ -260,47 +296,60 @@ def is_same(path: Path, entry: RepoFile) -> bool:
     return git_hash(path.read_bytes()) == entry.blob_id
 
 
-def commit(api, target, folder, head, written, deleted, message, say) -> tuple[str, str]:
-    """Commits, and where the answer stays away finds out whether it was done; oid and address."""
+def commit(push: Publication, head: str, written: Sequence[str], deleted: Sequence[str]) -> tuple[str, str]:
+    """Commit, and where the answer stays away find out whether it was done; return oid and address."""
+    target = push.target
     for attempt in range(1, ATTEMPTS + 1):
-        operations = [CommitOperationAdd(path_in_repo=name, path_or_fileobj=folder / name) for name in written]
+        operations = [CommitOperationAdd(path_in_repo=name, path_or_fileobj=push.folder / name) for name in written]
         operations += [CommitOperationDelete(path_in_repo=name) for name in deleted]
         try:
-            done = api.create_commit(
+            done = push.api.create_commit(
                 **target.where,
                 operations=operations,
-                commit_message=message,
+                commit_message=push.message,
                 revision=target.revision,
                 create_pr=target.create_pr,
                 parent_commit=head,
             )
         except FAILURES as error:
             if is_of_xet(error):
-                say(f"Xet storage cannot be used ({short(error)}); uploading over HTTP")
+                push.say(f"Xet storage cannot be used ({short(error)}); uploading over HTTP")
                 constants.HF_HUB_DISABLE_XET = True
-                return commit(api, target, folder, head, written, deleted, message, say)
+                return commit(push, head, written, deleted)
             if not (is_passing(error) or status_of(error) in (409, 412)) or target.create_pr:
                 raise  # a pull request cannot be recognised as ours: better none than two
-            say(f"No answer to the commit ({short(error)}); looking whether it was made")
-            for pause in PATIENCE:
-                now = newest(api, target)
-                if now != head:
-                    break
-                time.sleep(pause)
-            if now != head:
-                if any(difference(folder, remote_files(api, target, now))):
-                    raise PublishError(
-                        f"Somebody else committed to {target.repo_id} in the meantime. Look at it, then repeat."
-                    ) from error
-                return now, f"{address(api, target)}/commit/{now}"
+            push.say(f"No answer to the commit ({short(error)}); checking whether it was made")
+            if found := find_commit(push, head):
+                return found
             if attempt == ATTEMPTS:
                 raise
         else:
             return done.oid, done.pr_url or done.commit_url
+    raise AssertionError("the last attempt returns or raises")
 
 
-def with_retries(request: Callable):
-    """Calls a function that does no harm when it is called twice, again if the connection or the Hub fails."""
+def find_commit(push: Publication, head: str) -> tuple[str, str] | None:
+    """Return oid and address of a commit that was made without an answer; None if none is there in a while.
+
+    Raises:
+        PublishError: If the newest commit is somebody else's.
+    """
+    for pause in PATIENCE:
+        now = newest(push.api, push.target)
+        if now != head:
+            break
+        time.sleep(pause)
+    if now == head:
+        return None
+    if any(difference(push.folder, remote_files(push.api, push.target, now))):
+        raise PublishError(
+            f"Somebody else committed to {push.target.repo_id} in the meantime. Look at it, then repeat the command."
+        )
+    return now, f"{address(push.api, push.target)}/commit/{now}"
+
+
+def with_retries(request: Callable[[], T]) -> T:
+    """Call a function that does no harm when it is called twice; again if the connection or the Hub fails."""
     for pause in PATIENCE:
         try:
             return request()
@@ -312,7 +361,7 @@ def with_retries(request: Callable):
 
 
 def is_passing(error: BaseException) -> bool:
-    """Whether the same request may succeed a little later."""
+    """Return whether the same request may succeed a little later."""
     return any(isinstance(e, httpx2.TransportError) for e in causes(error)) or status_of(error) in (
         408,
         429,
@@ -321,25 +370,25 @@ def is_passing(error: BaseException) -> bool:
 
 
 def status_of(error: BaseException) -> int | None:
-    """The HTTP status behind an error, if there is one."""
+    """Return the HTTP status behind an error, if there is one."""
     return next((e.response.status_code for e in causes(error) if isinstance(e, httpx2.HTTPStatusError)), None)
 
 
 def is_of_xet(error: BaseException) -> bool:
-    """Whether the upload to Xet storage failed, which speaks with a server of its own and raises no HTTP errors."""
+    """Return whether it was the upload to Xet storage, whose own server raises no HTTP errors, that failed."""
     used = find_spec("hf_xet") is not None and not constants.HF_HUB_DISABLE_XET
     return used and not any(isinstance(e, httpx2.HTTPError) for e in causes(error))
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An error and those that led to it."""
+    """Yield an error and those that led to it."""
     while error is not None:
         yield error
         error = error.__cause__
 
 
 def explain(error: Exception, target: Target) -> str:
-    """One line for what went wrong and what to do."""
+    """Return in one line what went wrong and what to do."""
     status, namespace = status_of(error), target.repo_id.split("/")[0]
     tokens = "https://huggingface.co/settings/tokens"
     if isinstance(error, LocalTokenNotFoundError):
@@ -347,11 +396,11 @@ def explain(error: Exception, target: Target) -> str:
     if isinstance(error, GatedRepoError):
         return f"{target.repo_id} is gated, and this token has no access to it. Ask for it on its page, then repeat."
     if status == 401:
-        return f"The Hub does not know this token. Log in again with `hf auth login`; tokens are made at {tokens}."
+        return f"The Hub does not know this token. Log in again with `hf auth login`; create tokens at {tokens}."
     if status == 403:
         return (
             f"This token may not write to {target.repo_id}: it is read-only, or has no right to {namespace}. "
-            f"Make one that has at {tokens}, or choose another --repo_id."
+            f"Create one that has at {tokens}, or choose another --repo_id."
         )
     if status == 404:
         return f"There is no user or organisation {namespace} on the Hub that this token can see. Check --repo_id."
@@ -372,7 +421,7 @@ def explain(error: Exception, target: Target) -> str:
 
 
 def short(error: BaseException) -> str:
-    """The deepest cause of an error in one line."""
+    """Return the deepest cause of an error in one line."""
     last = list(causes(error))[-1]
     text = " ".join(str(last).split())
     return redact(f"{type(last).__name__}: {text}" if text else type(last).__name__)

@@ -7,6 +7,9 @@ CC BY-NC-SA 4.0. Whether training makes a derived work is disputed; this is the 
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .errors import LicenceError
 
 # Hub's identifier -> conditions. None of them forbids to pass the work on.
 CONDITIONS = {
@@ -18,6 +21,9 @@ CONDITIONS = {
     "cc-by-nc-4.0": frozenset({"by", "nc"}),
     "cc-by-nc-sa-4.0": frozenset({"by", "nc", "sa"}),
 }
+# What else sources may be under. The Open Database License asks for itself of databases alone; a model is a "produced
+# work" in its words, which has to name the database.
+SOURCES = CONDITIONS | {"odbl-1.0": frozenset({"by"})}
 UNCONDITIONED = "apache-2.0"  # the code's own, where nothing asks for more
 # What else `--license` may say: identifiers that the Hub knows.
 KNOWN = frozenset(CONDITIONS) | {
@@ -57,38 +63,91 @@ BASE_MODEL_LICENCES = {
 }
 
 
-class LicenceError(ValueError):
-    """Sources whose licences do not go together, or are not known."""
+# Licences of software and data that let the work be sold, and what they ask for.
+FREE = {
+    **dict.fromkeys(("cc0-1.0", "unlicense", "pddl"), frozenset()),
+    **dict.fromkeys(
+        ("mit", "apache-2.0", "bsd-2-clause", "bsd-3-clause", "afl-3.0", "gpl-3.0", "lgpl-3.0", "agpl-3.0", "odbl"),
+        frozenset({"by"}),
+    ),
+}
+NAMES = {"by": "attribution", "nc": "no commercial use", "sa": "share alike"}
+# What terms that are no public licence are taken to ask for, as those of most corpora do.
+STRICT = frozenset({"by", "nc"})
 
 
-def licence_of_model(sources: Mapping[str, str], given: str | None = None) -> str:
-    """The Hub's identifier of the licence that a model made of these sources gets.
+@dataclass(frozen=True)
+class Decision:
+    """The publisher's decision on a model's licence, in place of the rule.
+
+    Attributes:
+        licence: The Hub's identifier.
+        reason: Why the model may be under it, although a source asks for more; for the card.
+    """
+
+    licence: str
+    reason: str = ""
+
+
+def licence_of_model(sources: Mapping[str, str], decision: Decision | None = None) -> str:
+    """Return the Hub's identifier of the licence that a model made of these sources gets.
 
     Args:
         sources: What it was made of -> SPDX identifier of its licence.
-        given: The publisher's decision, in place of the rule.
+        decision: The publisher's decision, in place of the rule.
 
     Raises:
-        LicenceError: If a licence is unknown, or two cannot be met at once.
+        LicenceError: If a licence is unknown, two cannot be met at once, or the decision drops what a source asks for
+            without a reason.
     """
-    if given:
-        if given not in KNOWN:
-            raise LicenceError(f"--license is {given!r}; the Hub knows {', '.join(sorted(KNOWN))}.")
-        return given
-    strange = {name: licence for name, licence in sources.items() if licence.lower() not in CONDITIONS}
+    if decision:
+        check_decision(sources, decision)
+        return decision.licence
+    strange = {name: licence for name, licence in sources.items() if licence.lower() not in SOURCES}
     if strange:
         name, licence = next(iter(strange.items()))
         raise LicenceError(
             f"No rule says what licence a model made of {name} ({licence}) has. Read its terms and give --license."
         )
-    conditions = frozenset().union(*(CONDITIONS[licence.lower()] for licence in sources.values()))
+    conditions = frozenset().union(*(SOURCES[licence.lower()] for licence in sources.values()))
     if not conditions:
         return UNCONDITIONED
     result = next(licence for licence, found in CONDITIONS.items() if found == conditions)
     for name, licence in sources.items():
-        if "sa" in CONDITIONS[licence.lower()] and licence.lower() != result:
+        if "sa" in SOURCES[licence.lower()] and licence.lower() != result:
             raise LicenceError(
                 f"{name} asks for its own licence, {licence}, and the other sources for {result}: both cannot be met. "
-                "Give --license after asking the owners."
+                "Give --license and --license_reason after asking the owners."
             )
     return result
+
+
+def check_decision(sources: Mapping[str, str], decision: Decision) -> None:
+    """Check that a licence keeps what the sources ask for, or that the publisher gives a reason.
+
+    Raises:
+        LicenceError: If it does not and there is none, or the Hub does not know it.
+    """
+    if decision.licence not in KNOWN:
+        raise LicenceError(f"--license is {decision.licence!r}; the Hub knows {', '.join(sorted(KNOWN))}.")
+    if decision.reason.strip():
+        return
+    for name, licence in sources.items():
+        dropped = dropped_conditions(licence.lower(), decision.licence)
+        if dropped:
+            raise LicenceError(
+                f"--license {decision.licence} drops what {name} ({licence}) asks for: {', '.join(dropped)}. If its "
+                "owners let you, say so with --license_reason TEXT, which goes into the card."
+            )
+
+
+def dropped_conditions(source: str, licence: str) -> list[str]:
+    """Return in words the conditions of a source's licence that another licence does not keep."""
+    needed = SOURCES.get(source, STRICT)
+    if licence.startswith("cc-by"):
+        kept = frozenset(licence.split("-")) & NAMES.keys()
+    else:
+        kept = FREE.get(licence, frozenset())  # of "other" and the like nobody can tell
+    if "sa" in needed and licence == source:
+        return []
+    return [NAMES[name] for name in NAMES if name in needed - (kept - {"sa"})]

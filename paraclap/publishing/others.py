@@ -1,4 +1,4 @@
-"""Stages the metric and the demo."""
+"""Stages the metric and the demo's page."""
 
 import os
 import re
@@ -6,17 +6,20 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from huggingface_hub import RepoCard
 
 from paraclap.resources import resource
 
-from .hub import PublishError
+from .checks import check_staged, copy_file
+from .errors import PublishError
 
 METRIC = "metrics/unweighted_average_recall"
 SPACE_FILES = ("README.md", "app.py", "requirements.txt")
 MODEL_FILE = "model_id.txt"  # in the Space: which model it shows
+MODEL_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 CHECK_METRIC = """
 import sys, evaluate
 result = evaluate.load(sys.argv[1]).compute(references=["a", "a", "a", "b"], predictions=["a", "a", "b", "b"])
@@ -26,31 +29,41 @@ CHECK_SPACE = "import app; app.build_app('{model}')"
 
 
 def stage_metric(source: Path, folder: Path, repo_id: str) -> None:
-    """Writes a metric's folder for the Hub, where metrics are Spaces, and checks that `evaluate` loads it.
+    """Write a metric's folder for the Hub, where metrics are Spaces, and check that `evaluate` loads it.
 
     `evaluate.load("org/name")` fetches `name.py`, so the module takes the repo's name.
+
+    Args:
+        source: Folder with NAME.py and README.md, both named after it.
+        folder: Empty folder to write.
+        repo_id: ORG/NAME.
 
     Raises:
         PublishError: If the source is no metric, the name cannot be a module's, or it does not load.
     """
     name = repo_id.split("/")[-1]
-    module = source / f"{source.name}.py"
-    if not module.is_file():
-        raise PublishError(f"{source} is no metric: it has no {module.name}.")
+    module, card = source / f"{source.name}.py", source / "README.md"
+    for file in (module, card):
+        if not file.exists():
+            raise PublishError(f"{source} is no metric: it has no {file.name}.")
     if not name.isidentifier():
         raise PublishError(f"evaluate loads {name}.py from {repo_id}, and {name!r} cannot be a module's name.")
-    shutil.copyfile(module, folder / f"{name}.py")
-    card = (source / "README.md").read_text(encoding="utf-8")
-    (folder / "README.md").write_text(card.replace(f"metrics/{source.name}", repo_id), encoding="utf-8")
+    copy_file(module, folder / f"{name}.py")
+    copy_file(card, folder / "README.md")
+    text = (folder / "README.md").read_text(encoding="utf-8").replace(f"metrics/{source.name}", repo_id)
+    (folder / "README.md").write_text(text, encoding="utf-8")
     (folder / "requirements.txt").write_text("evaluate\nnumpy\n", encoding="utf-8")
+    check_staged(folder)
     # evaluate takes the folder's name for the module's
     with tempfile.TemporaryDirectory() as home:
         shutil.copytree(folder, Path(home) / name)
-        check(["-c", CHECK_METRIC, str(Path(home) / name)], home, "metric")
+        run_check(["-c", CHECK_METRIC, str(Path(home) / name)], home, "metric")
 
 
 def stage_space(folder: Path, repo_id: str, model: str) -> None:
-    """Writes the demo's folder for the Hub and checks that it builds its page.
+    """Write the demo page's folder for the Hub and check that it builds its page.
+
+    Only the files that belong to the page are staged, whatever else lies beside them.
 
     Args:
         folder: Empty folder to write.
@@ -58,22 +71,23 @@ def stage_space(folder: Path, repo_id: str, model: str) -> None:
         model: The model on the Hub that it shows.
 
     Raises:
-        PublishError: If the model's name is none, or the page cannot be built.
+        PublishError: If `model` is not a valid name, a file is a link, or the page cannot be built.
     """
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", model):
+    if not MODEL_NAME.fullmatch(model):
         raise PublishError(f"--model is {model!r}; expected ORG/NAME, a model on the Hub.")
     for name in SPACE_FILES:
-        shutil.copyfile(resource(f"space/{name}"), folder / name)
+        copy_file(resource(f"space/{name}"), folder / name)
     (folder / MODEL_FILE).write_text(model + "\n", encoding="utf-8")
     card = RepoCard.load(folder / "README.md")
     card.data.models = [model]
     card.save(folder / "README.md")
-    check(["-c", CHECK_SPACE.format(model=model)], str(folder.resolve()), "demo")
+    check_staged(folder)
+    run_check(["-c", CHECK_SPACE.format(model=model)], str(folder.resolve()), "demo")
     shutil.rmtree(folder / "__pycache__", ignore_errors=True)
 
 
-def check(arguments: list[str], cwd: str, what: str) -> None:
-    """Runs a check in a fresh process.
+def run_check(arguments: Sequence[str], cwd: str, what: str) -> None:
+    """Run a check in a fresh process.
 
     Raises:
         PublishError: If it fails, with its last line.
@@ -87,5 +101,5 @@ def check(arguments: list[str], cwd: str, what: str) -> None:
 
 
 def sdk_of(folder: Path) -> str:
-    """The kind of Space that a folder's card asks for."""
+    """Return the kind of Space that a folder's card asks for."""
     return RepoCard.load(folder / "README.md").data.to_dict().get("sdk", "static")

@@ -240,9 +240,7 @@ def load_encoder(files: Sequence[Path], sha256: str) -> WhisperEncoder:
         encoder = WhisperEncoder(config)
     expected = {key: tuple(value.shape) for key, value in encoder.state_dict().items()}
     found = {key: tuple(value.shape) for key, value in weights.items()}
-    wrong = sorted(
-        key for key in expected.keys() | found.keys() if expected.get(key) != found.get(key)
-    )
+    wrong = sorted(key for key in expected.keys() | found.keys() if expected.get(key) != found.get(key))
     if wrong:
         raise CheckpointError(
             f"{len(wrong)} weights of the encoder are missing, left over or misshapen, such as {wrong[0]}: "

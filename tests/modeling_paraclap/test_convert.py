@@ -287,6 +287,7 @@ def nested(weights):
         (lambda w: {f"module.{k}": v for k, v in w.items()}, r"missing \(.*unexpected \(module\.audio_branch"),
         (nested, "holds a dict of epoch, state_dict; expected a flat dict"),
         (lambda w: list(w.values()), "holds list; expected a flat dict"),
+        (lambda w: w | {0: torch.zeros(1)}, "holds a dict of .*, 0; expected a flat dict from names to tensors"),
         (lambda w: w | {"logit_scale": pytest.approx(1)}, "not a file of tensors alone"),
     ],
 )

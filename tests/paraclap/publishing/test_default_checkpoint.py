@@ -18,7 +18,7 @@ from paraclap.publishing.default_checkpoint import (
     PARTS,
     assemble_release,
     default_release,
-    describe_default,
+    describe_parts,
     main,
     strip_base_models,
 )
@@ -265,20 +265,16 @@ def test_many_may_ask_for_the_default_at_once(tiny_default, tmp_path):
     assert len(list((tmp_path / "cache").iterdir())) == 3  # release, record, lock
 
 
-def test_the_default_says_what_it_is_made_of(tiny_default, checkpoint, tmp_path):
-    before = describe_default(tmp_path / "cache")
-    assert "not assembled yet" in before
-    folder = default_release(tmp_path / "cache")
-    text = describe_default(tmp_path / "cache")
-    for words in (
-        str(folder),
-        "licence  cc-by-4.0",
-        f"tensors of {TEXT} (mit), revision c0ffee",
-        f"sha256 {'ab' * 32}",
-    ):
+def test_a_release_says_what_it_is_made_of(checkpoint, tmp_path):
+    assemble_release(checkpoint, tmp_path / "release")
+    lines = describe_parts(tmp_path / "release")
+    assert lines == describe_parts(checkpoint)
+    text = "\n".join(" ".join(line) for line in lines)
+    for words in (f"base model {TEXT} (mit)", "revision c0ffee", f"{'ab' * 32}  tiny==1.0", "trained "):
         assert words in text
-    for file in (checkpoint / "model.safetensors", folder / "model.safetensors"):
-        assert base_models.hash_file(file) in text
+    (tmp_path / "release" / PARTS).write_text("[]")
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        describe_parts(tmp_path / "release")
 
 
 def test_the_repositorys_default_can_be_assembled(tmp_path, capsys):

@@ -12,7 +12,9 @@ from helpers.loopback_http import HubError
 from helpers.loopback_hub import LoopbackHub, User
 
 import paraclap.publishing.hub
-from paraclap.publishing.hub import PublishError, Target, files_of, publish
+from paraclap.publishing.checks import files_of
+from paraclap.publishing.errors import PublishError
+from paraclap.publishing.hub import Target, publish
 
 TOKEN, READ_TOKEN = "hf_writeWRITEwriteWRITE", "hf_readREADreadREADread"
 NAME = "lab/tiny"
@@ -132,7 +134,7 @@ def test_faults(client, folder, stage, fault, times):
         assert published or ("are published" in reason and "tag v1 is not" in reason) or stage == "commit"
     elif stage == "refs":  # without which it cannot be seen that nobody else has written there
         assert client.commits("models", NAME) == ["initial commit"]
-        assert "The repo that this made may be left there, empty" in reason
+        assert "The repo created for this may be left there, empty" in reason
     else:
         assert client.repos == {}
     assert published or times > 1 or stage in ("validate",)

@@ -17,8 +17,9 @@ import paraclap.publishing.dataset
 from dataset_scripts.build_query_corpus import build_query_corpus
 from paraclap.publishing import push
 from paraclap.publishing.dataset import stage_dataset
-from paraclap.publishing.hub import PublishError, Target, publish
-from paraclap.publishing.others import stage_metric
+from paraclap.publishing.errors import PublishError
+from paraclap.publishing.hub import Target, publish
+from paraclap.publishing.others import METRIC, stage_metric
 from paraclap.resources import resource
 
 TOKEN = "hf_writeWRITEwriteWRITE"
@@ -114,7 +115,7 @@ def test_of_a_closed_corpus_only_names_and_bins_are_published(closed, corpus, tm
 
 
 def test_audio_of_a_closed_corpus_needs_a_private_repo(closed, corpus, tmp_path):
-    with pytest.raises(PublishError, match="EMO-DB forbids to publish it: --include_audio needs --private"):
+    with pytest.raises(PublishError, match="EMO-DB forbids publishing it: --include_audio needs --private"):
         stage(tmp_path, corpus, include_audio=True)
     (tmp_path / "staged").rmdir()
     folder = stage(tmp_path, corpus, include_audio=True, private=True)
@@ -147,7 +148,7 @@ def test_the_metric_loads_by_its_name(hub, tmp_path):
     )
     assert float(fresh(script, hub, tmp_path)) == pytest.approx(5 / 6)
     with pytest.raises(PublishError, match="'u-a-r' cannot be a module's name"):
-        stage_metric(resource(push.METRIC), tmp_path, "lab/u-a-r")
+        stage_metric(resource(METRIC), tmp_path, "lab/u-a-r")
 
 
 def test_the_demo_goes_to_a_space(hub, tmp_path, capsys):
