@@ -13,7 +13,7 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
-DEFAULT_CHECKPOINT = "checkpoints/paraclap-small"
+DEFAULT_CHECKPOINT = "checkpoints/paraclap-base"
 # Folder of the wheel -> files of the repository. Patterns name kinds of files, so that nothing else that lies in such a
 # folder (a token in a .env) is ever packed.
 SHIPPED = {

@@ -36,7 +36,7 @@ from .weights import save_weights, tensor_sha256
 
 __all__ = ["CheckpointError", "assemble_release", "default_release", "describe_parts", "text_encoder_folder"]
 
-DEFAULT = "paraclap-small"
+DEFAULT = "paraclap-base"
 PARTS = "parts.json"
 WAIT_S = 600.0  # for another process that assembles the same release
 PREFIXES = ("audio_model.", "text_model.")  # of the towers' tensors; behind them, the base models' own names
@@ -229,14 +229,18 @@ def assemble_release(checkpoint: Path, release: Path) -> bool:
     record = release.parent / f"{release.name}.sources.json"
     sources = hash_sources(checkpoint)
     if record.is_file() and release.is_dir():
-        made = json.loads(record.read_text(encoding="utf-8"))
-        if made == {"sources": sources, "release": hash_files(release.iterdir())}:
+        made = record.read_text(encoding="utf-8")
+        if made == describe_sources(sources, release):
             return False
     with locked(release, WAIT_S), written_whole(release) as folder:
         write_release(checkpoint, parts, folder)
-    made = {"sources": sources, "release": hash_files(release.iterdir())}
-    record.write_text(json.dumps(made, indent=2) + "\n", encoding="utf-8")
+    record.write_text(describe_sources(sources, release), encoding="utf-8")
     return True
+
+
+def describe_sources(sources: Mapping[str, Mapping[str, str]], release: Path) -> str:
+    """Return as JSON what a release was made of, and its own files."""
+    return json.dumps({"sources": sources, "release": hash_files(release.iterdir())}, indent=2) + "\n"
 
 
 def hash_sources(checkpoint: Path) -> dict[str, dict[str, str]]:
@@ -274,7 +278,10 @@ def default_release(cache_dir: Path | None = None) -> Path:
     record = release.with_name(f"{release.name}.files.json")
 
     def is_complete() -> bool:
-        return record.is_file() and json.loads(record.read_text(encoding="utf-8")) == file_sizes(release)
+        try:
+            return json.loads(record.read_text(encoding="utf-8")) == file_sizes(release)
+        except (FileNotFoundError, ValueError):
+            return False
 
     if is_complete():
         return release
