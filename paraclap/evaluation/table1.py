@@ -93,7 +93,7 @@ def tasks_of(corpora: Sequence[str]) -> list[Task]:
 
 def steps_of(args: argparse.Namespace) -> list[Step]:
     """Return all commands, in order."""
-    out, names = args.output_dir, [task.name for task in tasks_of(list(args.corpora))]
+    out, tasks = args.output_dir, tasks_of(list(args.corpora))
     pairs = {name: f"{name}={path}" for name, path in args.corpora.items()}
     build = [
         "dataset_scripts.build_query_corpus",
@@ -103,7 +103,8 @@ def steps_of(args: argparse.Namespace) -> list[Step]:
         str(args.num_proc),
     ]
     steps = [Step("query corpus", [*build, "--corpora", *(pairs[n] for n in args.train_on)], out / "corpus/build.json")]
-    evaluate = ["paraclap.evaluation", "--corpora", *pairs.values(), "--tasks", *names]
+    tested = [pairs[name] for name in pairs if name in {task.corpus for task in tasks}]
+    evaluate = ["paraclap.evaluation", "--corpora", *tested, "--tasks", *(task.name for task in tasks)]
     evaluate += ["--n_resamples", str(args.n_resamples), "--seed", str(args.seed)]
     for variant in args.variants:
         run = out / "runs" / variant
@@ -178,7 +179,7 @@ def collect(args: argparse.Namespace) -> Table:
     for task in tasks:
         table.chance[task.name] = task.chance
         if task.corpus in args.train_on:
-            table.notes[task.name] = "unseen speakers of a training corpus"
+            table.notes[task.name] = "unseen speakers of a training corpus" if task.split else "heard in training"
     for folder, title in systems.items():
         results = json.loads((args.output_dir / "evaluations" / folder / "results.json").read_text(encoding="utf-8"))
         for task, result in results["tasks"].items():
