@@ -1,7 +1,7 @@
 r"""Make the paper's Table 1 again: four training variants, baselines, every task whose corpus is there.
 
     paraclap table1 --corpora nemo=DIR emodb=DIR librispeech=DIR ravdess=DIR crema_d=DIR \
-        --train_on nemo emodb librispeech --output_dir build/table1 -- --text_model_name_or_path FOLDER
+        --train_on nemo emodb librispeech --output_dir build/table1 --text_model_name_or_path FOLDER
 
 Builds the query corpus of the corpora to train on, trains the variants no_emo, only_emo, rand1 and rand5 from one
 configuration (section 3.3 of the paper), and evaluates them on every task of the corpora given. `--models` adds
@@ -9,7 +9,7 @@ columns: anything that `paraclap evaluate --model` takes; `--answers NAME=FILE` 
 Chance and a linear classifier on eGeMAPS functionals, which is supervised, stand beside them as the floor.
 
 What is done is not done again: a killed run goes on with the same command. `--dry_run` says what would be run and what
-training would take. OUT gets `table1.md`, `table1.csv` and `table1.png`. What follows `--` is handed to training.
+training would take. OUT gets `table1.md`, `table1.csv` and `table1.png`. Options that are not listed below are handed to training.
 """
 
 import argparse
@@ -52,7 +52,10 @@ class Step:
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(
-        prog="paraclap table1", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="paraclap table1",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,  # every other option is training's
     )
     parser.add_argument("--corpora", nargs="+", required=True, metavar="NAME=DIR", help="corpora at hand")
     parser.add_argument("--train_on", nargs="+", required=True, metavar="NAME", help="those of them to learn from")
@@ -69,8 +72,8 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--n_resamples", type=int, default=1000, help="bootstrap resamples of the intervals")
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
     parser.add_argument("--dry_run", action="store_true", help="print the commands and what training would take")
-    parser.add_argument("training", nargs="*", help="after --: further arguments of training")
-    args = parser.parse_args(arguments)
+    args, training = parser.parse_known_args(arguments)
+    args.training = [word for word in training if word != "--"]
     args.corpora = parse_corpora(args.corpora)
     missing = [name for name in args.train_on if name not in args.corpora]
     if missing:
