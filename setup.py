@@ -28,7 +28,7 @@ SHIPPED = {
         "space/requirements.txt",
         f"{DEFAULT_CHECKPOINT}/README.md",
         f"{DEFAULT_CHECKPOINT}/*.json",
-        f"{DEFAULT_CHECKPOINT}/*.safetensors",
+        f"{DEFAULT_CHECKPOINT}/model.safetensors",
         f"{DEFAULT_CHECKPOINT}/*.png",
     ),
 }
@@ -54,7 +54,7 @@ class BuildWithResources(build_py):
         for folder, patterns in SHIPPED.items():
             for pattern in patterns:
                 files = sorted(ROOT.glob(pattern))
-                if not files:
+                if not files and "*" not in pattern:  # there may be no pictures
                     raise FileNotFoundError(f"{ROOT / pattern} is missing; the source tree is incomplete.")
                 pairs += [(file, Path(self.build_lib, folder, file.relative_to(ROOT))) for file in files]
         return pairs

@@ -82,7 +82,7 @@ def contents(wheel):
         return {name: archive.read(name) for name in archive.namelist() if not name.endswith("/RECORD")}
 
 
-# ------------------------------------------------------------------------------------------------------------------ files
+# ------------------------------------------------------------------------------------------------------------- files
 
 
 def test_the_wheel_has_three_names_and_nothing_by_chance(wheel):
@@ -130,7 +130,7 @@ def test_metadata_are_those_of_a_package_index(wheel):
     assert [line for line in base if line.startswith("torch")] == ["torch>=2.11"]
 
 
-# ------------------------------------------------------------------------------------------------------------ environments
+# ------------------------------------------------------------------------------------------------------ environments
 
 
 class Environment:
