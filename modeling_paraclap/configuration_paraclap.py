@@ -215,6 +215,7 @@ class ParaClapConfig(PreTrainedConfig):
             channels before it and a GELU behind; None for no such layer.
         audio_pooling_heads: Heads of the attention, each for its share of the channels.
         audio_pooling_dropout: Dropout behind the pooling, in [0, 1).
+        audio_channel_dropout: Dropout of the encoder's channels before the layer of `audio_pooling_size`, in [0, 1).
         audio_layer_weights: Layers whose states are summed with learnt weights (a softmax), 0 for the state before the
             first; True for all, None for the last state alone.
         audio_cues: Whether level, duration, pitch and timbre, measured in the waveform, join the pooled states in the
@@ -251,6 +252,7 @@ class ParaClapConfig(PreTrainedConfig):
         audio_pooling_size=None,
         audio_pooling_heads=4,
         audio_pooling_dropout=0.0,
+        audio_channel_dropout=0.0,
         audio_layer_weights=None,
         audio_cues=False,
         hypothesis_template="speaker is {}.",
@@ -270,6 +272,8 @@ class ParaClapConfig(PreTrainedConfig):
             raise ValueError(f"projection_dropout is {projection_dropout}; it must lie in [0, 1).")
         if not 0 <= audio_pooling_dropout < 1:
             raise ValueError(f"audio_pooling_dropout is {audio_pooling_dropout}; it must lie in [0, 1).")
+        if not 0 <= audio_channel_dropout < 1:
+            raise ValueError(f"audio_channel_dropout is {audio_channel_dropout}; it must lie in [0, 1).")
         # A release folder names its pipeline's code for those who have no package. Where the package is imported, its
         # own pipeline serves the task, and the entry would only make transformers ask for trust_remote_code.
         if not type(self).__module__.startswith("transformers_modules"):
@@ -285,6 +289,7 @@ class ParaClapConfig(PreTrainedConfig):
         self.audio_pooling_size = audio_pooling_size
         self.audio_pooling_heads = audio_pooling_heads
         self.audio_pooling_dropout = audio_pooling_dropout
+        self.audio_channel_dropout = audio_channel_dropout
         self.audio_layer_weights = _layers_to_weigh(audio_layer_weights, self.audio_config.num_hidden_layers)
         self.audio_cues = audio_cues
         width = audio_pooling_size or self.audio_config.hidden_size

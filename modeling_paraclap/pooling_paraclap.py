@@ -139,6 +139,7 @@ class ParaClapAudioPooling(nn.Module):
         self.input = None
         if config.audio_pooling_size:
             self.norm = ChannelNorm(size)
+            self.channel_dropout = nn.Dropout(config.audio_channel_dropout)
             self.input = nn.Linear(size, config.audio_pooling_size)
             size = config.audio_pooling_size
         self.attentive = AttentiveStatistics(size, config.audio_pooling_heads) if self.kind == ATTENTIVE else None
@@ -163,7 +164,7 @@ class ParaClapAudioPooling(nn.Module):
         states = self.weigh_layers(outputs) if self.layers else outputs.last_hidden_state
         if self.input is not None:
             normalised = self.norm(states, mask).to(states.dtype)
-            states = F.gelu(self.input(normalised))
+            states = F.gelu(self.input(self.channel_dropout(normalised)))
         if self.attentive is not None:
             pooled = self.attentive(states, mask)
         else:

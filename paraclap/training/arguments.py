@@ -48,7 +48,7 @@ NOT_NEGATIVE = (
     "equaliser",
 )
 SHARES = ("calm", "emotion_probability", "balance", "part", "noise", "reverb", "silence", "warmup_ratio")
-BELOW_ONE = ("projection_dropout", "audio_pooling_dropout", "ema_decay")
+BELOW_ONE = ("projection_dropout", "audio_pooling_dropout", "audio_channel_dropout", "ema_decay")
 # Those of transformers.get_scheduler that need no further arguments.
 SCHEDULES = (
     "constant",
@@ -106,6 +106,7 @@ class ModelArguments:
     audio_pooling_size: int | None = option(None, "width of a layer between audio encoder and pooling")
     audio_pooling_heads: int = option(4, "heads of attentive statistics")
     audio_pooling_dropout: float = option(0.0, "dropout behind the pooling")
+    audio_channel_dropout: float = option(0.0, "with --audio_pooling_size: dropout of the encoder's channels before it")
     audio_layer_weights: str | None = option(
         None, "audio encoder layers to sum with learnt weights: all, or numbers as 0,1,2,3 (0: before the first)"
     )

@@ -30,6 +30,7 @@ CONFIG_OPTIONS = (
     "audio_pooling_size",
     "audio_pooling_heads",
     "audio_pooling_dropout",
+    "audio_channel_dropout",
     "audio_cues",
     "center_audio",
     "hypothesis_template",

@@ -11,6 +11,7 @@ from modeling_paraclap.pooling_paraclap import (
     CALIBRATING_BATCHES,
     AttentiveStatistics,
     ChannelNorm,
+    ParaClapAudioPooling,
     masked_group_means,
     masked_mean,
     masked_statistics,
@@ -164,3 +165,14 @@ def test_an_encoder_without_one_state_for_each_layer_is_refused(tiny_config):
 def test_options_that_cannot_work_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         ParaClapConfig(**options)
+
+
+def test_channels_are_dropped_in_training_alone():
+    config = ParaClapConfig(audio_config=AUDIO_CONFIGS["whisper"], audio_channel_dropout=0.5, **ATTENTIVE)
+    pooling = ParaClapAudioPooling(config).eval()
+    outputs = BaseModelOutput(last_hidden_state=torch.randn(2, 9, 32))
+    assert torch.equal(pooling(outputs), pooling(outputs))
+    pooling.train()
+    assert not torch.equal(pooling(outputs), pooling(outputs))
+    with pytest.raises(ValueError, match="audio_channel_dropout is 1"):
+        ParaClapConfig(audio_channel_dropout=1)
