@@ -288,7 +288,14 @@ class ParaClapModel(ParaClapPreTrainedModel):
         return HeardAudio(outputs, mask, None if self.cues is None else self.cues.measure(input_values, padding_mask))
 
     @can_return_tuple
-    def get_audio_features(self, input_values=None, padding_mask=None, audio_states=None, audio_cues=None, **kwargs):
+    def get_audio_features(
+        self,
+        input_values: torch.Tensor | None = None,
+        padding_mask: torch.Tensor | None = None,
+        audio_states: torch.Tensor | None = None,
+        audio_cues: torch.Tensor | None = None,
+        **kwargs: Any,
+    ) -> BaseModelOutputWithPooling:
         """Projected embedding of each utterance.
 
         Args:
@@ -379,8 +386,8 @@ class ParaClapModel(ParaClapPreTrainedModel):
         unknown=None,
         text_states=None,
         groups=None,
-        audio_states=None,
-        audio_cues=None,
+        audio_states: torch.Tensor | None = None,
+        audio_cues: torch.Tensor | None = None,
         output_attentions=None,
         output_hidden_states=None,
         **kwargs,
