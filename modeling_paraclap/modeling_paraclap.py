@@ -20,6 +20,7 @@ from .freezing_paraclap import freeze_layers, frozen_modules
 from .heard_paraclap import HeardAudio
 from .losses_paraclap import LOSSES, same_captions
 from .pooling_paraclap import ChannelNorm, ParaClapAudioPooling, masked_mean
+from .projection_paraclap import ParaClapProjection
 from .towers_paraclap import MASK_EMBEDDING, build_tower, input_dtype, load_encoder
 
 TOWERS = ("audio", "text")
@@ -51,24 +52,6 @@ class ParaClapOutput(ModelOutput):
     def to_tuple(self):
         """All fields that are set; the towers' outputs as tuples too."""
         return tuple(v.to_tuple() if isinstance(v, ModelOutput) else v for v in self.values())
-
-
-class ParaClapProjection(nn.Module):
-    """From an encoder's state to the shared space: `LayerNorm(e + dropout(W2 gelu(e)))` with `e = W1 x`."""
-
-    def __init__(self, hidden_size, projection_dim, dropout):
-        super().__init__()
-        self.linear1 = nn.Linear(hidden_size, projection_dim, bias=False)
-        self.linear2 = nn.Linear(projection_dim, projection_dim, bias=False)
-        self.dropout = nn.Dropout(dropout)
-        self.layer_norm = nn.LayerNorm(projection_dim)
-
-    def forward(self, hidden_states, cues=None):
-        """(batch, hidden_size), and cues that are in the shared space already, to (batch, projection_dim)."""
-        embeds = self.linear1(hidden_states)
-        if cues is not None:
-            embeds = embeds + cues
-        return self.layer_norm(embeds + self.dropout(self.linear2(F.gelu(embeds))))
 
 
 class ParaClapPreTrainedModel(PreTrainedModel):
