@@ -52,12 +52,13 @@ def write_functionals(root: Path, folder: Path) -> None:
     """Write the shards that openSMILE's run would leave, with random values."""
     rng = np.random.default_rng(1)
     frame, _ = scan_corpus(CORPUS, root)
-    keys, shards, columns = keys_of(frame), Shards(folder, list(FUNCTIONALS)), list(FUNCTIONALS)
+    columns = list(FUNCTIONALS)
+    shards = Shards(folder, columns, keys_of(frame))
     for start in range(0, len(frame), SHARD):
         index = frame.index[start : start + SHARD]
         values = pd.DataFrame(rng.uniform(1, 9, (len(index), len(columns))), index=index, columns=columns)
         values.insert(0, "error", None)
-        shards.add(keys, values)
+        shards.add(values)
 
 
 def main() -> None:

@@ -1,13 +1,13 @@
 """eGeMAPSv02 functionals per utterance, with openSMILE in worker processes (section 2.2 of the paper).
 
 The values are those of ``opensmile.Smile(eGeMAPSv02, Functionals).process_file``: the signal at its own sampling rate,
-and of a multi-channel file the first channel, as openSMILE's own default is. (The model hears the mean of the channels;
-the two differ only for recordings whose channels do.) One exception: samples outside [-1, 1), which lossy and float
-files can have, are clipped as a conversion to 16 bits does, where openSMILE's would let them wrap around to the other
-sign, a click.
+and of a multi-channel file the first channel, openSMILE's own default (or the first that is not silent). The model
+hears the mean of the channels; the two differ only for recordings whose channels do. One exception: samples outside
+[-1, 1), which lossy and float files can have, are clipped as a conversion to 16 bits does, where openSMILE would let
+them wrap around to the other sign, a click.
 
-Only what the six need is computed (see `smile_config`), unless all 88 are asked for. The results go to Parquet shards
-(see `shards`) if a folder is named for them: a run that was killed goes on where it was.
+Only what the six functionals need is computed (see `smile_config`), unless all 88 are asked for. The results go to
+Parquet shards (see `shards`) if a folder is named for them: a run that was killed goes on where it was.
 """
 
 import os
@@ -19,14 +19,18 @@ from dataclasses import dataclass
 from functools import cache, partial
 from multiprocessing.util import Finalize
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from modeling_paraclap.audio_paraclap import AudioError, read_audio
+from modeling_paraclap.audio_paraclap import AudioError, check_waveform, read_audio
+from modeling_paraclap.waveform_paraclap import is_silent
 
 from .engines import ENGINES, Chunk, Engine, Results, processes, ray_data
+from .extras import extra
+from .interrupts import postponed_interrupts
 from .shards import Shards, keys_of
 from .smile_config import reduced_configuration
 
@@ -61,18 +65,11 @@ SHARD = 500  # files per shard: what a kill can cost, some 10 s of two cores
 CPUS_PER_SHARD = 8  # all wait for the slowest at a shard's end: many at a time take shards that much larger
 
 
-def _import_opensmile():
-    try:
-        import opensmile
-    except ImportError as error:
-        raise ImportError(f"The functionals need openSMILE (pip install opensmile): {error}") from error
-    return opensmile
-
-
 @cache
-def _smile(all_functionals: bool):
-    """The openSMILE object of this process: a new one per file costs 11-20 % more."""
-    opensmile = _import_opensmile()
+def _smile(all_functionals: bool) -> Any:
+    """Return this process's `opensmile.Smile`: a new one per file costs 11-20 % more."""
+    with extra("features"):
+        import opensmile
     full = opensmile.Smile(opensmile.FeatureSet.eGeMAPSv02, opensmile.FeatureLevel.Functionals)
     if all_functionals:
         return full
@@ -83,7 +80,7 @@ def _smile(all_functionals: bool):
 
 @cache
 def _folder() -> tempfile.TemporaryDirectory:
-    """Where openSMILE finds the configuration, which it reads again for every file; removed when the process ends."""
+    """Return the folder of openSMILE's configuration, which it reads again for every file."""
     folder = tempfile.TemporaryDirectory(prefix="paraclap_opensmile_")
     # A worker process ends without the interpreter's own way to remove it.
     Finalize(None, folder.cleanup, exitpriority=0)
@@ -91,7 +88,7 @@ def _folder() -> tempfile.TemporaryDirectory:
 
 
 def columns_of(all_functionals: bool) -> list[str]:
-    """The names of the values: `FUNCTIONALS`, and openSMILE's own 88 if all are asked for."""
+    """Return the names of the values: `FUNCTIONALS`, and openSMILE's own 88 if all are asked for."""
     return [*FUNCTIONALS, *(_smile(True).feature_names if all_functionals else ())]
 
 
@@ -106,16 +103,16 @@ def functionals_of(path: str | os.PathLike, all_functionals: bool = False) -> di
         One number per functional; None for those of the voice where openSMILE finds no voiced frame.
 
     Raises:
-        AudioError: the file cannot be read, is too short for one analysis window (60 ms), or has a sampling rate below
-            `MIN_SAMPLING_RATE`.
+        AudioError: the file cannot be read, is silent, is too short for one analysis window (60 ms), or has a sampling
+            rate below `MIN_SAMPLING_RATE`.
     """
     smile = _smile(all_functionals)
     waveform, sampling_rate = read_audio(path)
     if sampling_rate < MIN_SAMPLING_RATE:
         raise AudioError(f"{path}: the sampling rate is {sampling_rate} Hz; expected {MIN_SAMPLING_RATE} Hz or more.")
+    check_waveform(waveform, sampling_rate, name=str(path))
     duration = len(waveform) / sampling_rate
-    signal = waveform if waveform.ndim == 1 else waveform[:, 0]
-    signal = np.clip(signal, -1.0, 32767 / 32768)
+    signal = np.clip(_channel(waveform), -1.0, 32767 / 32768)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Segment too short")  # told by the AudioError below
         values = dict(zip(smile.feature_names, smile(signal, sampling_rate)[0, :, 0].tolist(), strict=True))
@@ -133,21 +130,32 @@ def functionals_of(path: str | os.PathLike, all_functionals: bool = False) -> di
     return six | values if all_functionals else six
 
 
+def _channel(waveform: np.ndarray) -> np.ndarray:
+    """Return the first channel that is not silent, of shape (samples,)."""
+    channels = waveform.reshape(len(waveform), -1).T
+    return next((channel for channel in channels if not is_silent(channel)), channels[0])
+
+
 def _run(chunk: Chunk, all_functionals: bool) -> Results:
     """Give each position its functionals, or the reason why there are none."""
     results: Results = []
     for position, path in chunk:
         try:
-            results.append((position, functionals_of(path, all_functionals)))
+            with postponed_interrupts():
+                results.append((position, functionals_of(path, all_functionals)))
         except AudioError as error:
             results.append((position, str(error)))
+        except ImportError:  # every file would fail
+            raise
+        except Exception as error:  # one file must not end a build of 50,000: its row says what happened
+            results.append((position, f"{path} cannot be used: {type(error).__name__}: {error}"))
     return results
 
 
 def engine_of(
     name: str, num_proc: int, all_functionals: bool = False, ray_address: str | None = None
 ) -> AbstractContextManager[tuple[Engine, int]]:
-    """The engine of that name, and how many chunks it runs at a time."""
+    """Return the engine of that name, and how many chunks it runs at a time."""
     if name == "ray":
         return ray_data(num_proc, ray_address)
     return processes(num_proc, _smile, (all_functionals,))
@@ -184,31 +192,21 @@ def extract_functionals(
         raise ValueError(f"engine is {engine!r}; expected one of {', '.join(ENGINES)}.")
     if num_proc < 1:
         raise ValueError(f"num_proc is {num_proc}; expected 1 or more.")
+    _smile(all_functionals)  # here, since an error in a worker's start would only say that the worker died
     columns = columns_of(all_functionals)
-    _import_opensmile()  # here, since an error in a worker's start would only say that the worker died
     if isinstance(utterances, pd.DataFrame):
         frame = utterances
     else:
         paths = [os.fspath(path) for path in utterances]
         frame = pd.DataFrame({"path": paths, "file": paths, "corpus": None})
+    # By position, since an index may name a row twice.
     positions = pd.DataFrame(frame[["corpus", "file", "path"]].to_numpy(), columns=["corpus", "file", "path"])
-    tables = []
-    shards = keys = None
-    pending = positions
-    if shards_dir is not None:
-        shards, keys = Shards(shards_dir, columns), keys_of(positions)
-        tables.append(shards.load(keys))
-        pending = positions.drop(index=tables[0].index)
+    shards = None if shards_dir is None else Shards(shards_dir, columns, keys_of(positions))
+    known = _empty(columns) if shards is None else shards.load()
     run = partial(_run, all_functionals=all_functionals)
-    with tqdm(total=len(frame), initial=len(frame) - len(pending), desc="openSMILE functionals", unit="file") as bar:
-        with engine_of(engine, num_proc, all_functionals, ray_address) as (run_chunks, at_a_time):
-            size = SHARD * max(1, at_a_time // CPUS_PER_SHARD)
-            for start in range(0, len(pending), size):
-                results = _compute(pending.iloc[start : start + size], run, run_chunks, columns, bar)
-                if shards is not None:
-                    shards.add(keys, results)
-                tables.append(results)
-    results = pd.concat([table for table in tables if len(table)] or [_empty(columns)]).sort_index()
+    with engine_of(engine, num_proc, all_functionals, ray_address) as runner:
+        computed = _compute(positions.drop(index=known.index), len(known), columns, run, runner, shards)
+    results = pd.concat([table for table in (known, *computed) if len(table)] or [known]).sort_index()
     failed = results["error"].notna()
     functionals = results.loc[~failed, columns].astype("float64").set_axis(frame.index[results.index[~failed]])
     rejected = frame.iloc[results.index[failed]].reindex(columns=["corpus", "file"])
@@ -220,8 +218,29 @@ def _empty(columns: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(columns=["error", *columns], index=pd.Index([], dtype="int64"))
 
 
-def _compute(rows: pd.DataFrame, run: Callable, run_chunks: Engine, columns: list[str], bar: tqdm) -> pd.DataFrame:
-    """Results (``error`` and `columns`) of some rows (corpus, file, path), in their order."""
+def _compute(
+    pending: pd.DataFrame,
+    done: int,
+    columns: list[str],
+    run: Callable[[Chunk], Results],
+    runner: tuple[Engine, int],
+    shards: Shards | None,
+) -> list[pd.DataFrame]:
+    """Return the results (``error`` and `columns`) of the rows (corpus, file, path), a shard at a time."""
+    run_chunks, at_a_time = runner
+    size = SHARD * max(1, at_a_time // CPUS_PER_SHARD)
+    tables = []
+    with tqdm(total=done + len(pending), initial=done, desc="openSMILE functionals", unit="file") as bar:
+        for start in range(0, len(pending), size):
+            tables.append(_compute_shard(pending.iloc[start : start + size], run, run_chunks, columns, bar))
+            if shards is not None:
+                shards.add(tables[-1])
+    return tables
+
+
+def _compute_shard(
+    rows: pd.DataFrame, run: Callable[[Chunk], Results], run_chunks: Engine, columns: list[str], bar: tqdm
+) -> pd.DataFrame:
     numbered = list(zip(rows.index, rows["path"], strict=True))
     chunks = [numbered[start : start + CHUNK] for start in range(0, len(numbered), CHUNK)]
     found: dict[int, dict] = {}

@@ -7,6 +7,7 @@ and waits for each (see `egemaps`), so all engines leave the same files behind a
 import json
 import multiprocessing
 import os
+import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -15,6 +16,9 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from types import ModuleType
+
+from .extras import extra
 
 ENGINES = ("processes", "ray")
 STARTS = 3  # attempts to start Ray on this machine
@@ -29,7 +33,7 @@ class WorkerError(RuntimeError):
 
 @contextmanager
 def processes(num_proc: int, initializer: Callable, initargs: tuple = ()) -> Iterator[tuple[Engine, int]]:
-    """Worker processes of this machine; 1 computes in this process.
+    """Run chunks in worker processes of this machine; 1 computes in this process.
 
     Args:
         num_proc: how many.
@@ -51,17 +55,21 @@ def processes(num_proc: int, initializer: Callable, initargs: tuple = ()) -> Ite
     if method == "forkserver":
         context.set_forkserver_preload(["dataset_scripts.egemaps", "opensmile"])
     start = partial(_start_worker, initializer, initargs)
-    with ProcessPoolExecutor(num_proc, mp_context=context, initializer=start) as pool:
+    pool = ProcessPoolExecutor(num_proc, mp_context=context, initializer=start)
+    try:
         yield partial(_in_processes, pool, 4 * num_proc), num_proc
+    finally:
+        pool.shutdown(cancel_futures=True)  # after an interrupt, only what already runs is waited for
 
 
-def _start_worker(initializer, initargs):
-    # A worker waits for work at a pipe that its siblings hold open too, and so would outlive a parent that is killed.
+def _start_worker(initializer: Callable, initargs: tuple) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group, and the parent ends its workers
+    # A worker waits for work at a pipe that its siblings hold open too, so it would outlive a parent that is killed.
     threading.Thread(target=_end_with, args=(multiprocessing.parent_process(),), daemon=True).start()
     initializer(*initargs)
 
 
-def _end_with(parent):
+def _end_with(parent: multiprocessing.process.BaseProcess) -> None:
     parent.join()
     os._exit(1)
 
@@ -89,7 +97,7 @@ def _in_processes(pool: ProcessPoolExecutor, window: int, run: Callable, chunks:
 
 @contextmanager
 def ray_data(num_proc: int, address: str | None = None) -> Iterator[tuple[Engine, int]]:
-    """Ray Data, on a cluster or embedded on this machine.
+    """Run chunks with Ray Data, on a cluster or embedded on this machine.
 
     A cluster's nodes need this package, and the corpora and the shards' folder under the same paths. An embedded Ray is
     shut down at the end.
@@ -102,15 +110,13 @@ def ray_data(num_proc: int, address: str | None = None) -> Iterator[tuple[Engine
         The engine, and how many chunks run at a time.
 
     Raises:
-        ImportError: ray is not installed.
+        ImportError: Ray is not installed.
         ConnectionError: there is no cluster at `address`.
         WorkerError: Ray does not start; or, while results are taken, a worker died more often than Ray tries again.
     """
-    try:
+    with extra("ray"):
         import ray
         from ray.data import DataContext
-    except ImportError as error:
-        raise ImportError(f"--engine ray needs Ray (pip install 'ray[data]'): {error}") from error
     mine = not ray.is_initialized()
     if mine:
         options = {"log_to_driver": False, "configure_logging": False}
@@ -133,7 +139,7 @@ def ray_data(num_proc: int, address: str | None = None) -> Iterator[tuple[Engine
             ray.shutdown()
 
 
-def _start(ray, options: dict) -> None:
+def _start(ray: ModuleType, options: dict) -> None:
     """Start or join Ray; a machine under load may need longer than the 30 s that Ray gives its own processes."""
     for attempt in range(1, STARTS + 1):
         try:
@@ -160,7 +166,7 @@ def _check_reachable(address: str) -> None:
             ) from error
 
 
-def _on_ray(ray, run: Callable, chunks: list[Chunk]) -> Iterator[Results]:
+def _on_ray(ray: ModuleType, run: Callable, chunks: list[Chunk]) -> Iterator[Results]:
     # As text: Arrow would make one column type of numbers and reasons. A float's text is read back to the same bits.
     rows = [{"chunk": json.dumps(chunk)} for chunk in chunks]
     try:

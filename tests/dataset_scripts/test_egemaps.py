@@ -1,8 +1,10 @@
 """The functionals: openSMILE's own values to the last bit, one row for one bad file."""
 
 import os
+import struct
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -66,15 +68,29 @@ def test_samples_beyond_full_scale_are_clipped_and_do_not_wrap_around(tmp_path):
     assert functionals_of(tmp_path / "float.wav") == functionals_of(tmp_path / "clipped.wav")
 
 
-@pytest.mark.parametrize("kind", ["silence", "noise"])
-def test_without_a_voice_there_is_no_pitch(tmp_path, kind):
-    noise = 0.1 * np.random.default_rng(0).standard_normal(RATE)
-    soundfile.write(tmp_path / "a.wav", noise if kind == "noise" else 0 * noise, RATE)
+def test_without_a_voice_there_is_no_pitch(tmp_path):
+    soundfile.write(tmp_path / "a.wav", 0.1 * np.random.default_rng(0).standard_normal(RATE), RATE)
     functionals, rejected = extract_functionals([tmp_path / "a.wav"])
     assert rejected.empty
     assert functionals[["pitch_mean", "pitch_std", "jitter", "shimmer"]].isna().all(axis=None)
     assert functionals["duration"].iloc[0] == 1
     assert np.isfinite(functionals["intensity"].iloc[0])
+
+
+@pytest.mark.parametrize("level", [0.0, 0.25])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_digital_silence_is_rejected(tmp_path, level, channels):
+    path = tmp_path / "silent.wav"
+    soundfile.write(path, np.full((RATE, channels), level), RATE)
+    functionals, rejected = extract_functionals([path])
+    assert functionals.empty
+    assert "is silent: all samples are the same" in rejected["reason"].iloc[0]
+
+
+def test_a_silent_first_channel_is_skipped(tmp_path):
+    soundfile.write(tmp_path / "one.wav", voice(), RATE)
+    soundfile.write(tmp_path / "second.wav", np.stack([0 * voice(), voice()], axis=1), RATE)
+    assert functionals_of(tmp_path / "second.wav") == functionals_of(tmp_path / "one.wav")
 
 
 def make_bad_files(folder):
@@ -85,13 +101,27 @@ def make_bad_files(folder):
     (folder / "text.wav").write_text("not audio at all\n" * 20)
     write(folder / "short.wav", seconds=0.02)
     write(folder / "slow.wav", rate=1000)
+    soundfile.write(folder / "silent.wav", np.zeros(RATE), RATE)
+    # A header of 10^9 Hz, and an RF64 file whose ds64 chunk is too short
+    rate = (10**9).to_bytes(4, "little")
+    (folder / "fast.wav").write_bytes(whole[:24] + rate + whole[28:])
+    (folder / "rf64.wav").write_bytes(
+        b"RF64\xff\xff\xff\xffWAVEds64" + (4).to_bytes(4, "little") + b"abcd" + whole[12:]
+    )
+    os.mkfifo(folder / "pipe.wav")
+    (folder / "folder.wav").mkdir()
     return {
         "truncated.wav": "truncated",
         "empty.wav": "empty",
         "text.wav": "not audio",
         "missing.wav": "does not exist",
         "short.wav": "0.020 s is too short",
-        "slow.wav": "sampling rate is 1000 Hz; expected 4000 Hz",
+        "slow.wav": "1000 Hz",
+        "silent.wav": "is silent",
+        "fast.wav": "1000000000 Hz",
+        "rf64.wav": "",
+        "pipe.wav": "not a regular file",
+        "folder.wav": "is a folder",
     }
 
 
@@ -127,6 +157,76 @@ def test_no_process_leaves_a_folder_behind(tmp_path, num_proc):
     done = subprocess.run([sys.executable, tmp_path / "build.py"], env=variables, capture_output=True, text=True)
     assert done.stdout == "20\n", done.stderr
     assert not list((tmp_path / "temporary").glob("paraclap*"))
+
+
+def test_an_unexpected_error_costs_one_row_and_a_missing_package_ends_the_run(tmp_path, monkeypatch):
+    paths = [write(tmp_path / f"{name}.wav") for name in "abc"]
+    functionals_of = egemaps.functionals_of
+
+    def fail(path, all_functionals):
+        if path.endswith("b.wav"):
+            raise error
+        return functionals_of(path, all_functionals)
+
+    monkeypatch.setattr(egemaps, "functionals_of", fail)
+    for error in (MemoryError("12 GiB"), struct.error("unpack requires 8 bytes"), RecursionError("deep")):
+        functionals, rejected = extract_functionals(paths)
+        assert len(functionals) == 2
+        assert f"b.wav cannot be used: {type(error).__name__}: {error}" in rejected["reason"].iloc[0]
+    error = ImportError("no av")
+    with pytest.raises(ImportError, match="no av"):
+        extract_functionals(paths)
+
+
+INTERRUPTED = """
+    import os, pathlib, signal, sys
+    from opensmile.core.smile import Smile
+    from dataset_scripts import egemaps
+
+    folder, log = map(pathlib.Path, sys.argv[1:3])
+    egemaps.SHARD, egemaps.CHUNK = 4, 2
+    make_sink = Smile._sink_callback
+    calls = []
+
+    def make_interrupted_sink(*lists):
+        sink = make_sink(*lists)
+        calls.append(1)
+
+        def interrupted(*data):
+            # In the middle of openSMILE's run, at its call back into Python.
+            if len(calls) == 6 and sys.argv[3:]:
+                os.kill(os.getpid(), getattr(signal, sys.argv[3]))
+            return sink(*data)
+
+        return interrupted
+
+    Smile._sink_callback = staticmethod(make_interrupted_sink)
+    signal.signal(signal.SIGTERM, lambda *details: sys.exit("stopped"))
+    paths = sorted(map(str, folder.glob("*.wav")))
+    try:
+        functionals, rejected = egemaps.extract_functionals(paths, shards_dir=folder / "shards")
+    finally:
+        log.write_text(str(len(calls)))
+    assert rejected.empty, rejected
+    print(len(functionals))
+"""
+
+
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+def test_an_interrupt_within_openSMILE_stops_and_loses_no_file(tmp_path, number):
+    for i in range(10):
+        write(tmp_path / f"{i}.wav", seconds=0.3)
+    (tmp_path / "build.py").write_text(textwrap.dedent(INTERRUPTED))
+    command = [sys.executable, tmp_path / "build.py", tmp_path, tmp_path / "log"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    stopped = subprocess.run([*command, number], env=environment, capture_output=True, text=True)
+    assert stopped.returncode != 0
+    assert {"SIGINT": "KeyboardInterrupt", "SIGTERM": "stopped"}[number] in stopped.stderr
+    assert (tmp_path / "log").read_text() == "6", "it stops at once"
+    assert len(list((tmp_path / "shards").glob("part-*.parquet"))) == 1, "the shard before is kept"
+    again = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert again.stdout == "10\n", again.stderr
+    assert (tmp_path / "log").read_text() == "6", "what was kept is not computed again"
 
 
 def _die(chunk, all_functionals):
