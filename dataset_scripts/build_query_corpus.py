@@ -10,17 +10,18 @@ goes on where it was, and another template or other bins never compute them agai
 """
 
 import argparse
-import json
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
 
 from .binning import ATTRIBUTES, Bins, fit_bins
+from .build_record import BUILD_FILE, write_record
 from .corpora import CORPORA, SPLITS, CorpusError, parse_corpora, scan_corpus
 from .duplicates import find_contradictions
 from .egemaps import extract_functionals
@@ -28,12 +29,38 @@ from .engines import ENGINES, WorkerError
 from .folders import FolderInUseError, locked, written_whole
 from .parquet import write_splits
 from .queries import INDEX, TemplateIndex, with_paraphrases
-from .report import dataset_card, summarise
+from .report import dataset_card, summary_of
 from .sheet import draw_sheet
-from .tables import format_table, write_csv
+from .tables import write_csv
 
-BUILD_FILE = "build.json"  # marks a folder as one of ours
 LISTED = 50  # files left out that are printed; the CSV has all
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """How a query corpus is built.
+
+    Attributes:
+        num_proc: worker processes for openSMILE.
+        audio: "embed" puts the bytes of the original files into Parquet, "path" only their absolute paths.
+        bins: edges fitted before; None fits them on the training rows.
+        overwrite: replace an output folder that `build_query_corpus` did not write.
+        all_functionals: keep all 88 of eGeMAPSv02, as columns beside the six that queries speak of.
+        index: the templates of the queries.
+        report: draw ``report.png``.
+        engine: what runs openSMILE, "processes" or "ray".
+        ray_address: the cluster of the engine "ray"; None takes ``RAY_ADDRESS``, or runs Ray on this machine.
+    """
+
+    num_proc: int = 1
+    audio: str = "embed"
+    bins: Bins | None = None
+    overwrite: bool = False
+    all_functionals: bool = False
+    index: TemplateIndex | None = None
+    report: bool = False
+    engine: str = "processes"
+    ray_address: str | None = None
 
 
 def check_output_dir(output_dir: Path, corpora: dict[str, Path], overwrite: bool) -> None:
@@ -59,32 +86,14 @@ def check_output_dir(output_dir: Path, corpora: dict[str, Path], overwrite: bool
 
 
 def build_query_corpus(
-    corpora: dict[str, Path],
-    output_dir: Path,
-    num_proc: int = 1,
-    audio: str = "embed",
-    bins: Bins | None = None,
-    overwrite: bool = False,
-    all_functionals: bool = False,
-    index: TemplateIndex = INDEX,
-    report: bool = False,
-    engine: str = "processes",
-    ray_address: str | None = None,
+    corpora: Mapping[str, Path], output_dir: Path, options: BuildOptions | None = None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Run the chain: labels, functionals, bins, queries, Parquet.
 
     Args:
         corpora: corpus name -> folder.
         output_dir: the folder to write; replaced as a whole.
-        num_proc: worker processes for openSMILE.
-        audio: "embed" puts the bytes of the original files into Parquet, "path" only their absolute paths.
-        bins: edges fitted before; None fits them on the training rows of `corpora`.
-        overwrite: replace an `output_dir` that this function did not write.
-        all_functionals: keep all 88 of eGeMAPSv02, as columns beside the six that queries speak of.
-        index: the templates of the queries.
-        report: draw ``report.png``.
-        engine: what runs openSMILE, "processes" or "ray".
-        ray_address: the cluster of the engine "ray"; None takes ``RAY_ADDRESS``, or runs Ray on this machine.
+        options: the defaults if not given.
 
     Returns:
         The rows written (all columns but audio and queries), and the files left out (corpus, file, reason).
@@ -95,53 +104,86 @@ def build_query_corpus(
         FolderInUseError: another process writes `output_dir`.
         ValueError: no training rows to fit bins on, or a corpus within `output_dir`.
     """
+    options = options or BuildOptions()
     started = time.time()
     output_dir = Path(output_dir).expanduser().resolve()
-    check_output_dir(output_dir, corpora, overwrite)
-    scanned = [scan_corpus(name, root) for name, root in corpora.items()]
-    frame = pd.concat([rows for rows, _ in scanned], ignore_index=True)
-    if bins is None:
-        fit_bins(frame)  # without training rows it fails, and had better do so before minutes of openSMILE
-    shards = output_dir.with_name(f"{output_dir.name}.functionals")
-    functionals, unreadable = extract_functionals(frame, num_proc, all_functionals, shards, engine, ray_address)
-    rejected = pd.concat([*(left_out for _, left_out in scanned), unreadable], ignore_index=True)
-    if functionals.empty:
-        raise CorpusError(f"None of the {len(frame)} files could be read; the first: {rejected['reason'].iloc[0]}")
-    frame = frame.join(functionals, how="inner").reset_index(drop=True)
-    contradictions = find_contradictions(frame)
-    left_out = frame.loc[contradictions.index, ["corpus", "file"]].assign(reason=contradictions)
-    rejected = pd.concat([rejected, left_out], ignore_index=True)
-    frame = frame.drop(index=contradictions.index).reset_index(drop=True)
-    bins = bins or fit_bins(frame)
-    frame = bins.apply(frame)
-
-    with locked(output_dir), written_whole(output_dir) as partial:
-        sizes = write_splits(frame, partial / "data", audio == "embed", list(functionals.columns), index)
-        bins.save(partial / "bins.json")
-        write_csv(rejected, partial / "rejected.csv")
-        (partial / "summary.txt").write_text(format_table(summarise(frame)) + "\n", encoding="utf-8")
-        (partial / "README.md").write_text(dataset_card(frame, rejected, bins, sizes, index), encoding="utf-8")
-        if report:
-            draw_sheet(frame, bins, partial / "report.png", index)
-        record = {
-            "command": "dataset_scripts.build_query_corpus",
-            "corpora": list(corpora),  # not the folders: OUT may be published
-            "audio": audio,
-            "all_functionals": all_functionals,
-            "rows": {split: int((frame["split"] == split).sum()) for split in SPLITS},
-            "rejected": len(rejected),
-            "seconds": round(time.time() - started, 1),
-            "versions": {name: version(name) for name in ("opensmile", "datasets", "pyarrow", "soundfile")},
-        }
-        (partial / BUILD_FILE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    check_output_dir(output_dir, corpora, options.overwrite)
+    with locked(output_dir):  # from here on, since the functionals are shared by all builds into this folder
+        frame, rejected, functionals = _read_and_measure(corpora, output_dir, options)
+        bins = options.bins or fit_bins(frame)
+        frame = bins.apply(frame)
+        with written_whole(output_dir) as folder:
+            _write_corpus(folder, frame, rejected, bins, functionals, options)
+            record = {
+                "command": "dataset_scripts.build_query_corpus",
+                "corpora": list(corpora),  # not the folders: OUT may be published
+                "audio": options.audio,
+                "all_functionals": options.all_functionals,
+                "rows": {split: int((frame["split"] == split).sum()) for split in SPLITS},
+                "rejected": len(rejected),
+                "seconds": round(time.time() - started, 1),
+                "versions": {name: version(name) for name in ("opensmile", "datasets", "pyarrow", "soundfile")},
+            }
+            write_record(folder, record)
     return frame, rejected
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Read the command line, build, print the summary. Returns the exit status."""
+def _read_and_measure(
+    corpora: Mapping[str, Path], output_dir: Path, options: BuildOptions
+) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
+    """Return the utterances with their functionals, the files left out, and the functionals' names."""
+    scanned = [scan_corpus(name, root) for name, root in corpora.items()]
+    frame = pd.concat([rows for rows, _ in scanned], ignore_index=True)
+    if options.bins is None:
+        fit_bins(frame)  # without training rows it fails, and had better do so before minutes of openSMILE
+    functionals, unreadable = extract_functionals(
+        frame,
+        options.num_proc,
+        options.all_functionals,
+        output_dir.with_name(f"{output_dir.name}.functionals"),
+        options.engine,
+        options.ray_address,
+    )
+    rejected = [*(left_out for _, left_out in scanned), unreadable]
+    if functionals.empty:
+        reason = pd.concat(rejected)["reason"].iloc[0]
+        raise CorpusError(f"None of the {len(frame)} files could be read; the first: {reason}")
+    frame = frame.join(functionals, how="inner").reset_index(drop=True)
+    contradictions = find_contradictions(frame)
+    rejected.append(frame.loc[contradictions.index, ["corpus", "file"]].assign(reason=contradictions))
+    frame = frame.drop(index=contradictions.index).reset_index(drop=True)
+    return frame, pd.concat(rejected, ignore_index=True), list(functionals.columns)
+
+
+def _write_corpus(
+    folder: Path,
+    frame: pd.DataFrame,
+    rejected: pd.DataFrame,
+    bins: Bins,
+    functionals: list[str],
+    options: BuildOptions,
+) -> None:
+    """Write all of a corpus's files but its record."""
+    index = INDEX if options.index is None else options.index
+    sizes = write_splits(frame, folder / "data", options.audio == "embed", functionals, index)
+    bins.save(folder / "bins.json")
+    write_csv(rejected, folder / "rejected.csv")
+    (folder / "summary.txt").write_text(summary_of(frame) + "\n", encoding="utf-8")
+    (folder / "README.md").write_text(dataset_card(frame, rejected, bins, sizes, index), encoding="utf-8")
+    if options.report:
+        draw_sheet(frame, bins, folder / "report.png", index)
+
+
+def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--corpora", nargs="+", required=True, metavar="NAME=DIR", help=f"corpora and folders: {', '.join(CORPORA)}"
+        "--corpora",
+        nargs="+",
+        required=True,
+        metavar="NAME=DIR",
+        help=f"corpora and folders; NAME is one of {', '.join(CORPORA)}, or a name of your own for a folder with "
+        "files.csv",
     )
     parser.add_argument("--output_dir", type=Path, required=True, help="folder to write (replaced as a whole)")
     parser.add_argument(
@@ -171,54 +213,58 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--all_functionals",
         action="store_true",
-        help="keep all 88 functionals of eGeMAPSv02 as columns (2.5 x the time)",
+        help="keep all 88 functionals of eGeMAPSv02 as columns (2.5 times as slow)",
     )
     parser.add_argument(
-        "--paraphrases", type=Path, help="YAML with other ways to say the templates, which become queries, too"
+        "--paraphrases", type=Path, help="YAML with paraphrases of the templates, which become queries, too"
     )
     parser.add_argument("--report", action="store_true", help="draw OUT/report.png: counts, histograms, captions")
     parser.add_argument("--overwrite", action="store_true", help="replace a folder that this command did not write")
-    args = parser.parse_args(arguments)
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Read the command line, build, print the summary. Return the exit status."""
+    args = parse_arguments(arguments)
     started = time.time()
     try:
-        frame, rejected = build_query_corpus(
-            parse_corpora(args.corpora),
-            args.output_dir,
+        options = BuildOptions(
             num_proc=args.num_proc,
             audio=args.audio,
             bins=Bins.load(args.bins) if args.bins else None,
             overwrite=args.overwrite,
             all_functionals=args.all_functionals,
-            index=with_paraphrases(args.paraphrases) if args.paraphrases else INDEX,
+            index=with_paraphrases(args.paraphrases) if args.paraphrases else None,
             report=args.report,
             engine=args.engine,
             ray_address=args.ray_address,
         )
-    except (
-        ValueError,
-        OSError,
-        ImportError,
-        WorkerError,
-        FolderInUseError,
-    ) as error:  # each says what was given, expected and to be done
+        frame, rejected = build_query_corpus(parse_corpora(args.corpora), args.output_dir, options)
+    except (ValueError, OSError, ImportError, WorkerError, FolderInUseError) as error:  # each says what to do
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(format_table(summarise(frame)))
-    print(f"\n{len(frame)} utterances written to {args.output_dir} in {time.time() - started:.0f} s.")
+    print_outcome(frame, rejected, args.output_dir, time.time() - started)
+    return 0
+
+
+def print_outcome(frame: pd.DataFrame, rejected: pd.DataFrame, output_dir: Path, seconds: float) -> None:
+    """Print the summary of a build, what it lacks, and the files left out."""
+    print(summary_of(frame))
+    print(f"\n{len(frame)} utterances written to {output_dir} in {seconds:.0f} s.")
     if empty := [name for name in ATTRIBUTES if frame[f"{name}_bin"].isna().all()]:
         print(f"No values, hence no queries, for: {', '.join(empty)}.")
-    for name in dict.fromkeys(frame["corpus"]):
-        here, owners = int((frame["corpus"] == name).sum()), CORPORA[name].utterances
+    for name, here in frame["corpus"].value_counts(sort=False).items():
+        owners = CORPORA[name].utterances
         if owners and here != owners:
             print(f"{CORPORA[name].title}: {here} utterances here, {owners} in the owner's release.")
-    if len(rejected):
-        print(f"{len(rejected)} files left out, all in {args.output_dir / 'rejected.csv'}:")
-        print(format_table(rejected.head(LISTED)))
-        if len(rejected) > LISTED:
-            print(f"... and {len(rejected) - LISTED} more.")
-    else:
+    if rejected.empty:
         print("No file left out.")
-    return 0
+        return
+    print(f"{len(rejected)} files left out, all in {output_dir / 'rejected.csv'}:")
+    for row in rejected.head(LISTED).itertuples():
+        print(f"  {row.corpus}: {row.file}: {row.reason}")
+    if len(rejected) > LISTED:
+        print(f"... and {len(rejected) - LISTED} more.")
 
 
 if __name__ == "__main__":

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from .corpus import Archive, Dataverse
+from .hashing import file_digest
 from .layout import check_inside
-from .transfer import PREFIX, DownloadError, digest, manager_of
+from .transfer import PREFIX, DownloadError, manager_of
 
 CACHE = ".downloads"  # in the corpus folder: what was fetched
 CHECKSUMS = ".checksums"  # in the corpus folder, in the format of sha256sum
@@ -51,7 +52,7 @@ def download(archives: Sequence[Archive | Dataverse], folder: Path) -> list[str]
 
 def _check(path: Path, url: str, checksum: str) -> None:
     kind, _, expected = checksum.partition(":")
-    found = digest(path, kind)
+    found = file_digest(path, kind)
     if found != expected:
         path.unlink()
         raise DownloadError(
@@ -62,7 +63,7 @@ def _check(path: Path, url: str, checksum: str) -> None:
 
 def _check_or_remember(path: Path, archive: Archive, record: Path) -> str:
     """Compare with the first download, or write it down as that; returns what to tell the user."""
-    found = digest(path, "sha256")
+    found = file_digest(path)
     lines = record.read_text(encoding="utf-8").splitlines() if record.is_file() else []
     known = {name: sha256 for sha256, _, name in (line.partition("  ") for line in lines)}
     if archive.url not in known:
@@ -113,7 +114,7 @@ def _fetch_files(manager, files: Sequence[tuple[str, str, str]], folder: Path) -
     missing = []
     for url, checksum, name in files:
         target = check_inside(folder, name, url)
-        if not (target.is_file() and digest(target, checksum.partition(":")[0]) == checksum.partition(":")[2]):
+        if not (target.is_file() and file_digest(target, checksum.partition(":")[0]) == checksum.partition(":")[2]):
             missing.append((url, checksum, target))
     if not missing:
         return

@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -66,6 +67,11 @@ def audio_files(folder: Path) -> list[Path]:
 def stem_of(name: str) -> str:
     """Drop an audio extension, and only that: tables say ``a.wav`` where the disk has ``a.opus``."""
     return name[: -len(suffix)] if (suffix := PurePosixPath(name).suffix).lower() in AUDIO_EXTENSIONS else name
+
+
+def printable(name: str) -> str:
+    r"""Return a file name with ``\xff`` in the place of each byte that is not UTF-8."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def index_by_stem(files: Iterable[Path], folder: Path) -> dict[str, Path]:

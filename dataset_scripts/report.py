@@ -1,4 +1,4 @@
-"""What is said about a built corpus: the summary table and the dataset card."""
+"""The description of a built corpus: the summary and the dataset card."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from .binning import UNITS, Bins
 from .corpora import CORPORA, SPLITS
 from .queries import EMOTION_NOUNS, INDEX, TemplateIndex
 from .query_columns import query_columns
-from .tables import format_table, markdown_table
+from .tables import WIDTH, format_table, markdown_table
 
 RESTRICTION = """**Not to be passed on:** the licence of {titles} forbids it. The rows below hold audio and labels of it
 for whoever built this folder; share the builder, `bins.json` and the templates instead.
@@ -28,29 +28,47 @@ COLUMNS = (
 CARD = "dataset_card.md"
 
 
-def summarise(frame: pd.DataFrame) -> pd.DataFrame:
-    """Count rows, hours, speakers and emotions per corpus and split; emotions that do not occur have no column."""
-    emotions = [emotion for emotion in EMOTION_NOUNS if (frame["emotion"] == emotion).any()]
-    lines = []
-    for corpus in dict.fromkeys(frame["corpus"]):
-        for split in SPLITS:
-            rows = frame[(frame["corpus"] == corpus) & (frame["split"] == split)]
-            if len(rows):
-                lines.append({"corpus": corpus, "split": split, **_counts(rows, emotions)})
-    lines.append({"corpus": "all", "split": "", **_counts(frame, emotions)})
-    return pd.DataFrame(lines)
+def summary_of(frame: pd.DataFrame) -> str:
+    """Return the summary of a corpus as text of at most 80 columns.
+
+    Rows, hours, speakers and genders of each corpus and split; and each emotion's rows by split, with the corpora.
+    """
+    summary = format_table(pd.DataFrame(count_rows(frame)), WIDTH)
+    emotions = count_emotions(frame)
+    return f"{summary}\n\n{format_table(pd.DataFrame(emotions), WIDTH)}" if emotions else summary
 
 
-def _counts(rows: pd.DataFrame, emotions: list[str]) -> dict[str, str | int]:
-    speakers = rows[["corpus", "speaker"]].drop_duplicates()
-    counts = {
-        "rows": len(rows),
-        "hours": f"{rows['duration'].sum() / 3600:.2f}",
-        "speakers": len(speakers),
-        "female": int((rows["gender"] == "female").sum()),
-        "male": int((rows["gender"] == "male").sum()),
-    }
-    return {**counts, **{emotion: int((rows["emotion"] == emotion).sum()) for emotion in emotions}}
+def count_rows(frame: pd.DataFrame) -> list[dict[str, str | int]]:
+    """Count rows, hours, speakers and genders per corpus and split, and in all."""
+    groups = [
+        (corpus, split, rows)
+        for corpus, of_corpus in frame.groupby("corpus", sort=False)
+        for split in SPLITS
+        if len(rows := of_corpus[of_corpus["split"] == split])
+    ]
+    return [
+        {
+            "corpus": corpus,
+            "split": split,
+            "rows": len(rows),
+            "hours": f"{rows['duration'].sum() / 3600:.2f}",
+            "speakers": len(rows[["corpus", "speaker"]].drop_duplicates()),
+            "female": int((rows["gender"] == "female").sum()),
+            "male": int((rows["gender"] == "male").sum()),
+        }
+        for corpus, split, rows in [*groups, ("all", "", frame)]
+    ]
+
+
+def count_emotions(frame: pd.DataFrame) -> list[dict[str, str | int]]:
+    """Count the rows of each emotion that occurs, by split, beside the number of corpora that have it."""
+    counts = []
+    for emotion in EMOTION_NOUNS:
+        rows = frame[frame["emotion"] == emotion]
+        if len(rows):
+            by_split = {split: int((rows["split"] == split).sum()) for split in SPLITS}
+            counts.append({"emotion": emotion, **by_split, "all": len(rows), "corpora": rows["corpus"].nunique()})
+    return counts
 
 
 def dataset_card(
@@ -58,7 +76,7 @@ def dataset_card(
 ) -> str:
     """Fill in ``dataset_card.md``: YAML with the splits, licences, counts, columns, bin edges and examples.
 
-    Nothing in it is the label of one utterance of a corpus that may not be passed on: examples are of the others.
+    The examples are of corpora that may be passed on: no label of another corpus is shown.
 
     Args:
         frame: the rows of the corpus.
@@ -99,7 +117,7 @@ def dataset_card(
         front_matter=yaml.safe_dump(front_matter, sort_keys=False, allow_unicode=True),
         titles=", ".join(CORPORA[name].title for name in names),
         corpora=markdown_table(corpora),
-        summary=format_table(summarise(frame)),
+        summary=summary_of(frame),
         rejected=len(rejected),
         bin_corpora=", ".join(bins.corpora) or "the training split",
         bins=markdown_table(edges),
@@ -119,7 +137,7 @@ def card_template() -> str:
 
 
 def _examples(frame: pd.DataFrame, index: TemplateIndex) -> str:
-    """The queries of the first training row of each corpus that may be passed on."""
+    """Return the queries of the first row of each corpus that may be passed on, as a Markdown list."""
     open_rows = frame[[CORPORA[name].may_be_passed_on for name in frame["corpus"]]]
     rows = open_rows.drop_duplicates("corpus")
     if rows.empty:

@@ -5,7 +5,6 @@ the next one goes on after them. A row counts for a file only if the file's cont
 is of the same openSMILE version. Files without functionals are not recorded: each run tries them again.
 """
 
-import hashlib
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,10 +15,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from .hashing import file_digest
+
 KEY = ("corpus", "file", "sha256")
 VERSION = b"opensmile"
 READERS = 4  # threads that hash files: hashlib releases the interpreter's lock
-BLOCK = 1 << 20  # bytes
 
 
 def keys_of(frame: pd.DataFrame) -> pd.DataFrame:
@@ -36,18 +36,9 @@ def _sha256(path: str) -> str | None:
     if not os.path.isfile(path):  # a pipe would be waited for without end
         return None
     try:
-        return file_sha256(path)
+        return file_digest(path)
     except OSError:
         return None  # reading it for its functionals will say why
-
-
-def file_sha256(path: str | os.PathLike) -> str:
-    """Return the hexadecimal sha256 of a file's content."""
-    digest = hashlib.sha256()
-    with open(path, "rb", buffering=0) as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 class Shards:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 WIDTH = 80  # columns of a terminal
 GAP = "  "
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+FORMULA_STARTS = ("=", "+", "-", "@", "\t")
 
 
 def format_table(table: "pd.DataFrame", width: int | None = None) -> str:
@@ -79,5 +79,11 @@ def write_csv(table: "pd.DataFrame", path: str | Path, **options: Any) -> None:
 
 
 def neutralised_cell(value: Any) -> Any:
-    """Return a value for a cell of a spreadsheet: text that would be a formula gets an apostrophe in front."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
+    r"""Return a value for a cell of a spreadsheet: text that would be a formula gets an apostrophe in front.
+
+    A carriage return, which readers of CSV take for the end of a row, becomes ``\r``.
+    """
+    if not isinstance(value, str):
+        return value
+    text = value.replace("\r", "\\r")
+    return f"'{text}" if text.startswith(FORMULA_STARTS) else text

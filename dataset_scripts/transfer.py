@@ -5,7 +5,6 @@ fsspec that the manager calls: what has arrived stays in a ``.part`` file, and t
 request, in the same run and in the next.
 """
 
-import hashlib
 import http.client
 import time
 import urllib.error
@@ -105,12 +104,3 @@ def manager_of(folder: Path):
         fsspec.register_implementation(scheme, ResumingFileSystem, clobber=True)
     config = DownloadConfig(cache_dir=str(folder), use_etag=False)
     return DownloadManager(dataset_name="paraclap", download_config=config)
-
-
-def digest(path: Path, kind: str) -> str:
-    """Hexadecimal digest of a file (Python 3.10 has no `hashlib.file_digest`)."""
-    result = hashlib.new(kind)
-    with open(path, "rb") as file:
-        while block := file.read(BLOCK):
-            result.update(block)
-    return result.hexdigest()

@@ -91,7 +91,7 @@ def corpus_dir(tmp_path_factory):
                 waveform = synthesise(voice, duration + 0.05 * take, seed=take)
                 soundfile.write(folder / "wav" / f"{speaker}a{take:02}{emotion}a.wav", waveform, 16000)
     output = tmp_path_factory.mktemp("built") / "corpus"
-    build_query_corpus({"emodb": folder}, output, num_proc=1)
+    build_query_corpus({"emodb": folder}, output)
     return output
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..corpus import AGE_GROUPS, COLUMNS, DIMENSIONS, GENDERS, SPLITS, Corpus, Reading, age_group_of
-from ..layout import CorpusError
+from ..layout import CorpusError, printable
 from ..tasks import Task
 
 CORPORA: dict[str, Corpus] = {}
@@ -97,7 +97,7 @@ def scan_corpus(name: str, root: str | Path) -> tuple[pd.DataFrame, pd.DataFrame
         CorpusError: unknown corpus, another layout than the owner's, an unsafe or duplicate name in a table.
     """
     corpus = corpus_of(name)
-    reading = corpus.read(Path(root).expanduser().resolve())
+    reading = _without_undecodable(corpus.read(Path(root).expanduser().resolve()))
     if not reading.rows:
         raise CorpusError(f"{reading.folder} holds no utterance of {corpus.title}; expected {corpus.layout}.")
     frame = _table(corpus, reading)
@@ -108,10 +108,23 @@ def scan_corpus(name: str, root: str | Path) -> tuple[pd.DataFrame, pd.DataFrame
     return frame, left_out
 
 
+def _without_undecodable(reading: Reading) -> Reading:
+    """Reject the files whose name is not UTF-8, which neither Parquet nor CSV can hold."""
+    rows, rejected = [], []
+    for row in reading.rows:
+        row["file"] = Path(row["path"]).relative_to(reading.folder).as_posix()
+        if printable(row["file"]) == row["file"]:
+            rows.append(row)
+        else:
+            rejected.append({"file": row["file"], "reason": "the file name is not UTF-8; rename the file"})
+    for row in (*reading.rejected, *rejected):
+        row |= {name: printable(text) for name, text in row.items()}
+    return Reading(reading.folder, rows, [*reading.rejected, *rejected])
+
+
 def _table(corpus: Corpus, reading: Reading) -> pd.DataFrame:
     """Return the rows with all columns of the corpus, sorted by file."""
     for row in reading.rows:
-        row["file"] = Path(row["path"]).relative_to(reading.folder).as_posix()
         row["path"] = str(row["path"])
         row["corpus"] = corpus.name
     frame = pd.DataFrame(reading.rows).reindex(columns=list(corpus.columns)).sort_values("file", ignore_index=True)

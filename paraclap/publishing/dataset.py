@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from huggingface_hub import DatasetCard
 
 import dataset_scripts
+from dataset_scripts.build_record import BUILD_FILE, write_record
 from dataset_scripts.corpora import CORPORA
 
 from .checks import check_staged, copy_file
@@ -21,7 +22,7 @@ from .records import read_json
 from .staging import write_json
 
 ALWAYS = ("file", "corpus", "split")  # of a corpus that may not be passed on; besides its bins
-RECORDS = ("bins.json", "build.json")
+RECORDS = ("bins.json", BUILD_FILE)
 TABLES = ("queries.csv", "emotions.csv")  # the templates
 LEFT_OUT = """
 ## What is left out
@@ -160,10 +161,11 @@ def column_of(table: pa.Table, field: pa.Field, open_rows: Sequence[bool]) -> pa
 
 
 def copy_records(source: Path, folder: Path) -> None:
-    """Copy what the build wrote about itself, without paths of this machine."""
+    """Copy what the build wrote about itself, without paths of this machine and with the files as they are now."""
     for name in RECORDS:
         if content := read_json(source / name):
             write_json(folder / name, clean_record(content))
+    write_record(folder, read_json(folder / BUILD_FILE))
     if (source / "rejected.csv").is_file():
         rows = list(csv.reader(io.StringIO((source / "rejected.csv").read_text(encoding="utf-8"))))
         with (folder / "rejected.csv").open("w", encoding="utf-8", newline="") as file:

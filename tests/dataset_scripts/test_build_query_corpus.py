@@ -1,6 +1,7 @@
 """The command that builds the query corpus, from owners' layouts to what `load_dataset` gives back."""
 
 import json
+import os
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -11,9 +12,10 @@ from helpers.owners_layouts import MAKERS, make_emodb, make_librispeech, make_ne
 
 from dataset_scripts import egemaps, parquet
 from dataset_scripts.binning import Bins, fit_bins
-from dataset_scripts.build_query_corpus import build_query_corpus, main, parse_corpora
-from dataset_scripts.corpora import CORPORA, CorpusError
+from dataset_scripts.build_query_corpus import BuildOptions, build_query_corpus, main, parse_corpora
+from dataset_scripts.corpora import CORPORA, CorpusError, scan_corpus
 from dataset_scripts.egemaps import FUNCTIONALS
+from dataset_scripts.folders import locked
 from dataset_scripts.queries import generate_queries
 
 
@@ -97,10 +99,14 @@ def test_bad_files_are_listed_with_reasons_and_nothing_else_is_lost(owners, tmp_
 
 def test_summary_and_card(built):
     lines = (built / "summary.txt").read_text().splitlines()
-    assert lines[0].split() == ["corpus", "split", "rows", "hours", "speakers", "female", "male", "happy", "angry"]
-    assert lines[1].split()[:3] == ["nemo", "train", "3"]
-    assert lines[-1].split()[:2] == ["all", "20"]
-    assert len({len(line) for line in lines}) == 1, "aligned"
+    assert lines[0].split() == ["corpus", "split", "rows", "hours", "speakers", "female", "male"]
+    assert lines[1].split() == ["nemo", "train", "3", "0.00", "2", "0", "3"]
+    assert lines[10].split()[:2] == ["all", "20"]
+    assert lines[12].split() == ["emotion", "train", "validation", "test", "all", "corpora"]
+    assert [line.split() for line in lines[13:]] == [
+        ["happy", *"42282"],
+        ["angry", *"32272"],
+    ]
     _, front_matter, card = (built / "README.md").read_text(encoding="utf-8").split("---\n", 2)
     meta = yaml.safe_load(front_matter)
     assert meta["license"] == ["cc-by-4.0", "cc-by-nc-sa-4.0", "cc0-1.0"]
@@ -222,7 +228,7 @@ def test_two_corpora_in_one_folder_keep_apart(tmp_path):
     make_nemo(tmp_path / "data" / "nEMO", speakers=("SM0", "MK0"))
     make_librispeech(tmp_path / "data" / "LibriSpeech")
     frame, rejected = build_query_corpus(
-        {"nemo": tmp_path / "data", "librispeech": tmp_path / "data"}, tmp_path / "out", num_proc=2
+        {"nemo": tmp_path / "data", "librispeech": tmp_path / "data"}, tmp_path / "out", BuildOptions(num_proc=2)
     )
     assert frame["corpus"].value_counts().to_dict() == {"librispeech": 5, "nemo": 4}
     assert rejected.empty
@@ -250,3 +256,49 @@ def test_a_second_build_reads_no_audio_for_its_functionals(tmp_path, monkeypatch
     changed = write(tmp_path / "emodb" / "wav" / "03a01Fa.wav", pitch=250)
     build_query_corpus(corpora, tmp_path / "out")
     assert seen == [str(changed)], "a file that changed is read again, and no other"
+
+
+def test_two_builds_into_one_folder_do_not_mix(tmp_path, capsys):
+    corpora = {"emodb": make_emodb(tmp_path / "emodb", speakers=("03",))}
+    with locked(tmp_path / "out"):
+        assert run(corpora, tmp_path / "out") == 2
+        assert f"{tmp_path / 'out'} is in use by process {os.getpid()}" in capsys.readouterr().err
+        assert not (tmp_path / "out.functionals").exists(), "the functionals belong to the other build, too"
+        assert run(corpora, tmp_path / "other") == 0
+    assert run(corpora, tmp_path / "out") == 0
+
+
+def test_a_file_name_that_is_not_utf8_is_a_rejected_row(tmp_path, capsys):
+    root = make_emodb(tmp_path / "emodb", speakers=("03",))
+    name = os.fsdecode(b"03a01Wb\xff.wav")
+    try:
+        (root / "wav" / name).write_bytes((root / "wav" / "03a01Wa.wav").read_bytes())
+    except OSError:
+        pytest.skip("this file system has no such names")
+    make_nemo(tmp_path / "nemo")
+    (tmp_path / "nemo" / "samples" / name).write_bytes(b"")
+    assert run({"emodb": root, "nemo": tmp_path / "nemo"}, tmp_path / "out") == 0
+    assert "03a01Wb\\xff.wav" in capsys.readouterr().out
+    rejected = pd.read_csv(tmp_path / "out" / "rejected.csv")
+    assert sorted(rejected["file"]) == ["samples/03a01Wb\\xff.wav", "wav/03a01Wb\\xff.wav"]
+
+
+def test_a_name_that_is_utf8_but_for_its_bytes_is_rejected_also_where_it_has_labels(tmp_path):
+    root = make_ravdess(tmp_path / "ravdess")
+    folder = root / os.fsdecode(b"Actor_\xe4")
+    (root / "Actor_02").rename(folder)
+    frame, rejected = scan_corpus("ravdess", root)
+    assert len(frame) == 2
+    assert set(rejected["reason"]) == {"the file name is not UTF-8; rename the file"}
+    assert rejected["file"].iloc[0].startswith("Actor_\\xe4/")
+
+
+def test_the_list_of_files_left_out_holds_no_formula(tmp_path):
+    root = make_emodb(tmp_path / "emodb", speakers=("03",))
+    for path in (root / "wav").iterdir():
+        path.rename(root / path.name)
+    (root / "wav").rmdir()  # a copy without the inner folder, so that the name comes first
+    (root / "=HYPERLINK(1).wav").write_bytes(b"")
+    assert run({"emodb": root}, tmp_path / "out") == 0
+    rejected = pd.read_csv(tmp_path / "out" / "rejected.csv")
+    assert list(rejected["file"]) == ["'=HYPERLINK(1).wav"]

@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-from helpers.audio import encoded, encoded_by_ffmpeg, mp3_without_length, tone, without_flac_length
 
+from helpers.audio import encoded, encoded_by_ffmpeg, mp3_without_length, tone, without_flac_length
 from modeling_paraclap.audio_paraclap import AudioError, load_audio, load_crop, read_audio, stream_audio
 
 EXTREMES = [0, 1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 10**9, 2**24, 2**31 - 1, 2**31, 2**32 - 1]

@@ -14,7 +14,8 @@ from huggingface_hub import DatasetCard, RepoCard
 
 import dataset_scripts.corpora
 import paraclap.publishing.dataset
-from dataset_scripts.build_query_corpus import build_query_corpus
+from dataset_scripts.build_query_corpus import BuildOptions, build_query_corpus
+from dataset_scripts.build_record import check_build
 from paraclap.publishing import push
 from paraclap.publishing.dataset import stage_dataset
 from paraclap.publishing.errors import PublishError
@@ -88,6 +89,7 @@ def test_the_corpus_goes_to_the_hub_and_back(hub, corpus, tmp_path):
     original = datasets.load_dataset(str(corpus), cache_dir=str(tmp_path / "cache"))
     expected = {s: [[r["file"], r["queries"], len(r["audio"]["bytes"])] for r in c] for s, c in original.items()}
     assert found == expected
+    assert check_build(tmp_path / "staged"), "build.json lists the files as they are published"
     card = DatasetCard.load(tmp_path / "staged" / "README.md")
     assert card.data.license == ["cc-by-nc-sa-4.0", "cc0-1.0"]
     assert 'load_dataset("lab/corpus")' in card.text
@@ -124,7 +126,7 @@ def test_audio_of_a_closed_corpus_needs_a_private_repo(closed, corpus, tmp_path)
 
 def test_folders_of_this_machine_are_not_published(tmp_path):
     root = make_emodb(tmp_path / "secret_place" / "emodb", speakers=("03", "08"))
-    build_query_corpus({"emodb": root}, tmp_path / "out", audio="path")
+    build_query_corpus({"emodb": root}, tmp_path / "out", BuildOptions(audio="path"))
     folder = stage(tmp_path, tmp_path / "out")
     assert all(row["audio"] is None and row["queries"] for row in rows_of(folder, tmp_path))
     assert not [file for file in folder.rglob("*") if file.is_file() and b"secret_place" in file.read_bytes()]
