@@ -34,9 +34,12 @@ HOP = 160  # samples from a window to the next
 FLOOR = 1e-10  # power of digital silence, so that its logarithm exists
 DYNAMIC_RANGE = 8.0  # powers of ten below the clip's maximum; what is weaker is raised to there
 USUAL_PEAK = 1.0  # the maximum, in powers of ten, of a clip of speech at a usual level
-# Names of the encoder's weights in a WhisperModel, in a model with a head on that, and in an encoder alone.
-ENCODER_PREFIX = r"^(model\.)?encoder\."
-OTHER_PARTS = [r"^(model\.)?decoder\.", r"^proj_out\.", r"^projector\.", r"^classifier\.", r"^layer_weights$"]
+# Classes whose checkpoints hold an encoder alone.
+ENCODERS = ("WhisperEncoder", "ParaClapWhisperModel")
+# What other classes' checkpoints hold besides.
+OTHER_PARTS = [r"decoder\.", r"^proj_out\.", r"^projector\.", r"^classifier\.", r"^layer_weights$"]
+# What a whole encoder has and a truncated one has not.
+UPPER_PARTS = [r"layers\.\d+\.", r"layer_norm\.(weight|bias)$"]
 
 
 class WhisperLogMel(nn.Module):
@@ -183,9 +186,8 @@ class ParaClapWhisperModel(WhisperPreTrainedModel):
         # A truncated encoder has none: the norm is fitted to the last layer's states.
         self.layer_norm = nn.LayerNorm(config.d_model) if config.final_layer_norm else None
         self.gradient_checkpointing = False
-        # What a whole Whisper has besides is no reason for a warning.
-        truncated = [] if config.final_layer_norm else [r"^layers\.\d+\.", r"^layer_norm\."]
-        self._keys_to_ignore_on_load_unexpected = OTHER_PARTS + truncated
+        if not config.final_layer_norm:  # what is left out is no reason for a warning
+            self._keys_to_ignore_on_load_unexpected = UPPER_PARTS
         self.post_init()
 
     @torch.no_grad()
@@ -212,15 +214,12 @@ class ParaClapWhisperModel(WhisperPreTrainedModel):
             ValueError: If the model is no Whisper, or has fewer layers.
             RuntimeError: If weights of the encoder are missing.
         """
-        config = AutoConfig.from_pretrained(source)
-        config = ParaClapWhisperConfig.from_whisper(config, num_layers, **config_kwargs)
-        tower, info = cls.from_pretrained(
-            source,
-            config=config,
-            dtype=torch.float32,
-            key_mapping={ENCODER_PREFIX: ""},
-            output_loading_info=True,
-        )
+        pretrained = AutoConfig.from_pretrained(source)
+        config = ParaClapWhisperConfig.from_whisper(pretrained, num_layers, **config_kwargs)
+        alone = bool(pretrained.architectures) and pretrained.architectures[0] in ENCODERS
+        loader = cls if alone else _WhisperWithoutDecoder
+        tower, info = loader.from_pretrained(source, config=config, dtype=torch.float32, output_loading_info=True)
+        tower = tower if alone else tower.encoder
         if info["missing_keys"]:
             raise RuntimeError(
                 f"{source} lacks {len(info['missing_keys'])} weights of Whisper's encoder, such as "
@@ -317,3 +316,13 @@ class ParaClapWhisperModel(WhisperPreTrainedModel):
         if self.layer_norm is not None:
             states[-1] = self.layer_norm(states[-1])
         return states
+
+
+class _WhisperWithoutDecoder(WhisperPreTrainedModel):
+    """Finds the encoder in a checkpoint of a `WhisperModel`, or of one with a head."""
+
+    def __init__(self, config: ParaClapWhisperConfig):
+        super().__init__(config)
+        self.encoder = ParaClapWhisperModel(config)
+        self._keys_to_ignore_on_load_unexpected = OTHER_PARTS + ([] if config.final_layer_norm else UPPER_PARTS)
+        self.post_init()

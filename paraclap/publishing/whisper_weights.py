@@ -220,7 +220,7 @@ def encoder_config(variables: dict[str, np.ndarray]) -> WhisperConfig:
     )
 
 
-def load_encoder(files: Sequence[Path], sha256: str) -> WhisperEncoder:
+def read_encoder(files: Sequence[Path], sha256: str) -> WhisperEncoder:
     """Load the encoder of a CTranslate2 Whisper model as transformers' own module, in float32.
 
     Args:
@@ -282,7 +282,7 @@ def write_whisper_base_encoder(folder: Path) -> Path:
         FileNotFoundError: If a package is not installed.
         CheckpointError: If the packages hold other weights than OpenAI's.
     """
-    load_encoder(whisper_base_parts(), WHISPER_BASE_SHA256).save_pretrained(folder)
+    read_encoder(whisper_base_parts(), WHISPER_BASE_SHA256).save_pretrained(folder)
     return Path(folder)
 
 
