@@ -15,6 +15,7 @@ PROGRAMS = {
     "train": ("paraclap.training.__main__", "train", "Train a model on a query corpus."),
     "evaluate": ("paraclap.evaluation.__main__", "evaluate", "Evaluate a model zero-shot on speech corpora."),
     "table1": ("paraclap.evaluation.table1", "evaluate", "Make the paper's Table 1 again, with baselines."),
+    "app": ("paraclap.page.app", "app", "Open the page on this machine: record, upload, ask, look."),
     "push": (
         "paraclap.publishing.__main__",
         "publish",

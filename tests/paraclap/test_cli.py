@@ -61,6 +61,7 @@ def test_help_and_version_need_neither_extras_nor_torch():
     [
         ("accelerate", ["train", "--output_dir", "x", "--corpus_dir", "y"], "train"),
         ("pandas", ["corpus", "list"], "features"),
+        ("gradio", ["app", "--model", "x"], "app"),
         ("typer", ["--help"], "cli"),
     ],
 )

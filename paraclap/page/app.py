@@ -1,0 +1,212 @@
+"""The page: ask a ParaCLAP model in the browser how somebody speaks.
+
+    paraclap app [--model ORG/NAME or FOLDER]
+
+Runs as a Space on the Hub and on one's own machine. It needs gradio and what the model needs, and nothing else of the
+project's package. Uploads are limited, and are deleted a few minutes later, at the latest when the server stops.
+"""
+
+import argparse
+import html
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from .asking import Asking
+from .limits import Limits, PageError
+from .questions import BUILT_IN, NamedQuestion
+
+# Uploads and tables are looked through every so many seconds, and deleted at this age.
+DELETE_EVERY, DELETE_AGE = 60, 300
+OWN = "my own"
+INTRO = """\
+# How is it spoken?
+Record or upload speech, then ask in plain words. Scores compare your queries with each other; they measure how speech
+*sounds*, not what somebody feels. Analyse only voices of people who agreed. Recordings are deleted within minutes.
+"""
+CSS = """
+#answer, #batch_answer { overflow-wrap: anywhere; }
+#bars { overflow-wrap: anywhere; }
+#table td, #table th { overflow-wrap: anywhere; }
+"""
+
+
+def queries_of(question: NamedQuestion) -> str:
+    """Return a built-in question as whole queries, with commas between them: what is shown is what is asked."""
+    template = (question.templates or ("{}",))[0].rstrip(".")
+    return ", ".join(template.replace("{}", phrases[0]) for _, phrases in question.labels)
+
+
+PRESETS = {name: queries_of(question) for name, question in BUILT_IN.items()}
+
+
+def problem(error: PageError) -> str:
+    """Return an error as HTML, for the place where the answer would stand."""
+    return f'<span role="alert">⚠️ {html.escape(str(error))}</span>'
+
+
+def build_app(model: str, limits: Limits | None = None) -> gr.Blocks:
+    """Return the page for a model.
+
+    Args:
+        model: Name on the Hub, or a folder.
+        limits: Of what a visitor may give; by default those of a public page.
+    """
+    limits = limits or Limits()
+    asking = Asking(model, limits)
+
+    def ask_one(file: str | None, text: str) -> tuple[Any, str, Any]:
+        try:
+            scores, sentence, over_time = asking.score(file, text)
+        except PageError as error:  # shown in its place: gradio's own error says "Error" and no more
+            return gr.update(value=None, visible=False), problem(error), gr.update(value="", visible=False)
+        timeline = gr.update(value=over_time or "", visible=over_time is not None)
+        return gr.update(value=scores, visible=True), sentence, timeline
+
+    def ask_all(files: list[str] | None, text: str) -> tuple[Any, str, Any]:
+        try:
+            rows, output = asking.score_batch(files, text)
+        except PageError as error:
+            return gr.update(visible=False), problem(error), gr.update(interactive=False)
+        used = sum(bool(score) for _, _, score in rows)
+        sentence = f"{used} of {len(rows)} recordings used. The CSV file has the scores of all queries."
+        return gr.update(value=rows, visible=True), sentence, gr.update(value=str(output), interactive=True)
+
+    with gr.Blocks(title="ParaCLAP", analytics_enabled=False, delete_cache=(DELETE_EVERY, DELETE_AGE)) as app:
+        gr.Markdown(INTRO)
+        preset = gr.Radio([*PRESETS, OWN], value="emotion", label="Questions", elem_id="preset")
+        labels = gr.Textbox(
+            PRESETS["emotion"],
+            label="Queries, with commas between them",
+            info=f"Asked just as they stand here: {limits.of_queries}.",
+            lines=2,
+            elem_id="labels",
+        )
+        preset.input(lambda name: PRESETS.get(name, ""), preset, labels)
+        # in the browser, so that no answer of the server overtakes what is typed
+        labels.input(None, None, preset, js=f"() => {OWN!r}")
+        with gr.Tab("One recording"):
+            _one_recording(ask_one, labels, limits)
+        with gr.Tab("Several files"):
+            _several_files(ask_all, labels, limits)
+    # One recording and one batch at a time, each of its own: nobody with a single recording waits for a batch.
+    return app.queue(max_size=limits.waiting, default_concurrency_limit=1)
+
+
+def _one_recording(ask_one: Any, labels: gr.Textbox, limits: Limits) -> None:
+    with gr.Row():
+        with gr.Column(min_width=280):
+            audio = gr.Audio(
+                sources=["upload", "microphone"],
+                type="filepath",
+                label=f"Speech, {limits.of_recordings}",
+                buttons=["download"],  # and no "share", which would put the recording on the Hub
+                elem_id="audio",
+            )
+            button = gr.Button("Ask", variant="primary", elem_id="ask")
+        with gr.Column(min_width=280):
+            answer = gr.HTML(elem_id="answer")
+            bars = gr.Label(label="Scores", elem_id="bars")
+    timeline = gr.HTML(visible=False, elem_id="timeline")
+    button.click(ask_one, [audio, labels], [bars, answer, timeline], concurrency_id="one")
+
+
+def _several_files(ask_all: Any, labels: gr.Textbox, limits: Limits) -> None:
+    files = gr.File(
+        file_count="multiple", label=f"At most {limits.files} recordings, {limits.of_recordings} each", elem_id="files"
+    )
+    batch = gr.Button("Ask about all", variant="primary", elem_id="ask_all")
+    answer = gr.HTML(elem_id="batch_answer")
+    table = gr.Dataframe(
+        headers=["recording", "fits best", "score"],
+        column_widths=["35%", "50%", "15%"],
+        wrap=True,
+        visible=False,
+        label="Scores",
+        elem_id="table",
+        interactive=False,
+    )
+    download = gr.DownloadButton("Download as CSV", interactive=False, elem_id="download")
+    batch.click(ask_all, [files, labels], [table, answer, download], concurrency_id="batch")
+
+
+def parse_arguments(arguments: Sequence[str] | None, named: str | None) -> argparse.Namespace:
+    """Read the command line.
+
+    Args:
+        arguments: Of the command line; None for those of the process.
+        named: The model if none is given.
+    """
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--model", default=named, help="name on the Hub, or a release folder; default: the package's default model"
+    )
+    parser.add_argument("--port", type=int, help="default: the first free one from 7860 on")
+    helps = {
+        "seconds": "longest recording, in s",
+        "megabytes": "largest upload, in MB",
+        "files": "most files at a time",
+        "queries": "most queries at a time",
+        "characters": "longest query, in characters",
+        "waiting": "most visitors who wait",
+    }
+    for field in fields(Limits):
+        kind = type(field.default)
+        parser.add_argument(
+            f"--max_{field.name}", type=kind, default=field.default, help=f"{helps[field.name]}; default: %(default)s"
+        )
+    args = parser.parse_args(arguments)
+    for field in fields(Limits):
+        if not getattr(args, f"max_{field.name}") > 0:
+            parser.error(f"--max_{field.name} is {getattr(args, f'max_{field.name}')}; expected more than 0")
+    return args
+
+
+def main(arguments: Sequence[str] | None = None, model_file: Path | None = None) -> int:
+    """Start the page's server, and return when it has stopped.
+
+    Args:
+        arguments: Of the command line.
+        model_file: Holds the name of the model that a Space shows.
+    """
+    named = os.environ.get("PARACLAP_MODEL")
+    if not named and model_file is not None and model_file.is_file():
+        named = model_file.read_text(encoding="utf-8").strip()
+    args = parse_arguments(arguments, named)
+    limits = Limits(**{field.name: getattr(args, f"max_{field.name}") for field in fields(Limits)})
+    model = args.model or default_model()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # else recordings would be left behind
+    with tempfile.TemporaryDirectory(prefix="paraclap-app-") as folder:  # whatever is left goes when the server stops
+        os.environ["GRADIO_TEMP_DIR"] = tempfile.tempdir = folder
+        build_app(model, limits).launch(
+            server_port=args.port,
+            max_file_size=f"{limits.megabytes}mb",
+            show_error=True,
+            run_history=False,  # it would keep the recordings in the browser
+            css=CSS,
+        )
+    return 0
+
+
+def default_model() -> str:
+    """Return the folder of the package's default model.
+
+    Raises:
+        SystemExit: If the page runs without the package, or the model cannot be put together.
+    """
+    try:
+        from paraclap.command.errors import CommandError
+        from paraclap.command.models import model_folder
+    except ModuleNotFoundError as error:
+        raise SystemExit("error: no model: give --model, or set PARACLAP_MODEL") from error
+    try:
+        return str(model_folder(None))
+    except CommandError as error:
+        raise SystemExit(f"error: {error}") from error
