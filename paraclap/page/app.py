@@ -113,7 +113,7 @@ def _one_recording(ask_one: Any, labels: gr.Textbox, limits: Limits) -> None:
             button = gr.Button("Ask", variant="primary", elem_id="ask")
         with gr.Column(min_width=280):
             answer = gr.HTML(elem_id="answer")
-            bars = gr.Label(label="Scores", elem_id="bars")
+            bars = gr.Label(label="Scores", show_heading=False, elem_id="bars")
     timeline = gr.HTML(visible=False, elem_id="timeline")
     button.click(ask_one, [audio, labels], [bars, answer, timeline], concurrency_id="one")
 

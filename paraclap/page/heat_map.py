@@ -51,7 +51,7 @@ def draw_over_time(
     heard = np.isfinite(means[:, 0])
     best = np.where(heard, np.argmax(np.where(heard[:, None], means, 0), axis=1), -1)
     parts = [STYLE, f'<figure class="over-time" role="group" aria-label="Scores over {clock(duration, duration)}">']
-    parts.append(_waveform(envelope, edges))
+    parts.append(_waveform(envelope, np.linspace(0, duration, COLUMNS + 1)))
     for number, query in enumerate(queries):
         share = (best == number).sum() / max(1, heard.sum())
         text = html.escape(query)

@@ -30,7 +30,7 @@ class Limits:
     @property
     def of_recordings(self) -> str:
         """The limits of a recording, in words."""
-        length = f"{self.seconds:g} s" if self.seconds < 120 else f"{self.seconds / 60:g} min"
+        length = f"{self.seconds:g} s" if self.seconds < 120 else f"{self.seconds / 60:.3g} min"
         return f"up to {length} and {self.megabytes} MB"
 
     @property

@@ -1,11 +1,18 @@
 """The demo: synthetic voices and the command itself."""
 
+import re
 from itertools import pairwise
 
 import numpy as np
 import pytest
+import soundfile
+from matplotlib.image import imread
 
-from paraclap.demo import main, parse_labels
+from modeling_paraclap.scoring_paraclap import Scorer
+from paraclap.demo import Answered, answer, main
+from paraclap.demo_picture import draw_clips
+from paraclap.fonts import drawable, families_for
+from paraclap.page.questions import BUILT_IN, NamedQuestion
 from paraclap.publishing.default_checkpoint import DEFAULT, assemble_release
 from paraclap.resources import resource
 from paraclap.synthetic_speech import SAMPLING_RATE, VOICES, synthesise
@@ -59,45 +66,79 @@ def test_synthesis_repeats_itself_and_varies_with_the_seed():
 
 
 def test_demo_without_a_recording(checkpoint, build_dir, capsys):
-    main(["--checkpoint", str(checkpoint), "--build_dir", str(build_dir)])
+    options = ["--checkpoint", str(checkpoint), "--build_dir", str(build_dir)]
+    main(options)
     printed = capsys.readouterr().out
     assert "already assembled" in printed
     assert "synthesises itself" in printed
     for voice in VOICES:
-        assert sum(line.startswith(voice.name) for line in printed.splitlines()) == 4  # one line a question
-    assert (build_dir / "demo.png").read_bytes()[:4] == b"\x89PNG"
+        found = re.search(rf"^{voice.name}\n((?:  .*\n)+)", printed, re.M)
+        assert [line.split()[0] for line in found[1].splitlines()] == list(BUILT_IN)
+    assert max(map(len, printed[printed.index(VOICES[0].name) :].splitlines())) <= 80
     assert len(list((build_dir / "demo").glob("*.wav"))) == len(VOICES)
-
-
-def test_demo_with_ones_own(checkpoint, build_dir, corpora, capsys):
-    file = sorted((corpora / "EMO-DB" / "wav").iterdir())[0]
-    main(
-        ["--checkpoint", str(checkpoint), "--build_dir", str(build_dir), "--audio", str(file), "--labels", "angry, sad"]
-    )
-    printed = capsys.readouterr().out
-    (line,) = [line for line in printed.splitlines() if line.startswith(file.name)]
-    assert "angry" in line
-    assert "sad" in line
-    assert "synthesises" not in printed
+    main(options)  # a picture of its own for each run
+    assert [(build_dir / f"demo-{n}.png").read_bytes()[:4] for n in (1, 2)] == [b"\x89PNG"] * 2
 
 
 def test_make_passes_empty_arguments(checkpoint, build_dir, capsys):
     options = ["--audio", "", "--labels", "female,male", "--template", ""]
     main(["--checkpoint", str(checkpoint), "--build_dir", str(build_dir), *options])
-    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith(VOICES[0].name)]
-    assert len(lines) == 1
-    assert "female" in lines[0]
+    assert capsys.readouterr().out.count("  label  ") == len(VOICES)
 
 
-def test_labels_are_separated_by_commas():
-    assert parse_labels(" angry, happy ,,sad") == ("angry", "happy", "sad")
+@pytest.fixture(scope="module")
+def scorer(release):
+    return Scorer.from_pretrained(release)
+
+
+def test_a_recording_is_embedded_once_for_all_questions(scorer, pipe, tmp_path, monkeypatch):
+    soundfile.write(tmp_path / "a.wav", synthesise(VOICES[0], 1.0), SAMPLING_RATE)
+    forward, calls = Scorer.embed_waveforms, []
+    monkeypatch.setattr(Scorer, "embed_waveforms", lambda *a: calls.append(len(a[1])) or forward(*a))
+    found = answer(scorer, "a", tmp_path / "a.wav", list(BUILT_IN.values()))
+    assert calls == [1]
+    assert found.timeline is None
+    expected = pipe(str(tmp_path / "a.wav"), candidate_labels=["is quiet", "is loud"], hypothesis_template="{}")
+    ratio = found.scores["loudness"][0] / found.scores["loudness"][2]
+    quiet, loud = (next(e["score"] for e in expected if e["label"] == label) for label in ("is quiet", "is loud"))
+    assert ratio == pytest.approx(quiet / loud, rel=1e-3)
+
+
+def test_a_long_recording_becomes_a_timeline_in_one_pass(scorer, tmp_path, monkeypatch):
+    soundfile.write(tmp_path / "a.flac", np.tile(synthesise(VOICES[0], 7.0), 10), SAMPLING_RATE)
+    forward, calls = Scorer.embed_waveforms, []
+    monkeypatch.setattr(Scorer, "embed_waveforms", lambda *a: calls.append(len(a[1])) or forward(*a))
+    found = answer(scorer, "a", tmp_path / "a.flac", list(BUILT_IN.values()))
+    assert found.waveform is None
+    assert sum(calls) == len(found.timeline.starts) == 68  # windows of 3 s, one every s
+    assert all(sum(scores) == pytest.approx(1, abs=1e-5) for scores in found.scores.values())
+
+
+def test_the_picture_shows_quiet_waveforms_and_labels_in_any_script(tmp_path, recwarn):
+    quiet = 0.001 * synthesise(VOICES[0], 1.0)
+    question = NamedQuestion("气氛", (("高兴", ("x",)), ("a label that is longer than the room for it", ("y",))))
+    answers = {name: Answered(name, {"气氛": [0.7, 0.3]}, waveform=quiet) for name in ("面试", "b")}
+    draw_clips(answers, [question], SAMPLING_RATE, tmp_path / "a.png")
+    assert not [str(warning.message) for warning in recwarn if "Glyph" in str(warning.message)]
+    picture = imread(tmp_path / "a.png")[..., :3]
+    blue = (picture[..., 2] - picture[..., 0] > 0.3).any(axis=1)  # tab:blue, of the waveform
+    first = blue[: len(blue) // 2]
+    assert first.sum() > 0.1 * len(blue), "a quiet waveform fills its axes"
+
+
+def test_fonts_cover_what_any_font_here_has():
+    families = families_for(["abc", "高兴", "\U00013000"])
+    assert families[0] == "DejaVu Sans"
+    assert drawable("abc é", families) == "abc é"
+    assert drawable("a\U00050000", families) == "aU+50000", "no font has a character that is not assigned"
+    assert drawable("a\u200db\ufe0f", ["DejaVu Sans"]) in ("a\u200db\ufe0f", "ab", "a\u200db"), "joiners have no shape"
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--labels", "angry"], 'LABELS is "angry"; expected two or more different labels'),
-        (["--labels", "angry,angry"], "expected two or more different labels"),
+        (["--labels", "angry"], "has the labels ['angry']; expected two or more"),
+        (["--labels", "angry,angry"], "has a label twice: angry, angry"),
         (["--audio", "no_such_file.wav"], "'no_such_file.wav' does not exist"),
         (["--audio", __file__], "is not audio"),
         (["--labels", "angry,sad", "--template", "speaker"], "has no {}"),
