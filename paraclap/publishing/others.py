@@ -18,6 +18,9 @@ from .errors import PublishError
 
 METRIC = "metrics/unweighted_average_recall"
 SPACE_FILES = ("README.md", "app.py", "requirements.txt")
+# The page's modules are in the package; on a Space they lie beside app.py, in a folder of this name.
+PAGE, PAGE_FOLDER = Path(__file__).resolve().parents[1] / "page", "paraclap_page"
+PAGE_FILES = ("__init__.py", "app.py", "asking.py", "heat_map.py", "limits.py", "questions.py", "smoothing.py")
 MODEL_FILE = "model_id.txt"  # in the Space: which model it shows
 MODEL_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 CHECK_METRIC = """
@@ -25,7 +28,8 @@ import sys, evaluate
 result = evaluate.load(sys.argv[1]).compute(references=["a", "a", "a", "b"], predictions=["a", "a", "b", "b"])
 assert abs(result["unweighted_average_recall"] - 5 / 6) < 1e-9, result
 """
-CHECK_SPACE = "import app; app.build_app('{model}')"
+# On a Space there is no package of this project to fall back on.
+CHECK_SPACE = "import sys; sys.modules['paraclap'] = None; import app; app.build_app('{model}')"
 
 
 def stage_metric(source: Path, folder: Path, repo_id: str) -> None:
@@ -77,13 +81,17 @@ def stage_space(folder: Path, repo_id: str, model: str) -> None:
         raise PublishError(f"--model is {model!r}; expected ORG/NAME, a model on the Hub.")
     for name in SPACE_FILES:
         copy_file(resource(f"space/{name}"), folder / name)
+    (folder / PAGE_FOLDER).mkdir()
+    for name in PAGE_FILES:
+        copy_file(PAGE / name, folder / PAGE_FOLDER / name)
     (folder / MODEL_FILE).write_text(model + "\n", encoding="utf-8")
     card = RepoCard.load(folder / "README.md")
     card.data.models = [model]
     card.save(folder / "README.md")
     check_staged(folder)
     run_check(["-c", CHECK_SPACE.format(model=model)], str(folder.resolve()), "demo")
-    shutil.rmtree(folder / "__pycache__", ignore_errors=True)
+    for cache in list(folder.rglob("__pycache__")):
+        shutil.rmtree(cache)
 
 
 def run_check(arguments: Sequence[str], cwd: str, what: str) -> None:

@@ -205,7 +205,9 @@ def test_of_the_page_only_its_own_files_are_staged(space, tmp_path):
     (space / "notes.txt").write_text("secret")
     os.symlink("/etc/hostname", space / "host")
     stage_space(tmp_path / "staged", "lab/demo", "lab/tiny")
-    assert {file.name for file in (tmp_path / "staged").iterdir()} == {*SPACE_FILES, others.MODEL_FILE}
+    found = {file.relative_to(tmp_path / "staged").as_posix() for file in (tmp_path / "staged").rglob("*.*")}
+    page = {f"{others.PAGE_FOLDER}/{name}" for name in others.PAGE_FILES}
+    assert found == {*SPACE_FILES, others.MODEL_FILE, *page}
 
 
 def test_a_page_with_a_link_or_a_token_is_refused(space, tmp_path):

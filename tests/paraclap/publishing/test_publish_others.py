@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import datasets
 import pytest
@@ -13,6 +14,7 @@ from helpers.owners_layouts import make_emodb, make_nemo
 from huggingface_hub import DatasetCard, RepoCard
 
 import dataset_scripts.corpora
+import paraclap.page
 import paraclap.publishing.dataset
 from dataset_scripts.build_query_corpus import BuildOptions, build_query_corpus
 from dataset_scripts.build_record import check_build
@@ -157,7 +159,8 @@ def test_the_demo_goes_to_a_space(hub, tmp_path, capsys):
     options = ["--repo_id", "lab/demo", "--model", "lab/tiny", "--staging_dir", str(tmp_path / "staged")]
     assert push.main(["space", *options]) == 0
     files = hub.files("spaces", "lab/demo")
-    assert {"app.py", "README.md", "requirements.txt", "model_id.txt"} == set(files)
+    page = {f"paraclap_page/{file.name}" for file in Path(paraclap.page.__file__).parent.glob("*.py")}
+    assert {"app.py", "README.md", "requirements.txt", "model_id.txt", *page} == set(files), "and all of the page"
     assert files["model_id.txt"] == b"lab/tiny\n"
     assert hub.repos["spaces", "lab/demo"].sdk == "gradio"
     assert RepoCard.load(tmp_path / "staged" / "README.md").data.to_dict()["models"] == ["lab/tiny"]
