@@ -47,7 +47,7 @@ def read_audio(source: Any) -> tuple[np.ndarray, int]:
             `PARACLAP_MAX_DECODED_MB` allow, or holds samples that are NaN, infinite or above 100.
     """
     with open_source(source) as opened, open_sound(opened) as sound:
-        waveform = joined(_few_blocks(sound))
+        waveform = joined(_few_blocks(sound), sound.frames or 0)
         return (waveform[:, 0] if waveform.shape[1] == 1 else waveform), sound.rate
 
 
@@ -67,7 +67,8 @@ def load_audio(source: Any, sampling_rate: int = 16000, max_seconds: float | Non
         ImportError: If soundfile, av or soxr is missing and needed.
     """
     with open_source(source) as opened, open_sound(opened) as sound:
-        return joined(_mono(sound, sampling_rate, AUDIO_S, max_seconds))
+        expected = resampled_length(sound.frames or 0, sound.rate, sampling_rate)
+        return joined(_mono(sound, sampling_rate, AUDIO_S, max_seconds), expected)
 
 
 def stream_audio(source: Any, sampling_rate: int = 16000, max_seconds: float | None = None) -> Iterator[np.ndarray]:
@@ -122,19 +123,26 @@ def load_crop(source: Any, samples: int, rng: np.random.Generator, sampling_rate
             return joined(_between(_mono(sound, sampling_rate, STREAM_S), start, start + samples))
 
 
-def joined(blocks: Iterable[np.ndarray]) -> np.ndarray:
-    """Put float32 blocks together along their first axis, in little more memory than the result."""
+def joined(blocks: Iterable[np.ndarray], expected: int = 0) -> np.ndarray:
+    """Put float32 blocks together along their first axis, in little more memory than the result.
+
+    Args:
+        blocks: Arrays of one shape but for their first axis.
+        expected: The length of the result, if it is known; a wrong one costs time alone.
+    """
     whole, length, own = np.zeros(0, np.float32), 0, False
     for block in blocks:
+        needed = length + len(block)
         if not length:
-            whole, length = block, len(block)
-            continue
-        if length + len(block) > len(whole):
+            whole = block
+        elif needed > len(whole):
             whole = whole if own else whole.copy()  # the first block may be a view of somebody's array
             own = True
-            whole.resize((length + max(len(block), length // 4), *block.shape[1:]), refcheck=False)
-        whole[length : length + len(block)] = block
-        length += len(block)
+            size = expected if expected >= needed else needed + length // 4
+            whole.resize((size, *block.shape[1:]), refcheck=False)
+        if length:
+            whole[length:needed] = block
+        length = needed
     return whole[:length]
 
 

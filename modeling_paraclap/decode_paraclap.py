@@ -19,8 +19,8 @@ from .limits_paraclap import FREE_VALUES, LEAST_SAMPLING_RATE, VALUES_PER_BYTE, 
 from .source_paraclap import Source
 from .waveform_paraclap import AudioError, check_range, scale_samples
 
-# Samples times channels of a block: 2 MB, which the processor's cache may hold.
-BLOCK_VALUES = 2**19
+# Samples times channels of a block: 256 kB, which stay in the cache of a processor core from step to step.
+BLOCK_VALUES = 2**16
 # libsndfile's count of frames for a stream whose header does not say how many there are.
 UNKNOWN_FRAMES = 2**62
 # ffmpeg may open these formats. None of them names other files to be opened, as playlists do.
@@ -226,23 +226,13 @@ def _sequential(soundfile: ModuleType) -> type:
 
 @dataclass
 class _FfmpegSound(Sound):
-    frames_decoded: Iterator[Any] = ()
+    pieces: Iterator[Any] = ()
 
     def _decoded(self) -> Iterator[np.ndarray]:
-        av = _av()
-        fifo, most = av.AudioFifo(), BLOCK_VALUES // self.channels
-        for frame in self.frames_decoded:
-            frame.pts = None  # what comes is put together, whatever times are written on it
-            fifo.write(frame)
-            if fifo.samples >= most:
-                yield self._samples_of(fifo.read(fifo.samples))
-        if fifo.samples:
-            yield self._samples_of(fifo.read(fifo.samples))
-
-    def _samples_of(self, frame: Any) -> np.ndarray:
-        samples = frame.to_ndarray()
-        samples = samples.T if frame.format.is_planar else samples.reshape(-1, self.channels)
-        return scale_samples(samples, self.source.title)
+        for piece in self.pieces:
+            samples = piece.to_ndarray()
+            samples = samples.T if piece.format.is_planar else samples.reshape(-1, self.channels)
+            yield scale_samples(samples, self.source.title)
 
 
 def _open_ffmpeg(source: Source, container: Container, stack: contextlib.ExitStack) -> Sound:
@@ -265,41 +255,57 @@ def _open_ffmpeg(source: Source, container: Container, stack: contextlib.ExitSta
     if codec is None or codec.name not in _codecs(av):
         raise _NotReadable(f"ffmpeg: the codec {codec.name if codec else 'is unknown'} is not among those allowed")
     sound = _FfmpegSound(source, container, codec.sample_rate, codec.channels)
-    frames = _frames(opened, streams[0], sound)
-    first = next(frames, None)
+    pieces = _pieces(opened, streams[0], sound)
+    first = next(pieces, None)
     if first is not None:  # it knows better than the header
         sound = _FfmpegSound(source, container, first.sample_rate, first.layout.nb_channels)
-        sound.frames_decoded = itertools.chain([first], frames)
+        sound.pieces = itertools.chain([first], pieces)
     return sound
 
 
-def _frames(opened: Any, stream: Any, sound: Sound) -> Iterator[Any]:
-    """The decoded frames of a stream, all of one rate and one number of channels."""
-    errors = _av().error
-    codec, kept, position = stream.codec_context, None, 0
+def _pieces(opened: Any, stream: Any, sound: Sound) -> Iterator[Any]:
+    """The decoded samples of a stream in PyAV's frames of about `BLOCK_VALUES`, all of one rate, layout and type."""
+    av, position, most = _av(), 0, BLOCK_VALUES // sound.channels
+    fifo, shape = av.AudioFifo(), ()
+    is_mp3 = stream.codec_context.name.startswith("mp")
+    has_checked_sizes = bool(sound.container.kind)
     try:
         for packet in opened.demux(stream):
-            if packet.is_corrupt and not sound.container.kind:  # where we have not compared the sizes ourselves
+            if not has_checked_sizes and packet.is_corrupt:
                 raise sound._damaged(position, "a packet is incomplete")
             try:
                 frames = packet.decode()
-            except errors.InvalidDataError:
-                if not codec.name.startswith("mp"):
-                    raise
-                continue  # between the frames of an MP3 there may be anything; players go on at the next one
+            except av.error.InvalidDataError:
+                if is_mp3:
+                    continue  # between the frames of an MP3 there may be anything; players go on at the next one
+                raise
             for frame in frames:
-                now = (frame.sample_rate, frame.layout.nb_channels, frame.format.name)
-                kept = kept or now
-                if now != kept:
-                    raise sound._damaged(position, f"there {kept} becomes {now}: rate, channels and sample format")
-                position += frame.samples
-                yield frame
-    except errors.FFmpegError as error:
-        raise sound._damaged(position, error.strerror) from error
+                shape = _append(fifo, frame, shape, sound, position)
+            if fifo.samples >= most:
+                position += fifo.samples
+                yield fifo.read(fifo.samples)
+    except av.error.FFmpegError as error:
+        raise sound._damaged(position + fifo.samples, error.strerror) from error
     sound.source.check()
+    position += fifo.samples
     promised = (opened.duration or 0) / 1e6
     if opened.format.name in TIMED_DEMUXERS and not opened.streams.video and position / sound.rate < 0.99 * promised:
         raise truncated(sound.source, f"{promised:.2f} s", f"{position / sound.rate:.2f}")
+    if fifo.samples:
+        yield fifo.read(fifo.samples)
+
+
+def _append(fifo: Any, frame: Any, shape: tuple, sound: Sound, position: int) -> tuple:
+    """Put a frame into the FIFO, whose memory is for frames of one shape alone; return that shape."""
+    now = (frame.layout.nb_channels, frame.sample_rate, frame.format.name)
+    if shape and now != shape:
+        raise sound._damaged(position, f"there (channels, Hz, type) change from {shape} to {now}")
+    frame.pts = None  # what comes is put together, whatever times are written on it
+    try:
+        fifo.write(frame)
+    except ValueError as error:
+        raise sound._damaged(position, error) from error
+    return now
 
 
 @functools.cache

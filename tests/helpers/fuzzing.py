@@ -103,15 +103,19 @@ def read(content, way, folder):
             path.write_bytes(content)
             waveform = np.concatenate([np.zeros(0, np.float32), *stream_audio(path, 8000)])
     except AudioError as error:
-        str(error).encode()
-        assert len(str(error)) < 2000
-        return error
+        return check_message(str(error)) or error
     finally:
         path.unlink(missing_ok=True)
     assert waveform.dtype == np.float32
     assert np.isfinite(waveform).all()
     assert len(waveform) < 5e7
     return None
+
+
+def check_message(message):
+    """It can be printed, and read."""
+    message.encode("utf-8")
+    assert 20 < len(message) < 2000
 
 
 def status_mb(name):

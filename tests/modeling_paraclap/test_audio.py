@@ -3,12 +3,15 @@
 import io
 import sys
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-from helpers.audio import encoded, encoded_by_ffmpeg, tone
+from helpers.audio import encoded, encoded_by_ffmpeg, mp3_without_length, tone
+from transformers.dynamic_module_utils import get_imports
 
+import modeling_paraclap
 from modeling_paraclap.audio_paraclap import (
     AudioError,
     load_audio,
@@ -178,18 +181,48 @@ def test_missing_decoders_and_resampler_say_what_to_install(monkeypatch):
                 load_audio(source)
 
 
-def test_an_hour_is_streamed_in_little_memory(tmp_path):
-    file = tmp_path / "hour.wav"
+@pytest.fixture(scope="module")
+def long_files(tmp_path_factory):
+    """Eight minutes each, at little cost: MP3 and AAC frames may be repeated, and WAV is written as it is."""
+    folder = tmp_path_factory.mktemp("long")
     minute = tone(60)
-    with soundfile.SoundFile(file, "w", 16000, 1) as sound:
-        for _ in range(60):
+    with soundfile.SoundFile(folder / "long.wav", "w", 16000, 1) as sound:
+        for _ in range(8):
             sound.write(minute)
+    (folder / "long.mp3").write_bytes(mp3_without_length(encoded(minute, container="MP3")) * 8)
+    (folder / "long.aac").write_bytes(encoded_by_ffmpeg(minute, 16000, "adts", "aac") * 8)
+    return folder
+
+
+@pytest.mark.parametrize(("name", "rate"), [("long.wav", 16000), ("long.mp3", 11025), ("long.aac", 16000)])
+def test_long_files_are_read_in_little_memory(long_files, name, rate, monkeypatch):
+    monkeypatch.setattr("modeling_paraclap.audio_paraclap.CROP_SAMPLES", 2**20)
     tracemalloc.start()
-    samples = sum(len(block) for block in stream_audio(file))
+    samples = sum(len(block) for block in stream_audio(long_files / name, rate))
+    crop = load_crop(long_files / name, rate, np.random.default_rng(5), rate)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert samples == 3600 * 16000
-    assert peak < 20e6  # the hour itself is 230 MB
+    assert samples == pytest.approx(480 * rate, rel=0.002)
+    assert len(crop) == rate
+    assert peak < 12e6  # the recording itself is 31 MB
+    print(peak)
+
+
+@pytest.mark.parametrize("name", ["long.mp3", "long.aac"])
+def test_a_crop_of_a_file_of_unknown_length_is_that_of_the_whole(long_files, name, monkeypatch):
+    whole = load_audio(long_files / name)
+    kept = load_crop(long_files / name, 8000, np.random.default_rng(7))
+    monkeypatch.setattr("modeling_paraclap.audio_paraclap.CROP_SAMPLES", 100)
+    start = np.random.default_rng(7).integers(len(whole) - 8000 + 1)
+    for crop in (kept, load_crop(long_files / name, 8000, np.random.default_rng(7))):
+        np.testing.assert_array_equal(crop, whole[start : start + 8000])
+
+
+def test_the_code_that_travels_needs_no_decoder_to_be_imported():
+    """Transformers refuses code whose imports, unless tried, are not installed."""
+    allowed = sys.stdlib_module_names | {"numpy", "safetensors", "torch", "transformers"}
+    for file in Path(modeling_paraclap.__file__).parent.glob("*_paraclap.py"):
+        assert set(get_imports(file)) <= allowed, file.name
 
 
 def test_real_speech_of_each_corpus_loads(corpora):

@@ -157,7 +157,7 @@ def test_an_mp3_that_does_not_say_its_length_is_read_to_its_end(rate, channels, 
     for tag in (b"", b"ID3\x04\0\0" + bytes([0, 0, 4, 0]) + bytes(512)):
         loaded = read_audio(tag + bare)[0]
         assert 0 <= len(loaded) - len(expected) < 3 * 1152  # the padding of the last frames is not marked any more
-        # Nor is the encoder's and the decoder's delay; from there on, nothing of the sound is lost, nor of its quiet end.
+        # Nor is the delay of encoder and decoder; from there on, nothing is lost, nor of the quiet end.
         np.testing.assert_allclose(loaded[1105 : 1105 + len(expected)], expected, atol=2e-4)
 
 
