@@ -8,6 +8,7 @@ recall of a logistic regression, and of the model itself without training (zero-
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
@@ -17,7 +18,9 @@ from sklearn.preprocessing import StandardScaler
 from transformers import pipeline
 
 
-def read_folder(folder: Path, classifier, labels: list[str] | None = None) -> tuple[np.ndarray, list[str], list[str]]:
+def read_folder(
+    folder: Path, classifier: Any, labels: list[str] | None = None
+) -> tuple[np.ndarray, list[str], list[str]]:
     """Embeddings (n, projection_dim), the labels by folder, and the zero-shot predictions."""
     labels = labels or sorted(path.name for path in folder.iterdir() if path.is_dir())
     pairs = [(str(file), label) for label in labels for file in sorted((folder / label).iterdir())]

@@ -8,6 +8,7 @@ With `--index` the embeddings are kept, and only new recordings are embedded the
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ def load(model: str) -> tuple:
 
 
 @torch.inference_mode()
-def embed_recording(file: str, model, processor) -> np.ndarray:
+def embed_recording(file: str, model: Any, processor: Any) -> np.ndarray:
     """(projection_dim,) float32 of unit length."""
     inputs = processor(audio=file, return_tensors="pt")
     embedding = model.get_audio_features(inputs["input_values"], inputs["padding_mask"]).pooler_output[0]
@@ -31,14 +32,14 @@ def embed_recording(file: str, model, processor) -> np.ndarray:
 
 
 @torch.inference_mode()
-def embed_query(query: str, model, processor) -> np.ndarray:
+def embed_query(query: str, model: Any, processor: Any) -> np.ndarray:
     """(projection_dim,) float32 of unit length."""
     inputs = processor(text=[query], return_tensors="pt")
     embedding = model.get_text_features(inputs["input_ids"], inputs["attention_mask"]).pooler_output[0]
     return torch.nn.functional.normalize(embedding.float(), dim=0).numpy()
 
 
-def build_index(folder: Path, model, processor, known: dict[str, list] | None = None) -> Dataset:
+def build_index(folder: Path, model: Any, processor: Any, known: dict[str, list] | None = None) -> Dataset:
     """A dataset of all recordings below a folder, with a FAISS index of their embeddings.
 
     Args:
@@ -65,7 +66,7 @@ def build_index(folder: Path, model, processor, known: dict[str, list] | None = 
     return recordings
 
 
-def search(recordings: Dataset, query: str, model, processor, k: int = 5) -> list[tuple[float, str]]:
+def search(recordings: Dataset, query: str, model: Any, processor: Any, k: int = 5) -> list[tuple[float, str]]:
     """The k recordings nearest to a query: (cosine, file), the nearest first."""
     k = min(k, len(recordings))
     cosines, found = recordings.get_nearest_examples("embedding", embed_query(query, model, processor), k=k)

@@ -14,6 +14,7 @@ with mteb 2.26.
 import argparse
 from collections.abc import Iterable
 from itertools import chain
+from typing import Any
 
 import numpy as np
 import torch
@@ -64,12 +65,12 @@ class ParaClapEncoder:
         results = self.classify(clips, candidate_labels=["speech"], return_embeddings=True)
         return normalize(torch.tensor(np.stack([result["embedding"] for result in results])), dim=-1).numpy()
 
-    def similarity(self, embeddings1, embeddings2) -> torch.Tensor:
+    def similarity(self, embeddings1: Any, embeddings2: Any) -> torch.Tensor:
         """(n1, n2) cosines of all pairs."""
         first, second = (normalize(torch.as_tensor(e), dim=-1) for e in (embeddings1, embeddings2))
         return first @ second.T
 
-    def similarity_pairwise(self, embeddings1, embeddings2) -> torch.Tensor:
+    def similarity_pairwise(self, embeddings1: Any, embeddings2: Any) -> torch.Tensor:
         """(n,) cosines of the pairs in order."""
         return torch.cosine_similarity(torch.as_tensor(embeddings1), torch.as_tensor(embeddings2), dim=-1)
 

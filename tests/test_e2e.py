@@ -198,8 +198,9 @@ def test_upload_type_ask_and_see_the_bars_and_the_bands(browser, page, recording
     assert [query for query, *_ in drawn] == list(QUERIES)
     assert all(loaded and width > 250 and height > 10 for _, loaded, width, height in drawn)
     assert not browser.find_elements("css selector", "#answer b b, #timeline b, #bars b"), "what is typed is no HTML"
-    background = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
-    assert (sum(map(int, re.findall(r"\d+", background)[:3])) < 200) == (theme == "dark")
+    colour = browser.execute_script("return getComputedStyle(document.querySelector('#answer')).color")
+    brightness = sum(map(int, re.findall(r"\d+", colour)[:3]))
+    assert (brightness > 450) == (theme == "dark"), f"text of the colour {colour}"
 
 
 def test_a_second_question_is_shown_over_time_too(browser, page, recordings):

@@ -126,7 +126,7 @@ def _several_files(ask_all: Any, labels: gr.Textbox, limits: Limits) -> None:
     answer = gr.HTML(elem_id="batch_answer")
     table = gr.Dataframe(
         headers=["recording", "fits best", "score"],
-        column_widths=["35%", "50%", "15%"],
+        column_widths=["30%", "48%", "22%"],
         wrap=True,
         visible=False,
         label="Scores",
