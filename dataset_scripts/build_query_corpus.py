@@ -182,8 +182,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         nargs="+",
         required=True,
         metavar="NAME=DIR",
-        help=f"corpora and folders; NAME is one of {', '.join(CORPORA)}, or a name of your own for a folder with "
-        "files.csv",
+        help=f"corpora and folders; NAME is one of {', '.join(CORPORA)}",
     )
     parser.add_argument("--output_dir", type=Path, required=True, help="folder to write (replaced as a whole)")
     parser.add_argument(

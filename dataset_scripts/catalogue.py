@@ -9,10 +9,7 @@ from .corpora import CORPORA, TASKS, corpus_of
 from .corpus import Corpus
 from .tables import WIDTH, format_table
 
-OWN_CORPUS = (
-    "Any other corpus is NAME=DIR, where DIR holds files.csv (see docs/corpora.md), or NAME=FILE.csv. "
-    "Layout, licence, source and counts of a corpus: python -m dataset_scripts.corpora list NAME"
-)
+DETAILS = "Layout, licence, source and counts of a corpus: python -m dataset_scripts.corpora list NAME"
 
 
 def list_corpora() -> str:
@@ -40,7 +37,7 @@ def list_corpora() -> str:
         for task in TASKS.values()
     ]
     tables = [format_table(pd.DataFrame(rows)) for rows in (corpora, tasks)]
-    return "\n\n".join([*tables, textwrap.fill(OWN_CORPUS, WIDTH)])
+    return "\n\n".join([*tables, textwrap.fill(DETAILS, WIDTH)])
 
 
 def describe_corpora(names: Sequence[str]) -> str:

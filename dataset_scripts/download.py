@@ -9,6 +9,7 @@ import tarfile
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from .corpus import Archive, Dataverse
 from .hashing import file_digest
@@ -81,7 +82,7 @@ def _check_or_remember(path: Path, archive: Archive, record: Path) -> str:
     return f"{archive.name} is the same as in the first download; the owner publishes no checksum of it."
 
 
-def _fetch_dataverse(manager, dataset: Dataverse, folder: Path) -> None:
+def _fetch_dataverse(manager: Any, dataset: Dataverse, folder: Path) -> None:
     """Fetch the files of a data set, each by its checksum; archives among them are unpacked."""
     path = Path(manager.download(PREFIX + dataset.listing))
     try:
@@ -109,7 +110,7 @@ def _checksum(type: str, value: str) -> str:
     return f"{type.lower().replace('-', '')}:{value}"
 
 
-def _fetch_files(manager, files: Sequence[tuple[str, str, str]], folder: Path) -> None:
+def _fetch_files(manager: Any, files: Sequence[tuple[str, str, str]], folder: Path) -> None:
     """Fetch files (URL, checksum, name below `folder`) that are not there yet, and put them in their places."""
     missing = []
     for url, checksum, name in files:

@@ -1,6 +1,7 @@
 """A look at a query corpus on one page: label counts, duration and pitch with their bins' edges, example captions."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,9 @@ from .binning import UNITS, Bins
 from .corpora import CORPORA
 from .queries import EMOTION_NOUNS, TemplateIndex, sample_queries
 from .query_columns import query_columns
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 EXAMPLES = 8
 NO_LABEL = "no label"
@@ -40,7 +44,7 @@ def draw_sheet(frame: pd.DataFrame, bins: Bins, path: Path, index: TemplateIndex
     figure.savefig(path, dpi=100)
 
 
-def _counts(axes, frame: pd.DataFrame) -> None:
+def _counts(axes: "Axes", frame: pd.DataFrame) -> None:
     counts = pd.crosstab(frame["emotion"].fillna(NO_LABEL), frame["corpus"])
     counts = counts.reindex([label for label in (*EMOTION_NOUNS, NO_LABEL) if label in counts.index])
     bottom = pd.Series(0, index=counts.index)
@@ -54,7 +58,7 @@ def _counts(axes, frame: pd.DataFrame) -> None:
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1))  # beside the bars, never on them
 
 
-def _histogram(axes, values: pd.Series, attribute: str, bins: Bins) -> None:
+def _histogram(axes: "Axes", values: pd.Series, attribute: str, bins: Bins) -> None:
     counts, _, _ = axes.hist(values, bins=60)
     edges = bins.edges.get(attribute, ())
     for edge, side in zip(edges, ("right", "left")[: len(edges)], strict=True):
@@ -65,7 +69,7 @@ def _histogram(axes, values: pd.Series, attribute: str, bins: Bins) -> None:
     axes.set(title=f"{attribute}, low | mid | high", xlabel=UNITS[attribute], ylabel="utterances")
 
 
-def _captions(axes, frame: pd.DataFrame, index: TemplateIndex) -> None:
+def _captions(axes: "Axes", frame: pd.DataFrame, index: TemplateIndex) -> None:
     """What training would draw for some utterances of every corpus."""
     chosen = frame.groupby("corpus", sort=False).sample(frac=1, random_state=0)
     rows = chosen.loc[chosen.groupby("corpus").cumcount().sort_values(kind="stable").index].head(EXAMPLES)

@@ -10,8 +10,13 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import fsspec
+from fsspec.callbacks import Callback
+
+if TYPE_CHECKING:
+    from datasets import DownloadManager
 
 BLOCK = 1 << 20  # bytes
 ATTEMPTS = 5  # in a row without one new byte
@@ -31,11 +36,11 @@ class ResumingFileSystem(fsspec.AbstractFileSystem):
     cachable = False
 
     @classmethod
-    def _strip_protocol(cls, path):
+    def _strip_protocol(cls, path: str) -> str:
         return path.removeprefix(PREFIX)
 
-    def info(self, path, **kwargs):
-        """What the download manager wants to know: size and ETag, where the server says."""
+    def info(self, path: str, **kwargs) -> dict[str, Any]:
+        """Return what the download manager asks for: size and ETag, if the server tells them."""
         found = {"name": path, "type": "file"}
         try:
             with _open(urllib.request.Request(self._strip_protocol(path), method="HEAD")) as answer:
@@ -46,7 +51,7 @@ class ResumingFileSystem(fsspec.AbstractFileSystem):
             error.close()  # signed URLs of stores allow GET alone; if the file is not there, GET will say so
         return found
 
-    def get_file(self, rpath, lpath, callback=None, **kwargs):
+    def get_file(self, rpath: str, lpath: str, callback: Callback | None = None, **kwargs) -> None:
         """Fetch a file; a connection that breaks off is taken up again, `ATTEMPTS` times without progress."""
         url, part = self._strip_protocol(rpath), Path(f"{lpath}.part")
         failures = 0
@@ -67,12 +72,12 @@ class ResumingFileSystem(fsspec.AbstractFileSystem):
         part.replace(lpath)
 
 
-def _open(request: urllib.request.Request):
+def _open(request: urllib.request.Request) -> http.client.HTTPResponse:
     return urllib.request.urlopen(request, timeout=TIMEOUT)
 
 
-def _fetch(url: str, part: Path, start: int, callback) -> bool:
-    """Append what the server gives from byte `start` on; True if the file is whole then."""
+def _fetch(url: str, part: Path, start: int, callback: Callback | None) -> bool:
+    """Append what the server sends from byte `start` on; return whether the file is complete then."""
     request = urllib.request.Request(url, headers={"Range": f"bytes={start}-"} if start else {})
     try:
         answer = _open(request)
@@ -96,8 +101,8 @@ def _fetch(url: str, part: Path, start: int, callback) -> bool:
             return size is None or file.tell() == size
 
 
-def manager_of(folder: Path):
-    """The download manager of `datasets`, with our transfer, whose cache is `folder`."""
+def manager_of(folder: Path) -> "DownloadManager":
+    """Return the download manager of `datasets`, with our transfer, whose cache is `folder`."""
     from datasets import DownloadConfig, DownloadManager
 
     for scheme in ResumingFileSystem.protocol:

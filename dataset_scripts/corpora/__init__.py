@@ -5,8 +5,6 @@ All corpora give one table with the same columns; absent information is null::
     from dataset_scripts.corpora import load_corpus
 
     frame = load_corpus("emodb", "/data/EMO-DB")
-
-A corpus of one's own needs no code: a table ``files.csv`` does (see `dataset_scripts.files_csv`).
 """
 
 import importlib
