@@ -78,7 +78,7 @@ def build_corpus(folder: Path, _: int) -> None:
     """Build the query corpus of the utterances."""
     from dataset_scripts.build_query_corpus import build_query_corpus
 
-    build_query_corpus({"emodb": folder}, folder / "corpus", num_proc=1)
+    build_query_corpus({"emodb": folder}, folder / "corpus")
 
 
 def prepare_index(folder: Path, number: int) -> None:
