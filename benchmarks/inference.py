@@ -1,7 +1,7 @@
 r"""Measures every way to run the zero-shot pipeline against the authors' way, on the CPU.
 
     python -m benchmarks.inference                                   # paper-size and small, 12 clips, 5 rounds
-    python -m benchmarks.inference --size small --small_model build/paraclap-small --audio RAVDESS/Actor_01
+    python -m benchmarks.inference --size small --small_model RUN/best --audio RAVDESS/Actor_01
     python -m benchmarks.inference --size tiny --clips 2 --rounds 1   # does it run at all
 
 Each variant (benchmarks/variants.py) lives in a process of its own, so that its peak memory is its own, and only one of
@@ -11,7 +11,7 @@ rounds of the time for all clips over their seconds of audio: CPU time, which is
 time that goes by. Needs `pip install "paraclap[demo,onnx]"`.
 
 Sizes: `paper` has the authors' shapes and random weights (their speed does not depend on the values), `small` is
---small_model or random weights of configs/paraclap-small.yaml's shapes.
+--small_model or random weights of configs/audio-small.json's shapes with all-MiniLM-L6-v2.
 """
 
 import argparse

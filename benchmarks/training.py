@@ -11,8 +11,8 @@ some steps in turn, so that a change of the machine's speed meets them all. A fi
 paper-size loops on a CPU take 8 GB each: --skip leaves out those with a word in their name. Needs
 `pip install "paraclap[train,demo]"`.
 
-Sizes: `paper` has the authors' shapes, both encoders trained; `small` those of configs/paraclap-small.yaml, its text
-encoder frozen and its audio kept decoded as there. Both have random weights, crops of 5 s, the contrastive loss of one
+Sizes: `paper` has the authors' shapes, both encoders trained; `small` those of configs/audio-small.json, its text
+encoder frozen and its audio kept decoded. Both have random weights, crops of 5 s, the contrastive loss of one
 caption an utterance, and the paper's batch of 64 where memory allows. The rate of matrix products is measured here,
 with the same threads, before and after the rounds. Where other programs run, `--busy --threads 1` counts the CPU time
 of each loop's process instead of the time that goes by.

@@ -7,10 +7,11 @@ tells how many seconds of it were spent waiting for data.
 import json
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import soundfile
 import torch
@@ -77,7 +78,7 @@ class WholeFiles(Dataset):
     def __len__(self):
         return len(self.files)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int):
         waveform = torch.from_numpy(soundfile.read(self.files[index], dtype="float32")[0])
         if len(waveform) > CROP:
             start = random.randrange(len(waveform) - CROP + 1)
@@ -87,7 +88,7 @@ class WholeFiles(Dataset):
         return F.pad(waveform, (0, CROP - len(waveform))), caption
 
 
-def forever(loader, after_epoch=lambda: None):
+def forever(loader: DataLoader, after_epoch: Callable[[], None] = lambda: None) -> Iterator[Any]:
     """Batches of one epoch after the other."""
     while True:
         yield from loader
@@ -106,7 +107,7 @@ def authors_way(task: Task) -> Step:
     data = WholeFiles(task.folder / "audio", args.corpus.max_queries)
     batches = forever(DataLoader(data, args.recipe.batch_size, shuffle=True, drop_last=True))
 
-    def step():
+    def step() -> float:
         start = task.clock()
         waveforms, captions = next(batches)
         tokens = tokenizer(list(captions), padding=True, return_tensors="pt").to(device)
@@ -141,7 +142,7 @@ def ours(task: Task, *more: str) -> Step:
     batches = forever(loader, lambda: setattr(sampler, "epoch", sampler.epoch + 1))
     step_of = ContrastiveStep(accelerator, model.train())
 
-    def step():
+    def step() -> float:
         start = task.clock()
         batch = next(batches)
         waiting = task.clock() - start

@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("train", type=Path)
     parser.add_argument("test", type=Path)
-    parser.add_argument("--model", default="build/paraclap-small")
+    parser.add_argument("--model", default="build/paraclap-base")
     args = parser.parse_args(arguments)
     classifier = pipeline("zero-shot-audio-classification", model=args.model, trust_remote_code=True)
     embeddings, truth, _ = read_folder(args.train, classifier)

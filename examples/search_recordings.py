@@ -78,7 +78,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("queries", nargs="+")
-    parser.add_argument("--model", default="build/paraclap-small")
+    parser.add_argument("--model", default="build/paraclap-base")
     parser.add_argument("--index", type=Path, help="Parquet file that keeps the embeddings")
     parser.add_argument("--k", type=int, default=5, help="recordings to show for each query")
     args = parser.parse_args(arguments)

@@ -80,7 +80,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sentence")
     parser.add_argument("recordings", nargs="+")
-    parser.add_argument("--model", default="build/paraclap-small")
+    parser.add_argument("--model", default="build/paraclap-base")
     args = parser.parse_args(arguments)
     encoder = ParaClapEncoder(args.model)
     cosines = encoder.similarity(encoder.encode([args.sentence]), encoder.encode([{"audio": args.recordings}]))[0]

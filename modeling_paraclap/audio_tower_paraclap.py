@@ -224,7 +224,7 @@ class ParaClapAudioModel(Wav2Vec2Model):
     def _get_feat_extract_output_lengths(
         self, input_lengths: torch.Tensor | int, add_adapter: bool | None = None
     ) -> torch.Tensor:
-        """Return the number of frames of as many samples; a frame stands for the samples around it, so one sample has one."""
+        """Return the number of frames of as many samples; even one sample has a frame, which stands around it."""
         frames = self.feature_extractor.front_end.lengths(torch.as_tensor(input_lengths))
         for stride in self.config.conv_stride:
             frames = torch.div(frames - 1, stride, rounding_mode="floor") + 1

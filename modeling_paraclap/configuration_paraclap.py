@@ -1,6 +1,7 @@
 """Configuration of ParaCLAP."""
 
 import importlib
+from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import Any
 
@@ -69,27 +70,27 @@ class ParaClapAudioConfig(Wav2Vec2Config):
 
     def __init__(
         self,
-        hidden_size=128,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        intermediate_size=384,
-        conv_dim=(128, 128, 128),
-        conv_kernel=(5, 5, 3),
-        conv_stride=(2, 2, 2),
-        num_mel_bins=80,
-        num_pitch_bins=48,
-        bins_per_octave=16,
-        lowest_pitch_hz=60.0,
-        window_samples=512,
-        hop_samples=160,
-        dynamic_range_db=70.0,
-        speech_range_db=20.0,
-        longest_duration_s=5.0,
-        timbre_dropout=0.3,
-        num_conv_pos_embeddings=16,
-        do_stable_layer_norm=True,
-        feat_extract_norm="layer",
-        layerdrop=0.0,
+        hidden_size: int = 128,
+        num_hidden_layers: int = 2,
+        num_attention_heads: int = 4,
+        intermediate_size: int = 384,
+        conv_dim: Sequence[int] = (128, 128, 128),
+        conv_kernel: Sequence[int] = (5, 5, 3),
+        conv_stride: Sequence[int] = (2, 2, 2),
+        num_mel_bins: int = 80,
+        num_pitch_bins: int = 48,
+        bins_per_octave: int = 16,
+        lowest_pitch_hz: float = 60.0,
+        window_samples: int = 512,
+        hop_samples: int = 160,
+        dynamic_range_db: float = 70.0,
+        speech_range_db: float = 20.0,
+        longest_duration_s: float = 5.0,
+        timbre_dropout: float = 0.3,
+        num_conv_pos_embeddings: int = 16,
+        do_stable_layer_norm: bool = True,
+        feat_extract_norm: str = "layer",
+        layerdrop: float = 0.0,
         **kwargs,
     ):
         if not len(conv_dim) == len(conv_kernel) == len(conv_stride):
@@ -241,23 +242,23 @@ class ParaClapConfig(PreTrainedConfig):
 
     def __init__(
         self,
-        audio_config=None,
-        text_config=None,
-        projection_dim=768,
-        projection_dropout=0.5,
-        logit_scale_init_value=2.6592,
-        logit_bias_init_value=-10.0,
-        text_pooling="cls",
-        audio_pooling="mean",
-        audio_pooling_size=None,
-        audio_pooling_heads=4,
-        audio_pooling_dropout=0.0,
-        audio_channel_dropout=0.0,
-        audio_layer_weights=None,
-        audio_cues=False,
-        hypothesis_template="speaker is {}.",
-        loss_type="contrastive",
-        center_audio=False,
+        audio_config: dict | PreTrainedConfig | None = None,
+        text_config: dict | PreTrainedConfig | None = None,
+        projection_dim: int = 768,
+        projection_dropout: float = 0.5,
+        logit_scale_init_value: float = 2.6592,
+        logit_bias_init_value: float = -10.0,
+        text_pooling: str = "cls",
+        audio_pooling: str = "mean",
+        audio_pooling_size: int | None = None,
+        audio_pooling_heads: int = 4,
+        audio_pooling_dropout: float = 0.0,
+        audio_channel_dropout: float = 0.0,
+        audio_layer_weights: Sequence[int] | bool | None = None,
+        audio_cues: bool = False,
+        hypothesis_template: str = "speaker is {}.",
+        loss_type: str = "contrastive",
+        center_audio: bool = False,
         **kwargs,
     ):
         if text_pooling not in TEXT_POOLINGS:
@@ -334,7 +335,7 @@ class ParaClapConfig(PreTrainedConfig):
         super().save_pretrained(save_directory, push_to_hub=push_to_hub, **kwargs)
 
 
-def _paper_audio_config():
+def _paper_audio_config() -> PreTrainedConfig:
     """The 12-layer wav2vec 2.0 large of audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim."""
     return CONFIG_MAPPING["wav2vec2"](
         hidden_size=1024,
@@ -350,7 +351,7 @@ def _paper_audio_config():
     )
 
 
-def _layers_to_weigh(layers, number):
+def _layers_to_weigh(layers: Sequence[int] | bool | None, number: int) -> list[int] | None:
     """The layers to weigh, or None; refuses what leaves layers without use, which would get no gradient."""
     if layers is None or layers is False:
         return None
@@ -363,7 +364,9 @@ def _layers_to_weigh(layers, number):
     return layers
 
 
-def _sub_config(config, name, default):
+def _sub_config(
+    config: dict | PreTrainedConfig | None, name: str, default: Callable[[], PreTrainedConfig]
+) -> PreTrainedConfig:
     """A tower's configuration from what the user gave: nothing, a dict or a configuration."""
     if config is None:
         return default()

@@ -86,7 +86,7 @@ class FrameConv1d(nn.Module):
         return result.transpose(1, 2)
 
     def _frames(self, features: torch.Tensor, length: int, taps: int) -> torch.Tensor:
-        """Turn (batch, time, channels) into (batch, frames, taps * channels), one frame for every stride of the length."""
+        """Turn (batch, time, channels) into (batch, frames, taps * channels), a frame for every stride."""
         (stride,) = self.stride
         features = features[:, : length - 1 - (length - 1) % stride + taps]
         if taps == stride:

@@ -19,7 +19,7 @@ Labels = tuple[tuple[str, tuple[str, ...]], ...]
 
 
 def parse_labels(candidate_labels: Any) -> Labels:
-    """Labels in any form that users write them.
+    """Return labels given in any form that users write them.
 
     Args:
         candidate_labels (list of `str`, `str` or `dict`): Labels; or one string with commas between them; or a dict
@@ -43,17 +43,7 @@ def parse_labels(candidate_labels: Any) -> Labels:
             f"candidate_labels is {candidate_labels!r}; expected a list of labels, a string with commas between them, "
             "or a dict from each label to its phrases."
         )
-    labels = []
-    for label, phrases in pairs:
-        phrases = (phrases,) if isinstance(phrases, str) or not isinstance(phrases, Iterable) else tuple(phrases)
-        for text in (label, *phrases):
-            if not isinstance(text, str):
-                raise TypeError(f"{text!r} of the label {label!r} is a {type(text).__name__}; labels are strings.")
-            if not text.strip():
-                raise ValueError(f"The label {label!r} is, or has, an empty text. Take it out.")
-        if not phrases:
-            raise ValueError(f"The label {label!r} has no phrases. Give it one, or pass the labels as a list.")
-        labels.append((str(label), tuple(map(str, phrases))))
+    labels = [_parse_label(label, phrases) for label, phrases in pairs]
     if not labels:
         raise ValueError('There are no candidate_labels. Pass at least one, for example ["angry", "happy"].')
     names = [label for label, _ in labels]
@@ -63,8 +53,21 @@ def parse_labels(candidate_labels: Any) -> Labels:
     return tuple(labels)
 
 
+def _parse_label(label: Any, phrases: Any) -> tuple[str, tuple[str, ...]]:
+    """One label and its phrases, checked."""
+    phrases = (phrases,) if isinstance(phrases, str) or not isinstance(phrases, Iterable) else tuple(phrases)
+    for text in (label, *phrases):
+        if not isinstance(text, str):
+            raise TypeError(f"{text!r} of the label {label!r} is a {type(text).__name__}; labels are strings.")
+        if not text.strip():
+            raise ValueError(f"The label {label!r} is, or has, an empty text. Take it out.")
+    if not phrases:
+        raise ValueError(f"The label {label!r} has no phrases. Give it one, or pass the labels as a list.")
+    return str(label), tuple(map(str, phrases))
+
+
 def parse_templates(hypothesis_template: Any) -> tuple[str, ...]:
-    """One template or several, each with a `{}` for the label.
+    """Return one template or several, each with a `{}` for the label.
 
     Raises:
         ValueError: If there is none, or one has no `{}`.
@@ -85,7 +88,7 @@ def parse_templates(hypothesis_template: Any) -> tuple[str, ...]:
 
 
 def prompts_of(labels: Labels, templates: tuple[str, ...]) -> list[list[str]]:
-    """All texts of each label: every phrase in every template."""
+    """Return all texts of each label: every phrase in every template."""
     return [[template.replace("{}", phrase) for phrase in phrases for template in templates] for _, phrases in labels]
 
 
@@ -132,7 +135,7 @@ class TextEmbeddings:
             self._last = (key, means)
         return means
 
-    def _means(self, model, tokenizer, prompts, state):
+    def _means(self, model: Any, tokenizer: Any, prompts: list[list[str]], state: tuple[Any, ...]) -> torch.Tensor:
         """The embedding of each label, from kept texts where there are any; for one thread at a time."""
         texts = list(dict.fromkeys(text for group in prompts for text in group))
         missing = [text for text in texts if (state, text) not in self._cache]

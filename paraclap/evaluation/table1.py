@@ -9,7 +9,8 @@ columns: anything that `paraclap evaluate --model` takes; `--answers NAME=FILE` 
 Chance and a linear classifier on eGeMAPS functionals, which is supervised, stand beside them as the floor.
 
 What is done is not done again: a killed run goes on with the same command. `--dry_run` says what would be run and what
-training would take. OUT gets `table1.md`, `table1.csv` and `table1.png`. Options that are not listed below are handed to training.
+training would take. OUT gets `table1.md`, `table1.csv` and `table1.png`. Options that are not
+listed below are handed to training.
 """
 
 import argparse

@@ -6,9 +6,9 @@ The paper's recipe (section 3.3):
         --audio_model_name_or_path audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim \
         --text_model_name_or_path google-bert/bert-base-uncased
 
-A small audio encoder from scratch with a frozen sentence encoder, as the default checkpoint was made:
+The default model's recipe, on frozen encoders (`make checkpoint` gives their folders):
 
-    accelerate launch train_accelerate.py --config configs/paraclap-small.yaml --corpus_dir CORPUS --output_dir RUN
+    accelerate launch train_accelerate.py --config configs/paraclap-base.yaml --corpus_dir CORPUS --output_dir RUN
 
 Where the package is installed, `accelerate launch -m paraclap.training ...` takes the same arguments.
 

@@ -57,7 +57,7 @@ TRAINING = {
 def facts(**kwargs):
     given = {"evaluation": results(), "training": TRAINING, "corpora": ["nemo", "emodb", "librispeech"]} | kwargs
     given.setdefault("base_models", named_base_models(given["training"]))
-    return Facts(repo_id="lab/paraclap-small", template="speaker is {}.", **given)
+    return Facts(repo_id="lab/paraclap-base", template="speaker is {}.", **given)
 
 
 def test_metadata_survive_huggingface_hub(tmp_path):

@@ -29,7 +29,9 @@ def examples(count):
         waveform = torch.randn(int(torch.randint(900, 1600, (1,), generator=generator)), generator=generator).numpy()
         unknown = {query for query in QUERIES if query not in holds and torch.rand(1, generator=generator) < 0.2}
         known = {"unknown_attributes": set(), "unknown_queries": unknown}
-        made.append({"waveform": waveform, "caption": " and ".join(holds[:2]), "queries": holds, "bank": holds, **known})
+        made.append(
+            {"waveform": waveform, "caption": " and ".join(holds[:2]), "queries": holds, "bank": holds, **known}
+        )
     return made
 
 
