@@ -150,7 +150,7 @@ def test_frozen_towers_neither_learn_nor_drop_out(tiny_model):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("name", ["hubert", "data2vec-audio", "unispeech-sat", "sew"])
+@pytest.mark.parametrize("name", ["hubert", "data2vec-audio", "unispeech-sat", "sew", "whisper"])
 def test_eager_and_sdpa_agree_in_every_encoder_that_has_both(name, tiny_config, tmp_path):
     torch.manual_seed(0)
     ParaClapModel(tiny_config(audio_config=AUDIO_CONFIGS[name])).save_pretrained(tmp_path)
