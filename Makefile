@@ -22,7 +22,7 @@ FOLDER_emodb := EMO-DB
 FOLDER_librispeech := LibriSpeech
 FOLDER_ravdess := RAVDESS
 
-.PHONY: help demo app test test-e2e test-packaging quality style corpus checkpoint run results clean
+.PHONY: help demo app test test-e2e test-packaging quality style corpus checkpoint run results table1 clean
 
 help:  ## show this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -110,6 +110,13 @@ results: $(VENV)/installed without-emodb without-crema_d  ## evaluate the defaul
 		--all_rows --tasks $${corpus%%=*} --corpora $${corpus%%=*}=$(CORPORA)/$${corpus#*=} || exit 1; done
 	$(RUN) -m paraclap.evaluation.results_table $(CHECKPOINT) docs/evaluating.md README.md build/eval build/eval-calibrated \
 		build/eval-by-gender build/eval-by-speaker build/eval-without-emodb build/eval-without-crema_d
+
+table1: $(VENV)/installed  ## make the paper's Table 1 again on CORPORA=DIR: four variants, baselines, every task at hand
+	test -d $(WHISPER) || $(RUN) -m paraclap.publishing.whisper_weights $(WHISPER)
+	ACCELERATE_USE_CPU=true $(RUN) -m paraclap table1 --output_dir build/table1 --num_proc 2 --train_on nemo emodb librispeech \
+		--corpora $(foreach name,nemo emodb librispeech ravdess crema_d,$(name)=$(CORPORA)/$(FOLDER_$(name))) \
+		--audio_states_dir $(STATES) --audio_model_name_or_path $(WHISPER) \
+		--text_model_name_or_path "$$($(RUN) -c 'import paraclap.publishing.default_checkpoint as d; print(d.text_encoder_folder())')"
 
 clean:  ## remove what these targets make, but for .venv
 	rm -rf build
