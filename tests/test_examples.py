@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from examples import embeddings_for_scikit_learn, search_recordings, sentence_encoder
+from examples import embeddings_for_scikit_learn, sentence_encoder
+from modeling_paraclap.scoring_paraclap import Question, Scorer
 from paraclap.synthetic_speech import SAMPLING_RATE, VOICES, synthesise
 
 
@@ -24,45 +25,6 @@ def recordings(tmp_path_factory):
     return root
 
 
-def test_search_orders_by_cosine_and_keeps_its_index(recordings, tiny_release, tmp_path, capsys, monkeypatch):
-    (recordings / "train" / "quiet" / "broken.wav").write_text("no audio")
-    index = tmp_path / "index.parquet"
-    command = [
-        str(recordings / "train"),
-        "speaker is calm",
-        "--model",
-        str(tiny_release),
-        "--index",
-        str(index),
-        "--k",
-        "20",
-    ]
-    search_recordings.main(command)
-    printed = capsys.readouterr().out
-    assert "left out: " in printed
-    assert "broken.wav" in printed
-    lines = [line.split() for line in printed.splitlines() if line.startswith("  ")]
-    found = {file: float(cosine) for cosine, file in lines}
-    assert len(found) == 8
-    assert list(found.values()) == sorted(found.values(), reverse=True)
-    model, processor = search_recordings.load(str(tiny_release))
-    query = search_recordings.embed_query("speaker is calm", model.eval(), processor)
-    for file, cosine in found.items():
-        assert np.dot(query, search_recordings.embed_recording(file, model, processor)) == pytest.approx(
-            cosine, abs=1e-3
-        )
-
-    (recordings / "train" / "quiet" / "broken.wav").unlink()
-    monkeypatch.setattr(search_recordings, "embed_recording", None)  # nothing is embedded again
-    search_recordings.main(command)
-    assert capsys.readouterr().out == "\n".join(line for line in printed.splitlines() if "left out" not in line) + "\n"
-
-
-def test_search_without_recordings(tiny_release, tmp_path):
-    with pytest.raises(SystemExit, match="no readable recording below"):
-        search_recordings.main([str(tmp_path), "speaker is calm", "--model", str(tiny_release)])
-
-
 def test_embeddings_train_a_classifier(recordings, tiny_release, capsys):
     command = [str(recordings / "train"), str(recordings / "test"), "--model", str(tiny_release)]
     embeddings_for_scikit_learn.main(command)
@@ -73,11 +35,11 @@ def test_embeddings_train_a_classifier(recordings, tiny_release, capsys):
 
 def test_the_encoder_gives_the_embeddings_of_the_model(recordings, tiny_release, capsys):
     encoder = sentence_encoder.ParaClapEncoder(str(tiny_release))
-    model, processor = search_recordings.load(str(tiny_release))
+    scorer = Scorer.from_pretrained(tiny_release)
     files = [str(file) for file in sorted((recordings / "test").rglob("*.wav"))[3:6]]
     sentences = ["speaker is calm", "a female is speaking with a high voice", "calm"]
-    text = np.stack([search_recordings.embed_query(sentence, model.eval(), processor) for sentence in sentences])
-    audio = np.stack([search_recordings.embed_recording(file, model, processor) for file in files])
+    text = scorer.embed_texts(Question.parse(sentences, "{}")).numpy()
+    audio = np.stack([scorer.embed(file).embedding for file in files])
     rate = 48000  # as a dataset has it, at another rate
     rows = [{"array": np.repeat(soundfile.read(files[0], dtype="float32")[0], 3), "sampling_rate": rate}]
     np.testing.assert_allclose(encoder.encode(sentences), text, atol=1e-5)
