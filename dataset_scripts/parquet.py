@@ -70,7 +70,7 @@ def write_splits(
             shards = _shards(rows, embed)
             for number, shard in enumerate(shards):
                 path = folder / f"{split}-{number:05d}-of-{len(shards):05d}.parquet"
-                with pq.ParquetWriter(path, schema, write_page_index=True) as writer:
+                with pq.ParquetWriter(path, schema, write_page_index=True, write_page_checksum=True) as writer:
                     for start in range(0, len(shard), ROW_GROUP):
                         part = shard.iloc[start : start + ROW_GROUP]
                         table = _table(part, schema, embed, index)

@@ -14,6 +14,6 @@ def git_revision(folder: Path = Path(__file__).parent) -> str | None:
     """
     try:
         done = subprocess.run(DESCRIBE, cwd=folder, capture_output=True, text=True, check=False)
-    except FileNotFoundError:  # no git on this machine
+    except OSError:  # no git on this machine, or one that cannot be run
         return None
     return done.stdout.strip() or None

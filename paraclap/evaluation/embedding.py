@@ -42,7 +42,7 @@ def embed_audio(
     embeds: list[torch.Tensor] = []
     reasons: dict[int, str] = {}
     heard = scorer.hear_all(loaded, WHOLE, batch_size, on_error="report")
-    bar = tqdm(heard, total=len(sources), desc="Embedding", unit="utterance", disable=not progress)
+    bar = tqdm(heard, total=len(sources), desc="Embedding", unit="utterance", leave=None, disable=not progress)
     for position, result in enumerate(bar):
         if isinstance(result, Unusable):
             reasons[position] = result.reason

@@ -11,6 +11,7 @@ from dataset_scripts.queries import EMOTION_NOUNS, TEMPLATES, word_queries
 from modeling_paraclap.processing_paraclap import ParaClapProcessor
 
 from .corpus_files import SAMPLING_RATE
+from .errors import TrainingError
 from .utterances import SOURCES
 
 # Attribute of a query -> its number among the groups of the grouped loss.
@@ -53,7 +54,7 @@ class Collator:
         """Turn n examples of [`QueryCorpus`] into a dict of tensors.
 
         Raises:
-            ValueError: If a caption has more tokens than the text encoder takes.
+            TrainingError: If a caption has more tokens than the text encoder takes.
         """
         texts = [example["caption"] for example in examples]
         if self.query_bank:
@@ -72,7 +73,7 @@ class Collator:
         limit = self.processor.tokenizer.model_max_length
         if batch["input_ids"].shape[1] > limit:
             longest = max(texts, key=len)
-            raise ValueError(
+            raise TrainingError(
                 f"A caption has {batch['input_ids'].shape[1]} tokens, the text encoder takes {limit}: lower "
                 f"--max_queries or take another text encoder. The caption: {longest!r}"
             )

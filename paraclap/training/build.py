@@ -1,7 +1,5 @@
 """The model and the processor that the arguments describe, and how a device runs them."""
 
-import sys
-
 import torch
 from accelerate import Accelerator
 
@@ -14,22 +12,23 @@ from modeling_paraclap.processing_paraclap import ParaClapProcessor
 from .arguments import Arguments
 from .dropout import draw_four_at_once
 from .encoders import build_model, build_processor
+from .errors import TrainingError
 
 
 def build(args: Arguments) -> tuple[ParaClapModel, ParaClapProcessor]:
     """Return model and processor that the arguments describe, frozen and compiled where they say so.
 
     Raises:
-        SystemExit: If there is no tokenizer, or the arguments describe no model.
+        TrainingError: If there is no tokenizer, or the arguments describe no model.
     """
     options = args.model
     tokenizer = options.tokenizer_name_or_path or options.text_model_name_or_path
     if not tokenizer:
-        sys.exit("A text encoder from scratch needs --tokenizer_name_or_path.")
+        raise TrainingError("A text encoder from scratch needs --tokenizer_name_or_path.")
     try:
         model = _frozen_model(args)
     except ValueError as error:
-        sys.exit(str(error))
+        raise TrainingError(str(error)) from error
     if args.run.compile:
         model.audio_model.compile()
         if not options.freeze_text:  # a frozen one sees each text once

@@ -10,15 +10,20 @@ from datasets import Audio, Dataset, load_dataset
 from dataset_scripts.binning import Bins
 
 from .arguments import is_remote
+from .errors import TrainingError
 
 SAMPLING_RATE = 16000
+
+
+class MissingSplitError(FileNotFoundError, TrainingError):
+    """The corpus has no such split."""
 
 
 def load_split(corpus_dir: str | Path, split: str) -> Dataset:
     """Load one split of a query corpus, or several (`train+validation`), with its audio left encoded.
 
     Raises:
-        FileNotFoundError: If the corpus has no such split.
+        MissingSplitError: If the corpus has no such split.
     """
     files = [file if is_remote(corpus_dir) else file.removeprefix("file://") for file in split_files(corpus_dir, split)]
     name = split.replace("+", "_and_")
@@ -30,14 +35,14 @@ def split_files(corpus_dir: str | Path, split: str) -> list[str]:
     """Return the addresses of a split's Parquet files, or of several splits' (`train+validation`), in order.
 
     Raises:
-        FileNotFoundError: If the corpus has no such split.
+        MissingSplitError: If the corpus has no such split.
     """
     filesystem, folder = fsspec.url_to_fs(str(corpus_dir))
     files = []
     for name in split.split("+"):
         found = sorted(filesystem.unstrip_protocol(file) for file in filesystem.glob(f"{folder}/data/{name}-*.parquet"))
         if not found:
-            raise FileNotFoundError(
+            raise MissingSplitError(
                 f"{corpus_dir} has no data/{name}-*.parquet; "
                 f"build the corpus with: python -m dataset_scripts.build_query_corpus --output_dir {corpus_dir}"
             )

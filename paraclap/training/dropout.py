@@ -5,17 +5,17 @@ import types
 import torch
 from torch import nn
 
-LEVELS = 2**16  # that a probability is rounded to: four draws for one number of 64 bits
+LEVELS = 2**16  # to which probabilities are rounded: one number of 64 bits serves four draws
 
 
-def draw_four_at_once(module):
-    """Makes every `nn.Dropout` in a module draw 16 bits an element, not 64; changed in place."""
+def draw_four_at_once(module: nn.Module) -> None:
+    """Make every `nn.Dropout` in a module draw 16 bits an element, not 64, in place."""
     for layer in module.modules():
         if type(layer) is nn.Dropout:
             layer.forward = types.MethodType(_drop, layer)
 
 
-def _drop(self, features):
+def _drop(self: nn.Dropout, features: torch.Tensor) -> torch.Tensor:
     dropped = round(self.p * LEVELS)
     if not self.training or not dropped:
         return features

@@ -20,6 +20,7 @@ from modeling_paraclap import (
 from modeling_paraclap.towers_paraclap import load_encoder
 
 from .arguments import ModelArguments
+from .errors import loading
 
 # Arguments that ParaClapConfig has under the same name.
 CONFIG_OPTIONS = (
@@ -58,7 +59,8 @@ def build_model(options: ModelArguments, **config_kwargs: Any) -> ParaClapModel:
                 f"or --{name}_config for one from scratch; got {'both' if path else 'none'}."
             )
         if path:
-            pretrained[name] = load_encoder(path, options.audio_num_layers if name == "audio" else None)
+            with loading(f"{name}_model_name_or_path", path):
+                pretrained[name] = load_encoder(path, options.audio_num_layers if name == "audio" else None)
             configs[name] = pretrained[name].config
             if Path(path).is_dir():  # a release is not to name a folder of this machine
                 configs[name].name_or_path = ""
@@ -114,7 +116,8 @@ def build_processor(
     tokenizer_name_or_path: str, do_normalize: bool = False, max_tokens: int | None = None
 ) -> ParaClapProcessor:
     """Build feature extractor and tokenizer, which knows how many tokens the text encoder takes."""
-    tokenizer = AutoTokenizer.from_pretrained(tokenizer_name_or_path)
+    with loading("tokenizer_name_or_path", tokenizer_name_or_path):
+        tokenizer = AutoTokenizer.from_pretrained(tokenizer_name_or_path)
     if max_tokens:
         tokenizer.model_max_length = max_tokens
     return ParaClapProcessor(feature_extractor=ParaClapFeatureExtractor(do_normalize=do_normalize), tokenizer=tokenizer)

@@ -1,4 +1,4 @@
-"""States of a frozen text encoder, computed once for each text: the same queries come in batch after batch."""
+"""States of a frozen text encoder, computed once for each text, as the same queries occur in batch after batch."""
 
 import copy
 import functools
@@ -6,28 +6,30 @@ import functools
 import torch
 from torch import nn
 
+from modeling_paraclap.modeling_paraclap import ParaClapModel
+
 LARGEST = 200_000  # texts to keep, 300 MB at 384 numbers each
-PART = 16  # texts of about one length that are encoded together, so that few tokens are padding
+PART = 16  # texts of similar length that are encoded together, so that few tokens are padding
 
 
 class FrozenTextStates:
-    """Tokens to the pooled states of a text tower that does not learn.
+    """Turns tokens into the pooled states of a text tower that is not trained.
 
     Args:
-        model: A `ParaClapModel` whose text tower is frozen, and so in evaluation mode.
-        noise: Length of the noise that is added to a state at each call, in lengths of the state. A few dozen queries
-            leave a projection free to put anything between them; with noise, what is near a query lands near it, as
-            its synonyms are.
+        model: A model whose text tower is frozen, and so in evaluation mode.
+        noise: Standard deviation of the noise that is added to a state at each call, relative to the state's own. A few
+            dozen queries do not determine what a projection does between them; with noise, texts that are near a query,
+            such as its synonyms, land near it.
     """
 
-    def __init__(self, model, noise=0.0):
+    def __init__(self, model: ParaClapModel, noise: float = 0.0):
         self.model, self.noise, self.states = model, noise, {}
 
     @functools.cached_property
-    def tower(self):
-        """The text tower as the first batch finds it; under autocast a copy, its linear layers' weights in that dtype.
+    def tower(self) -> nn.Module:
+        """The text tower at the first batch; under autocast a copy with its linear layers' weights in that dtype.
 
-        Autocast keeps only weights that learn, and would turn these anew at every call.
+        Autocast caches only weights that learn, and would convert these anew at every call.
         """
         tower, device = self.model.text_model, self.model.device.type
         if torch.is_autocast_enabled(device):
@@ -38,8 +40,8 @@ class FrozenTextStates:
         return tower
 
     @torch.no_grad()
-    def __call__(self, input_ids, attention_mask):
-        """(texts, tokens) and its mask to (texts, hidden size)."""
+    def __call__(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Return the (texts, hidden size) states of (texts, tokens) and its mask."""
         texts = [
             tuple(row[mask == 1].tolist()) for row, mask in zip(input_ids.cpu(), attention_mask.cpu(), strict=True)
         ]
@@ -54,8 +56,14 @@ class FrozenTextStates:
             states = states + self.noise * states.std(-1, keepdim=True) * torch.randn_like(states)
         return states
 
-    def _encode(self, texts, rows, input_ids, attention_mask):
-        """Keeps the states of texts, sorted by length, that are in these rows of the batch."""
+    def _encode(
+        self,
+        texts: list[tuple[int, ...]],
+        rows: dict[tuple[int, ...], int],
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+    ) -> None:
+        """Keep the states of texts, sorted by length, that are in these rows of the batch."""
         for start in range(0, len(texts), PART):
             part = texts[start : start + PART]
             where = [rows[text] for text in part]

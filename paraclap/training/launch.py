@@ -7,11 +7,15 @@ import traceback
 from accelerate import Accelerator
 from accelerate.utils import DistributedType
 from safetensors import SafetensorError
+from transformers.utils import logging
+
+from dataset_scripts.folders import FolderInUseError
 
 from .arguments import Arguments
 from .checkpoint import where_to_continue
+from .errors import TrainingError
 from .run import Run
-from .stop import TERMINATED, Stopped, StopRequest, explain_failure
+from .stop import INTERRUPTED, Stopped, explain_failure
 
 SHARDED = (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM)
 
@@ -29,37 +33,42 @@ def launch(args: Arguments) -> None:
         project_dir=f"{args.paths.output_dir}/logs",
     )
     refuse_sharding(accelerator)
-    stopped = False
-    with StopRequest(every=args.run.log_every) as request:
-        try:
-            train(args, accelerator, request)
-        except Stopped as stop:
-            accelerator.print(f"{stop} {where_to_continue(args.paths.output_dir)}")
-            stopped = True
-        except (OSError, RuntimeError, EOFError, FloatingPointError, SafetensorError) as error:
-            reason = explain_failure(error)
-            if reason is None:
-                raise
-            sys.exit(f"{reason} {where_to_continue(args.paths.output_dir)}")
-        finally:
-            # The interpreter keeps the frames of an uncaught exception, and with them the loader. At exit it would send
-            # the loader's workers a SIGTERM, which they leave to the trainer, and wait for them for ever.
-            traceback.clear_frames(sys.exc_info()[2])
-            # The model that averages gradients must be gone before its process group. Were it the group's last owner,
-            # it would wait for the group's threads with the interpreter's lock held, and they for the lock.
-            accelerator.free_memory()
-            gc.collect()
+    logging.disable_progress_bar()  # of saving, in the middle of our own
+    status = 0
+    try:
+        train(args, accelerator)
+    except Stopped as stop:
+        accelerator.print(f"{stop} {where_to_continue(args.paths.output_dir)}")
+        status = stop.status
+    except KeyboardInterrupt:  # before the first step, or the second one
+        accelerator.print(f"Interrupted. {where_to_continue(args.paths.output_dir)}")
+        sys.exit(INTERRUPTED)
+    except (TrainingError, FolderInUseError) as error:
+        sys.exit(str(error))
+    except (OSError, RuntimeError, EOFError, FloatingPointError, SafetensorError) as error:
+        reason = explain_failure(error)
+        if reason is None:
+            raise
+        sys.exit(f"{reason} {where_to_continue(args.paths.output_dir)}")
+    finally:
+        # The interpreter keeps the frames of an uncaught exception, and with them the loader. At exit it would send the
+        # loader's workers a SIGTERM, which they leave to the trainer, and wait for them for ever.
+        traceback.clear_frames(sys.exc_info()[2])
+        # The model that averages gradients must be gone before its process group. Were it the group's last owner, it
+        # would wait for the group's threads with the interpreter's lock held, and they for the lock.
+        accelerator.free_memory()
+        gc.collect()
     accelerator.end_training()
-    if stopped:
-        sys.exit(TERMINATED)
+    if status:
+        sys.exit(status)
 
 
-def train(args: Arguments, accelerator: Accelerator, request: StopRequest) -> None:
+def train(args: Arguments, accelerator: Accelerator) -> None:
     """Train from the first step, or from the newest checkpoint, to the last step."""
-    run = Run(args, accelerator, request)
-    if args.paths.resume:
-        run.resume()
-    run.fit()
+    with Run(args, accelerator) as run:
+        if args.paths.resume:
+            run.resume()
+        run.fit()
 
 
 def refuse_sharding(accelerator: Accelerator) -> None:

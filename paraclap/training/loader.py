@@ -1,7 +1,6 @@
 """The training loader: the order of the utterances, their batches, and the rest of an interrupted epoch."""
 
 import math
-import sys
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -19,6 +18,7 @@ from .audio_states import AudioStates
 from .batches import Collator, vocabulary_of
 from .calm import CALM
 from .corpus_files import SAMPLING_RATE, load_split, read_corpus_bins
+from .errors import TrainingError
 from .state_corpus import StateCorpus
 from .stop import leave_signals_to_the_trainer
 from .stream import RowGroups, StreamedCorpus, StreamSampler
@@ -64,7 +64,7 @@ def balance_weights(labels: pd.DataFrame, power: float, corpora: str = "") -> np
         (rows,) float64 that sum to 1.
 
     Raises:
-        ValueError: If a corpus is not in the table, or its factor is not a positive number.
+        TrainingError: If a corpus is not in the table, or its factor is not a positive number.
     """
     pairs = labels["corpus"] + "/" + labels["emotion"].fillna("")
     weights = pairs.map(pairs.value_counts()).to_numpy(float) ** -power
@@ -76,7 +76,7 @@ def balance_weights(labels: pd.DataFrame, power: float, corpora: str = "") -> np
         except ValueError:
             factor = 0.0  # refused as any other that is not above 0
         if not rows.any() or not 0 < factor < math.inf:
-            raise ValueError(
+            raise TrainingError(
                 f"--corpus_weights has {entry!r}; write NAME=FACTOR, a factor above 0 and one of the corpora "
                 f"{', '.join(sorted(labels['corpus'].unique()))}."
             )
@@ -103,12 +103,12 @@ def build_loader(
         states: Where the states of the audio are, if it is encoded before training.
 
     Raises:
-        SystemExit: If there is less than one batch for each process.
+        TrainingError: If there is less than one batch for each process.
     """
     corpus, sampler = build_corpus(args, process, processes, states)
     batch_size = args.recipe.batch_size
     if len(sampler) < batch_size:
-        sys.exit(
+        raise TrainingError(
             f"The training split has {len(sampler)} utterances for each process, less than one batch of "
             f"{batch_size}. Streaming deals out whole row groups, of which it needs several for each process."
             if args.corpus.streaming

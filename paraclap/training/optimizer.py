@@ -19,6 +19,7 @@ def build_optimizer(model: ParaClapModel, args: RecipeArguments) -> torch.optim.
     return torch.optim.AdamW(
         [
             {
+                "name": "encoders" if encoder else "projections",
                 "params": parameters,
                 "lr": args.encoder_learning_rate if encoder else args.head_learning_rate,
                 "weight_decay": args.weight_decay if decays else 0.0,

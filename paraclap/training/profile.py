@@ -1,23 +1,29 @@
-"""A look into some steps: torch's profiler, off unless asked for."""
+"""Torch's profiler for some steps."""
 
 import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import torch
 
 
 @contextlib.contextmanager
-def profiled(steps, run):
-    """Gives a function to call after each step; profiles `steps` of them after two to warm up, or none for 0.
+def profiled(steps: int, run: Path) -> Iterator[Callable[[], None]]:
+    """Profile some steps after two to warm up: write profile.json and print the 20 most costly operations.
 
-    Writes profile.json, a trace for https://ui.perfetto.dev, to the run's folder and prints the 20 most costly
-    operations.
+    Args:
+        steps: Number of steps; 0 for none.
+        run: Folder for profile.json, a trace for https://ui.perfetto.dev.
+
+    Yields:
+        A function to call after each step.
     """
     if not steps:
         yield lambda: None
         return
     order = "self_cuda_time_total" if torch.cuda.is_available() else "self_cpu_time_total"
 
-    def finish(profiler):
+    def finish(profiler: torch.profiler.profile) -> None:
         profiler.export_chrome_trace(str(run / "profile.json"))
         print(profiler.key_averages().table(sort_by=order, row_limit=20))
 

@@ -1,11 +1,13 @@
 """The progress line, what is logged every few steps, and the time that training takes."""
 
+import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from torch.optim.lr_scheduler import LRScheduler
 from tqdm import tqdm
 
 from modeling_paraclap.modeling_paraclap import ParaClapModel
@@ -14,13 +16,16 @@ from .records import write_row
 from .state import RunState
 from .stop import check_finite
 
+COLUMNS = 80
+LINE = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
+
 
 class Progress:
     """One line with loss, UAR, samples/s and the time that is left; the same figures to steps.csv and the tracker.
 
     Args:
         accelerator: The run's, with its trackers.
-        model: The `ParaClapModel`.
+        model: The model.
         folder: Folder of the run.
         steps: Steps of the whole run.
         samples: Utterances a step, of all processes.
@@ -30,28 +35,31 @@ class Progress:
         self.accelerator, self.model, self.folder = accelerator, model, folder
         self.steps, self.samples = steps, samples
 
-    def start(self, state: RunState) -> None:
-        """Start the line and the clock at a state, which is read at each step."""
+    @contextmanager
+    def shown(self, state: RunState) -> Iterator[None]:
+        """Show the line and run the clock inside, from a state on, which is read at each step."""
         self.state = state
-        disable = not self.accelerator.is_main_process
-        self.bar = tqdm(total=self.steps, initial=state.step, desc="training", disable=disable)
         self.last = (state.step, time.monotonic())
-        self.started = None if state.seconds is None else time.monotonic() - state.seconds
+        self.started = time.monotonic() - state.seconds
+        self.bar = tqdm(
+            total=self.steps,
+            initial=state.step,
+            bar_format=LINE,
+            ncols=min(COLUMNS, shutil.get_terminal_size().columns),
+            disable=not self.accelerator.is_main_process,
+        )
+        with self.bar:
+            yield
 
     def update(self) -> None:
         """Count one step."""
         self.bar.update()
 
-    def close(self) -> None:
-        """End the line."""
-        self.bar.close()
-
     def count_seconds(self) -> None:
         """Bring `seconds` of the state up to now, resumes summed; what a kill undid is not in it."""
-        if self.started is not None:
-            self.state.seconds = time.monotonic() - self.started
+        self.state.seconds = time.monotonic() - self.started
 
-    def log(self, loss: torch.Tensor, scheduler: LRScheduler) -> None:
+    def log(self, loss: torch.Tensor, optimizer: torch.optim.Optimizer) -> None:
         """Log the step that was just made.
 
         Raises:
@@ -62,11 +70,9 @@ class Progress:
         rate = (step - self.last[0]) * self.samples / max(now - self.last[1], 1e-9)
         self.last = (step, now)
         loss, scale = loss.item(), self.model.logit_scale.item()
-        figures = {"loss": f"{loss:.3f}", "samples/s": f"{rate:.1f}"}
-        if self.state.best_uar >= 0:
-            figures["uar"] = f"{self.state.best_uar:.3f}"
-        self.bar.set_postfix(figures, refresh=False)
-        rates = {f"learning_rate/{i}": rate for i, rate in enumerate(scheduler.get_last_lr())}
+        uar = f", UAR {self.state.best_uar:.3f}" if self.state.best_uar >= 0 else ""
+        self.bar.set_postfix_str(f"loss {loss:.3f}, {rate:.1f} samples/s{uar}", refresh=False)
+        rates = {f"learning_rate/{group['name']}": group["lr"] for group in optimizer.param_groups}
         self.accelerator.log({"loss": loss, "logit_scale": scale, "samples_per_second": rate, **rates}, step=step)
         if self.accelerator.is_main_process:
             write_row(self.folder / "steps.csv", {"step": step, "loss": loss, "logit_scale": scale})

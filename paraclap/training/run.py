@@ -2,19 +2,18 @@
 
 import json
 import math
-import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
+from contextlib import ExitStack
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import set_seed
+from accelerate.utils import broadcast_object_list, set_seed
 from tqdm import tqdm
 from transformers import get_scheduler
 
-from dataset_scripts.folders import replace_folder, restore_folder
+from dataset_scripts.folders import locked, restore_folder, written_whole
 from modeling_paraclap.modeling_paraclap import ParaClapModel
 from modeling_paraclap.release_paraclap import save_release
 
@@ -23,13 +22,16 @@ from .audio_states import AudioStates
 from .average import AveragedWeights
 from .batches import ATTRIBUTE_GROUPS
 from .build import build, lay_out, prepare_machine
-from .checkpoint import load_checkpoint, save_checkpoint
+from .checkpoint import Checkpoints, complete_checkpoints
+from .config import CONFIG, describe_run, identify, read_config, record_resume, refuse_changes, write_config
+from .corpus_check import check_corpus
 from .corpus_files import copy_bins, load_split
+from .curves import draw_curves
 from .loader import build_loader, prepare_loader, rest_of_epoch
 from .optimizer import build_optimizer
 from .profile import profiled
 from .progress import Progress
-from .records import describe_device, draw_curves, write_config, write_row, write_seconds
+from .records import write_row, write_seconds
 from .state import RunState
 from .state_corpus import states_folder
 from .step import ContrastiveStep
@@ -40,46 +42,80 @@ MAX_LOGIT_SCALE = math.log(100)
 
 
 class Run:
-    """A training run in a folder of its own.
+    """A training run in a folder of its own, which it holds a lock on until it is closed.
+
+        with Run(args, accelerator) as run:
+            run.resume()
+            run.fit()
 
     Args:
         args: Arguments of the run.
         accelerator: Precision, device and processes; its trackers log the curves.
-        request: Tells whether the run was asked to stop.
 
     Raises:
-        SystemExit: If the folder holds another run and this one is not to continue it.
+        SystemExit: If the folder holds another run, or this one is to continue it with other arguments.
+        FolderInUseError: If another process trains into the folder.
+        TrainingError: If what the arguments describe cannot be trained.
     """
 
-    def __init__(self, args: Arguments, accelerator: Accelerator, request: StopRequest):
-        self.args, self.accelerator, self.request = args, accelerator, request
+    def __init__(self, args: Arguments, accelerator: Accelerator):
+        self.args, self.accelerator = args, accelerator
         self.folder = Path(args.paths.output_dir)
         self.is_main = accelerator.is_main_process
-        if self.is_main:
-            self._open_folder()
-        accelerator.wait_for_everyone()
-        name = "" if args.run.report_to == "tensorboard" else "paraclap"
-        # W&B writes into the working directory unless it is told, and elsewhere if the folder is not there.
-        accelerator.init_trackers(name, init_kwargs={"wandb": {"dir": str(self.folder / "logs")}})
-        set_seed(args.recipe.seed, device_specific=True)
-        prepare_machine(args.run.tf32, accelerator.device)
-        self._build()
+        self.request = StopRequest(every=args.run.log_every)
+        self.config = describe_run(args, accelerator)
+        with ExitStack() as resources:
+            if self.is_main:
+                resources.enter_context(locked(self.folder, lock=self.folder / ".lock"))
+                self._open_folder()
+            accelerator.wait_for_everyone()
+            self._start_trackers()
+            set_seed(args.recipe.seed, device_specific=True)
+            prepare_machine(args.run.tf32, accelerator.device)
+            self._build()
+            self._resources = resources.pop_all()
         self.state = RunState()
         samples = args.recipe.batch_size * accelerator.num_processes
         self.progress = Progress(accelerator, self.towers, self.folder, self.steps, samples)
 
+    def __enter__(self) -> "Run":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release the folder."""
+        self._resources.close()
+
     def _open_folder(self) -> None:
-        """Make the run's folder and write its config.json; refuse a folder that holds another run."""
-        if not self.args.paths.resume and (self.folder / "config.json").exists():
+        """Make the run's folder; refuse one that holds another run."""
+        before, resume = read_config(self.folder), self.args.paths.resume
+        if before and not resume:
             sys.exit(f"{self.folder} holds a run already: give --resume to go on with it, or another --output_dir.")
+        if complete_checkpoints(self.folder / "checkpoints"):
+            if before is None:
+                sys.exit(
+                    f"{self.folder} has checkpoints but no {CONFIG} to tell of which run: name another --output_dir."
+                )
+            refuse_changes(self.folder, before, self.config)
         (self.folder / "logs").mkdir(parents=True, exist_ok=True)
         restore_folder(self.folder / "best")
-        write_config(self.folder, self.args, describe_device(self.accelerator))
+
+    def _start_trackers(self) -> None:
+        """Start what logs the curves."""
+        name = "" if self.args.run.report_to == "tensorboard" else "paraclap"
+        # W&B writes into the working directory unless it is told, and elsewhere if the folder is not there.
+        self.accelerator.init_trackers(name, init_kwargs={"wandb": {"dir": str(self.folder / "logs")}})
 
     def _build(self) -> None:
         """Build all that learns and all that it learns from."""
         args, accelerator, recipe = self.args, self.accelerator, self.args.recipe
+        splits = args.paths.train_split.split("+")
+        validates = "validation" not in splits  # what was learned from shows nothing
+        corpus = self._check_corpus([*splits, "validation"] if validates else splits)
         model, self.processor = build(args)
+        self.config["identity"] = identify(corpus, model, self.processor)
         lay_out(model, accelerator)
         states = self._open_states(model)
         loader = build_loader(args, self.processor, accelerator.process_index, accelerator.num_processes, states)
@@ -89,7 +125,7 @@ class Run:
             with accelerator.main_process_first():
                 loader.dataset.fill(model, accelerator)
         self.validation = None
-        if "validation" not in args.paths.train_split.split("+"):  # what was learned from shows nothing
+        if validates:
             rows = load_split(args.paths.corpus_dir, "validation")
             self.validation = Validation(rows, self.processor, args.model.hypothesis_template)
         self.model, self.optimizer = accelerator.prepare(model, build_optimizer(model, recipe))
@@ -98,15 +134,26 @@ class Run:
         # One step of the schedule is one step of the loop, on any number of processes: so it is not prepared.
         warmup = int(recipe.warmup_ratio * self.steps)
         self.scheduler = get_scheduler(recipe.lr_scheduler_type, self.optimizer, warmup, self.steps)
-        accelerator.register_for_checkpointing(self.scheduler)
         weights = {ATTRIBUTE_GROUPS["emotion"]: recipe.emotion_weight}
         self.step = ContrastiveStep(
             accelerator, self.model, recipe.global_negatives, recipe.micro_batch_size, weights, recipe.text_noise
         )
         self.towers = self.step.towers
         self.average = AveragedWeights(self.towers, recipe.ema_decay)
-        if recipe.ema_decay:
-            accelerator.register_for_checkpointing(self.average)
+        parts = {"optimizer": self.optimizer, "scheduler": self.scheduler}
+        parts |= {"average": self.average} if recipe.ema_decay else {}
+        parts |= {"scaler": accelerator.scaler} if accelerator.scaler else {}
+        self.checkpoints = Checkpoints(
+            self.folder / "checkpoints", accelerator, self.towers, parts, args.run.keep_checkpoints
+        )
+
+    def _check_corpus(self, splits: list[str]) -> str:
+        """Return a hash of the corpus after one process of each machine has checked it."""
+        corpus = None
+        if self.accelerator.is_local_main_process:
+            corpus = check_corpus(self.args.paths.corpus_dir, splits, progress=self.is_main)
+        (corpus,) = broadcast_object_list([corpus])
+        return corpus
 
     def _open_states(self, model: ParaClapModel) -> AudioStates | None:
         """Return the states of the audio, if it is encoded before training."""
@@ -117,11 +164,18 @@ class Run:
         return AudioStates(folder, self.args.augmentation, copies, model)
 
     def resume(self) -> None:
-        """Continue from the newest checkpoint, if there is one."""
-        resumed = load_checkpoint(self.accelerator, self.folder / "checkpoints")
-        if resumed:
-            self.state = RunState(**{"seconds": None} | resumed)
-        state = self.state
+        """Continue from the newest intact checkpoint, if there is one.
+
+        Raises:
+            SystemExit: If corpus, model or tokenizer are others than the run's, or no checkpoint is intact.
+        """
+        if not complete_checkpoints(self.folder / "checkpoints"):
+            self.accelerator.print(f"{self.folder} has no checkpoint yet: starting at step 0.")
+            return
+        before = read_config(self.folder)
+        refuse_changes(self.folder, before, self.config)
+        self.state = state = self.checkpoints.load(len(self.loader))
+        self.config = record_resume(before, self.config, state.step)
         self.accelerator.print(f"Resumed at step {state.step} (epoch {state.epoch}, batch {state.batch}).")
 
     def stop(self) -> None:
@@ -131,28 +185,32 @@ class Run:
     def fit(self) -> None:
         """Train from where the run stands to its last step.
 
+        SIGTERM and Ctrl-C are requests to stop meanwhile.
+
         Raises:
             Stopped: If it was asked to stop, after it has saved itself.
             FloatingPointError: If the loss or a weight is NaN or infinite, which is never saved.
         """
+        if self.is_main:
+            write_config(self.folder, self.config)
         if self.state.step >= self.steps:
             self.accelerator.print(f"Nothing to do: the run is complete at step {self.state.step}.")
-        self.progress.start(self.state)
-        with profiled(self.args.run.profile, self.folder) as after_step:
+        else:
+            self.accelerator.print(f"{self.steps} steps, {len(self.loader)} an epoch; settings: {self.folder / CONFIG}")
+        with self.request, self.progress.shown(self.state), profiled(self.args.run.profile, self.folder) as after_step:
             while self.state.step < self.steps:
                 self._train_epoch(after_step)
                 with self.average.applied():
                     self._finish_epoch()
                 self._save()
                 self._stop_if_asked(saved=True)
-        self.progress.close()
         if self.is_main:
-            draw_curves(self.folder)
+            draw_curves(self.folder, self.validation.chances if self.validation else {})
         best = f"Best epoch {self.state.best_epoch}: validation UAR {self.state.best_uar:.3f}"
         self.accelerator.print(f"{best if self.validation else 'Last epoch'}. Release: {self.folder / 'best'}")
 
     def _train_epoch(self, after_step: Callable[[], None]) -> None:
-        """Train on the rest of the current epoch."""
+        """Train on the rest of the current epoch, or up to the run's last step."""
         state, options = self.state, self.args.run
         self.model.train()
         loss = None
@@ -160,8 +218,8 @@ class Run:
             loss = self._learn(batch)
             after_step()
             self.progress.update()
-            if state.step % options.log_every == 0:
-                self.progress.log(loss, self.scheduler)
+            if state.step == 1 or state.step % options.log_every == 0:
+                self.progress.log(loss, self.optimizer)
             if state.step >= self.steps:
                 break
             if state.batch < len(self.loader):
@@ -169,8 +227,9 @@ class Run:
                     self._save(loss)
                 self._stop_if_asked(loss)
         check_finite(loss, self.towers, state.step)
-        state.epoch += 1
-        state.batch = 0
+        if state.batch == len(self.loader):
+            state.epoch += 1
+            state.batch = 0
 
     def _learn(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """Make one step and return its loss."""
@@ -191,45 +250,39 @@ class Run:
         """Write a checkpoint, unless the loss or a weight is NaN or infinite."""
         check_finite(loss, self.towers, self.state.step)
         self.progress.count_seconds()
-        folder = self.folder / "checkpoints"
-        save_checkpoint(self.accelerator, folder, asdict(self.state), self.args.run.keep_checkpoints)
+        self.checkpoints.save(self.state)
 
     def _stop_if_asked(self, loss: torch.Tensor | None = None, saved: bool = False) -> None:
-        """Raise Stopped if one of the processes was asked to stop; all that is `saved` is not saved again."""
+        """Raise Stopped if one of the processes was asked to stop; what is `saved` is not saved again."""
         if not self.request.agreed(self.accelerator, 0 if saved else self.state.step):
             return
         if not saved:
             self._save(loss)
-        raise Stopped(f"Stopped by {self.request.reason} at step {self.state.step}.")
+        raise Stopped(f"Stopped by {self.request.reason} at step {self.state.step}.", self.request.status)
 
     def _finish_epoch(self) -> None:
         """Validate, print and log the results, and keep the best epoch (without results, the last) as a release."""
         state = self.state
         if self.validation and state.step < self.steps and state.epoch % self.args.run.validate_every:
             return
+        epoch = state.epoch + (state.batch > 0)  # one that the run's last step cut short counts, too
         results = self.validation(self.towers, progress=self.is_main) if self.validation else {}
         self.progress.count_seconds()
         better = not results or results["uar"] > state.best_uar
         self.accelerator.log({f"validation/{name}": value for name, value in results.items()}, step=state.step)
         if self.is_main:
-            figures = "  ".join(f"{name} {value:.3f}" for name, value in results.items())
-            tqdm.write(f"epoch {state.epoch:3}  {figures}")
+            tqdm.write(self.validation.describe(epoch, results) if results else f"epoch {epoch}")
             if better:
-                self._save_best(results)
-            record = self.folder / "best" / "training.json"
-            if state.seconds is not None and record.exists():
-                write_seconds(record, state.seconds)
-            write_row(self.folder / "history.csv", {"epoch": state.epoch, "step": state.step, **results})
+                self._save_best(epoch, results)
+            write_seconds(self.folder / "best" / "training.json", state.seconds)
+            write_row(self.folder / "history.csv", {"epoch": epoch, "step": state.step, **results})
         if results and better:
-            state.best_uar, state.best_epoch = results["uar"], state.epoch
+            state.best_uar, state.best_epoch = results["uar"], epoch
 
-    def _save_best(self, results: dict[str, float]) -> None:
+    def _save_best(self, epoch: int, results: dict[str, float]) -> None:
         """Write the release folder of the best epoch so far, with the bins and the record of its training."""
-        temporary = self.folder / "best.partial"
-        shutil.rmtree(temporary, ignore_errors=True)
-        save_release(self.towers, self.processor, temporary)
-        copy_bins(self.args.paths.corpus_dir, temporary)
-        record = json.loads((self.folder / "config.json").read_text(encoding="utf-8"))
-        record |= {"epoch": self.state.epoch, "validation": results}
-        (temporary / "training.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-        replace_folder(temporary, self.folder / "best")
+        record = self.config | {"epoch": epoch, "step": self.state.step, "validation": results}
+        with written_whole(self.folder / "best") as folder:
+            save_release(self.towers, self.processor, folder)
+            copy_bins(self.args.paths.corpus_dir, folder)
+            (folder / "training.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")

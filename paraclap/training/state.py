@@ -1,19 +1,21 @@
 """Where a run stands."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
 
 
 @dataclass
 class RunState:
-    """Where a run stands, which is what a resumed one goes on from.
+    """Where a run stands, which is what a resumed one continues from.
 
     Attributes:
         step: Steps made.
-        epoch: Epochs completed, which is the number of the current one.
+        epoch: Epochs completed, which is also the number of the current one, counted from 0.
         batch: Batches of the current epoch that are done.
         best_uar: Validation UAR of the best epoch; -1 before the first validation.
         best_epoch: Number of that epoch, counted from 1.
-        seconds: Time that training took, resumes summed; None if it was not counted from the start.
+        seconds: Time that training took, resumes summed.
     """
 
     step: int = 0
@@ -21,4 +23,39 @@ class RunState:
     batch: int = 0
     best_uar: float = -1.0
     best_epoch: int | None = None
-    seconds: float | None = 0.0
+    seconds: float = 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return name to value."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, content: Any, batches: int | None = None) -> "RunState":
+        """Return the state of [`to_dict`].
+
+        Args:
+            content: What was read from a file, which may be anything.
+            batches: Batches of an epoch, to check whether the numbers fit each other.
+
+        Raises:
+            ValueError: If this is not the state of a run.
+        """
+        names = set(cls.__dataclass_fields__)
+        if not isinstance(content, dict) or set(content) != names:
+            raise ValueError(f"the state has other fields than {', '.join(sorted(names))}")
+        for name in ("step", "epoch", "batch"):
+            if type(content[name]) is not int or content[name] < 0:
+                raise ValueError(f"{name} is {content[name]!r}, expected a number from 0 up")
+        best_epoch = content["best_epoch"]
+        if best_epoch is not None and (type(best_epoch) is not int or not 0 < best_epoch <= content["epoch"] + 1):
+            raise ValueError(f"best_epoch is {best_epoch!r}, expected an epoch so far")
+        for name, least in (("best_uar", -1), ("seconds", 0)):
+            value = content[name]
+            if type(value) not in (int, float) or not math.isfinite(value) or value < least:
+                raise ValueError(f"{name} is {value!r}, expected a number from {least} up")
+        state = cls(**content)
+        if batches is not None and state.step != state.epoch * batches + state.batch:
+            raise ValueError(
+                f"step {state.step} is not batch {state.batch} of epoch {state.epoch} with {batches} batches an epoch"
+            )
+        return state

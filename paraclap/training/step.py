@@ -1,17 +1,21 @@
 """Forward and backward of one batch: negatives from all processes, and large batches in little memory.
 
 A contrastive loss compares every utterance with every text of the batch, so a batch that is spread over processes or
-over time is not the sum of its parts. Both are mended at the embeddings, which are small: they are gathered, the loss
+over time is not the sum of its parts. Both are solved at the embeddings, which are small: they are gathered, the loss
 is that of the whole batch, and its gradient goes back into each part.
 """
 
 import contextlib
+from typing import Any
 
-import numpy as np
 import torch
 import torch.distributed as dist
+from accelerate import Accelerator
+
+from modeling_paraclap.losses_paraclap import LOSSES
 
 from .frozen_text import FrozenTextStates
+from .random_state import random_state, set_random_state
 
 LABELS = ("said", "holds", "unknown", "groups")
 
@@ -21,7 +25,7 @@ class ContrastiveStep:
 
     Args:
         accelerator: The run's.
-        model: A `ParaClapModel` as `accelerator.prepare` returned it.
+        model: The model as `accelerator.prepare` returned it.
         global_negatives: Whether the batches of all processes are one batch; else each is compared within itself.
         micro_batch_size: Utterances that go through the towers at once; 0 for all. Fewer take less memory and a second
             forward pass (cached two-pass accumulation, https://arxiv.org/abs/2101.06983); the gradient stays the same.
@@ -30,7 +34,13 @@ class ContrastiveStep:
     """
 
     def __init__(
-        self, accelerator, model, global_negatives=True, micro_batch_size=0, group_weights=None, text_noise=0.0
+        self,
+        accelerator: Accelerator,
+        model: torch.nn.Module,
+        global_negatives: bool = True,
+        micro_batch_size: int = 0,
+        group_weights: dict[int, float] | None = None,
+        text_noise: float = 0.0,
     ):
         self.accelerator, self.model = accelerator, model
         self.towers = accelerator.unwrap_model(model)
@@ -39,8 +49,8 @@ class ContrastiveStep:
         self.group_weights = group_weights
         self.text_states = FrozenTextStates(self.towers, text_noise) if "text" in self.towers.frozen_towers else None
 
-    def __call__(self, batch):
-        """Backward of one batch of [`Collator`]; returns the loss as a tensor without gradient."""
+    def __call__(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Add the gradient of one batch of [`Collator`] and return its loss, without gradient."""
         labels = {name: batch[name] for name in LABELS if name in batch}
         inputs = {name: value for name, value in batch.items() if name not in LABELS}
         if self.text_states:
@@ -55,7 +65,9 @@ class ContrastiveStep:
         self.accelerator.backward(loss)
         return loss.detach()
 
-    def _in_two_passes(self, inputs, labels, count):
+    def _in_two_passes(
+        self, inputs: dict[str, torch.Tensor], labels: dict[str, torch.Tensor], count: int
+    ) -> torch.Tensor:
         parts = {name: value.tensor_split(count) for name, value in inputs.items()}
         chunks = [{name: parts[name][index] for name in parts} for index in range(count)]
         states, audio, text = [], [], []
@@ -83,15 +95,23 @@ class ContrastiveStep:
                 self.accelerator.backward(proxy)
         return loss.detach()
 
-    def loss(self, audio_embeds, text_embeds, said=None, holds=None, unknown=None, groups=None):
-        """The loss of the whole batch, on each process.
+    def loss(
+        self,
+        audio_embeds: torch.Tensor,
+        text_embeds: torch.Tensor,
+        said: torch.Tensor | None = None,
+        holds: torch.Tensor | None = None,
+        unknown: torch.Tensor | None = None,
+        groups: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Return the loss of the whole batch, the same on each process.
 
         Args:
             audio_embeds: (n, dim) of this process.
             text_embeds: (n + bank, dim) of this process: a caption for each utterance, then the query bank.
             said: (n + bank, queries), which queries each text says; None for the contrastive loss.
             holds: (n, queries), which queries hold for each utterance.
-            unknown: (n, queries), of which queries nobody knows whether they hold.
+            unknown: (n, queries), which queries are not labelled.
             groups: (queries,), the number of each query's attribute, -1 for none.
         """
         if self.gathers:
@@ -102,15 +122,15 @@ class ContrastiveStep:
         if said is None:
             return self.towers.loss(logits)
         grouping = {}
-        if self.towers.config.loss_type == "grouped":
+        if LOSSES[self.towers.config.loss_type].takes_groups:
             grouping = {"groups": groups_of(said, groups, len(logits)), "group_weights": self.group_weights}
         return self.towers.loss(
             logits, positives=positives_of(said, holds), unknown=unknown_of(said, unknown), **grouping
         )
 
 
-def positives_of(said, holds):
-    """(utterances, texts) booleans: a text holds for an utterance if all that it says does.
+def positives_of(said: torch.Tensor, holds: torch.Tensor) -> torch.Tensor:
+    """Return (utterances, texts) booleans: a text holds for an utterance if all that it says does.
 
     Args:
         said: (texts, queries) booleans.
@@ -119,8 +139,8 @@ def positives_of(said, holds):
     return ((~holds.bool()).float() @ said.float().t()) == 0
 
 
-def unknown_of(said, unknown):
-    """(utterances, texts) booleans: nobody knows of a text if nobody knows of one thing that it says.
+def unknown_of(said: torch.Tensor, unknown: torch.Tensor) -> torch.Tensor:
+    """Return (utterances, texts) booleans: a text is unlabelled if anything that it says is.
 
     Args:
         said: (texts, queries) booleans.
@@ -129,23 +149,33 @@ def unknown_of(said, unknown):
     return (unknown.float() @ said.float().t()) > 0
 
 
-def groups_of(said, groups, captions):
-    """(texts,) group numbers: a query of the bank has its attribute's; captions, which say several things, have none.
+def groups_of(said: torch.Tensor, groups: torch.Tensor, captions: int) -> torch.Tensor:
+    """Return (texts,) group numbers: a query of the bank has its attribute's, captions have none.
 
     Args:
         said: (texts, queries) booleans.
         groups: (queries,) numbers.
-        captions: How many texts, from the first, are captions.
+        captions: Number of captions, which are the first texts.
     """
     numbers = groups[said.int().argmax(1)]
     numbers[:captions] = -1
     return numbers
 
 
-def gather_texts(text_embeds, said, captions):
-    """The texts of all processes: every caption, and each query of their banks once, as one large batch has them.
+def gather_texts(
+    text_embeds: torch.Tensor, said: torch.Tensor | None, captions: int
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Gather the texts of all processes, as one large batch has them: every caption, and each query of the banks once.
 
     Finding the first process that holds a query waits for the device; without a bank nothing does.
+
+    Args:
+        text_embeds: (captions + bank, dim) of this process.
+        said: (captions + bank, queries), which queries each text says; None for the contrastive loss.
+        captions: Number of captions.
+
+    Returns:
+        The embeddings, and which queries each of them says.
     """
     everywhere = gather(text_embeds[:captions])
     if said is None:
@@ -163,8 +193,8 @@ def gather_texts(text_embeds, said, captions):
     return torch.cat([everywhere, bank_embeds]), torch.cat([said_everywhere, bank_said])
 
 
-def gather(tensor):
-    """(n, ...) of each process to (processes * n, ...) on each, with gradients."""
+def gather(tensor: torch.Tensor) -> torch.Tensor:
+    """Turn (n, ...) of each process into (processes * n, ...) on each, with gradients."""
     return _Gather.apply(tensor)
 
 
@@ -175,27 +205,13 @@ class _Gather(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, tensor):
+    def forward(ctx: Any, tensor: torch.Tensor) -> torch.Tensor:
         ctx.rows = len(tensor)
         parts = [torch.empty_like(tensor) for _ in range(dist.get_world_size())]
         dist.all_gather(parts, tensor.contiguous())
         return torch.cat(parts)
 
     @staticmethod
-    def backward(ctx, gradient):
+    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
         start = dist.get_rank() * ctx.rows
         return gradient[start : start + ctx.rows] * dist.get_world_size()
-
-
-def random_state(device):
-    """What dropout and SpecAugment draw from: torch's generators and numpy's."""
-    cuda = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
-    return torch.get_rng_state(), cuda, np.random.get_state()
-
-
-def set_random_state(state, device):
-    """Sets what [`random_state`] returned."""
-    torch.set_rng_state(state[0])
-    if state[1] is not None:
-        torch.cuda.set_rng_state(state[1], device)
-    np.random.set_state(state[2])

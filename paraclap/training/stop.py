@@ -2,39 +2,60 @@
 
 import errno
 import signal
+import threading
 
 import torch
 from accelerate import Accelerator
 
-TERMINATED = 128 + signal.SIGTERM  # exit status: a job script must not take an interrupted run for a finished one
+# Exit statuses as shells give them: a job script must not take an interrupted run for a finished one.
+TERMINATED, INTERRUPTED = 128 + signal.SIGTERM, 128 + signal.SIGINT
+SIGNALS = {signal.SIGTERM: "SIGTERM", signal.SIGINT: "Ctrl-C"}
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # safetensors and torch.save report a failed write by other exceptions than OSError.
 DISK_MESSAGES = ("no space left", "file too large", "quota exceeded", "file write failed", "unexpected pos")
 
 
 class Stopped(Exception):
-    """A run that was asked to stop has saved itself."""
+    """A run that was asked to stop has saved itself.
+
+    Args:
+        message: By what and at which step.
+        status: Exit status for the program.
+    """
+
+    def __init__(self, message: str, status: int = TERMINATED):
+        super().__init__(message)
+        self.status = status
 
 
 class StopRequest:
-    """Takes SIGTERM, by which Slurm and others announce the end of a job, as a request to stop after the current step.
+    """Takes signals as requests to stop after the current step, while it is entered.
+
+    SIGTERM is how Slurm and others announce the end of a job, SIGINT is Ctrl-C. A second Ctrl-C interrupts at once.
 
     Args:
         every: Steps between two times that several processes agree on it; agreeing waits for the device.
     """
 
     def __init__(self, every: int = 1):
-        self.every, self.reason = every, None
+        self.every, self.reason, self.status = every, None, TERMINATED
 
     def __enter__(self) -> "StopRequest":
-        self.previous = signal.signal(signal.SIGTERM, self._note)
+        self.previous = {}
+        if threading.current_thread() is threading.main_thread():  # no other can take signals
+            self.previous = {number: signal.signal(number, self._note) for number in SIGNALS}
         return self
 
     def __exit__(self, *exception: object) -> None:
-        signal.signal(signal.SIGTERM, self.previous)
+        for number, handler in self.previous.items():
+            signal.signal(number, handler)
 
     def _note(self, number: int, frame: object) -> None:
-        self.ask(signal.Signals(number).name)
+        if number == signal.SIGINT and self.status == INTERRUPTED:
+            raise KeyboardInterrupt
+        self.ask(SIGNALS[number])
+        if number == signal.SIGINT:
+            self.status = INTERRUPTED
 
     def ask(self, reason: str) -> None:
         """Ask to stop; the reason goes into the message."""
@@ -53,8 +74,9 @@ class StopRequest:
 
 
 def leave_signals_to_the_trainer(worker: int) -> None:
-    """Let a worker process ignore SIGTERM: Slurm sends it to all, and the trainer needs them until it has saved."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    """Let a worker process ignore the signals that all processes get: the trainer needs it until it has saved."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def check_finite(loss: torch.Tensor | None, model: torch.nn.Module | None, step: int) -> None:
@@ -75,7 +97,8 @@ def check_finite(loss: torch.Tensor | None, model: torch.nn.Module | None, step:
         wrong = "A weight is NaN or infinite"
     if wrong:
         raise FloatingPointError(
-            f"{wrong} at step {step}. Lower the learning rate, or clip the gradients (--max_grad_norm 1)."
+            f"{wrong} at step {step}. Clip the gradients (--max_grad_norm 1), or start another run with a lower "
+            "learning rate."
         )
 
 

@@ -21,6 +21,7 @@ from dataset_scripts.binning import Bins
 
 from .arguments import AugmentationArguments, CorpusArguments
 from .corpus_files import split_files
+from .errors import TrainingError
 from .utterances import QueryCorpus
 
 LABELS = ("corpus", "emotion", "gender", "queries", "query_attributes")
@@ -58,15 +59,15 @@ class RowGroups:
         """Return the rows of a row group that count, as `(number of the row in the split, labels and audio)`.
 
         Raises:
-            ValueError: If the corpus holds paths in the place of audio.
+            TrainingError: If the corpus holds paths in the place of audio.
         """
         file, group = self.places[number]
         with fsspec.open(file) as handle:
-            table = pq.ParquetFile(handle).read_row_group(group)
+            table = pq.ParquetFile(handle, page_checksum_verification=True).read_row_group(group)
         audio = table.column("audio").to_pylist()
         rows = table.drop_columns("audio").to_pandas()
         if any(of_one["bytes"] is None for of_one in audio):
-            raise ValueError(f"{file} holds paths, not audio: build the corpus with audio to stream it.")
+            raise TrainingError(f"{file} holds paths, not audio: build the corpus with audio to stream it.")
         return [
             (self.firsts[number] + index, row | {"audio": audio[index]["bytes"]})
             for index, row in enumerate(rows.to_dict("records"))

@@ -22,6 +22,7 @@ from .arguments import AugmentationArguments, CorpusArguments
 from .augment import Functionals, augment
 from .calm import CALM, NEUTRAL, calm_probabilities
 from .corpus_files import SAMPLING_RATE, EncodedAudio
+from .errors import TrainingError
 
 # Attribute of a query -> the column that selects it.
 SOURCES = {"emotion": "emotion", "gender": "gender"} | {name: f"{name}_bin" for name in ATTRIBUTES}
@@ -57,7 +58,8 @@ class QueryCorpus(Dataset):
         labels: Table with the labels of the split, needed if `rows` is None.
 
     Raises:
-        ValueError: If there is augmentation but no bins, or no utterance has a query for the variant.
+        ValueError: If there is augmentation but no bins.
+        TrainingError: If no utterance has a query for the variant.
     """
 
     def __init__(
@@ -104,7 +106,7 @@ class QueryCorpus(Dataset):
             if self.options.calm and NEUTRAL in annotated:
                 annotated.add(CALM)
         if not len(self.indices):
-            raise ValueError(f"No utterance of this split has a query for variant {self.variant!r}.")
+            raise TrainingError(f"No utterance of this split has a query for variant {self.variant!r}.")
 
     def __len__(self) -> int:
         return len(self.indices)

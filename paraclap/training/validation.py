@@ -1,14 +1,21 @@
 """Zero-shot validation between epochs: the choice of the best epoch (paper, section 3.3) needs nothing but this."""
 
+import textwrap
+
 import numpy as np
 import torch
+from datasets import Dataset
 from sklearn.metrics import recall_score
 
 from dataset_scripts.corpora import TASKS
+from modeling_paraclap.modeling_paraclap import ParaClapModel
+from modeling_paraclap.processing_paraclap import ParaClapProcessor
 from modeling_paraclap.zero_shot_paraclap import TextEmbeddings, parse_labels, prompts_of
 from paraclap.evaluation.embedding import embed_audio, predict
 
 from .corpus_files import EncodedAudio
+from .errors import TrainingError
+from .progress import COLUMNS
 
 PROSODY = {
     "gender": ("gender", {"female": "a female is speaking", "male": "a male is speaking"}),
@@ -30,12 +37,12 @@ class Validation:
 
     Args:
         rows: A split from `load_split`.
-        processor: A `ParaClapProcessor`.
+        processor: Tokenizer and feature extractor.
         template: Prompt template of the emotions, with `{}`.
         batch_size: Utterances in a batch.
     """
 
-    def __init__(self, rows, processor, template, batch_size=16):
+    def __init__(self, rows: Dataset, processor: ParaClapProcessor, template: str, batch_size: int = 16):
         self.audio, self.processor, self.batch_size = EncodedAudio(rows), processor, batch_size
         labels = rows.remove_columns("audio").to_pandas()
         self.tasks = []
@@ -52,11 +59,17 @@ class Validation:
             if labels[column].iloc[rows_of].nunique() > 1:
                 self.tasks.append((name, rows_of, labels[column].iloc[rows_of].to_numpy(), prompts))
         if not self.tasks:
-            raise ValueError("The validation split has no emotions, genders or pitch bins to tell apart.")
+            raise TrainingError(
+                "The validation split has no emotions, genders or pitch bins to tell apart: build a corpus that has "
+                "them, or learn from all of it with --train_split train+validation."
+            )
+        self.chances = {f"uar_{name}": 1 / len(prompts) for name, _, _, prompts in self.tasks}
+        emotions = [chance for name, chance in self.chances.items() if name.startswith("uar_emotion")]
+        self.chances["uar"] = float(np.mean(emotions or list(self.chances.values())))
 
     @torch.no_grad()
-    def __call__(self, model, progress=True):
-        """Dict of UAR per task, `uar`, the figure to choose the best epoch by, and two indicators of collapse.
+    def __call__(self, model: ParaClapModel, progress: bool = True) -> dict[str, float]:
+        """Return the UAR of each task, `uar`, the figure to choose the best epoch by, and two indicators of collapse.
 
         `uar` is the mean over the emotion tasks, or over all tasks where there is none. `top_class` is the largest
         share of one predicted class in any emotion task, `mean_cosine` the mean cosine between two utterances.
@@ -67,7 +80,7 @@ class Validation:
             model, self.processor.feature_extractor, self.audio, self.batch_size, progress=progress
         )
         if unreadable:
-            raise ValueError(f"The validation split has unreadable audio: {next(iter(unreadable.values()))}")
+            raise TrainingError(f"The validation split has unusable audio: {next(iter(unreadable.values()))}")
         results, shares, text_embeddings = {}, [], TextEmbeddings()
         for name, rows_of, labels, prompts in self.tasks:
             text_embeds = text_embeddings.of_labels(
@@ -86,3 +99,27 @@ class Validation:
         results["mean_cosine"] = float((embeds.sum(0).square().sum() - n) / (n * max(n - 1, 1)))
         model.train(was_training)
         return results
+
+    def describe(self, epoch: int, results: dict[str, float]) -> str:
+        """Return the results of an epoch as lines of at most 80 characters, with what chance would give.
+
+        Args:
+            epoch: Its number.
+            results: What a call returned.
+        """
+        parts = [f"UAR {results['uar']:.3f} (chance {self.chances['uar']:.2f})"]
+        for name, value in results.items():
+            if name.startswith("uar_"):
+                parts.append(f"{name_of(name)} {value:.3f} ({self.chances[name]:.2f})")
+        if "top_class" in results:
+            parts.append(f"most predicted emotion {results['top_class']:.0%}")
+        parts.append(f"mean cosine {results['mean_cosine']:.2f}")
+        # Only between parts may a line end.
+        lines = textwrap.wrap("; ".join(part.replace(" ", "\0") for part in parts), COLUMNS - len("epoch 999  "))
+        return textwrap.indent("\n".join(lines), " " * 11).replace(" " * 11, f"epoch {epoch:3}  ", 1).replace("\0", " ")
+
+
+def name_of(measure: str) -> str:
+    """Return a measure's name in words: `uar_emotion_emodb` is "emotions of emodb"."""
+    task, _, corpus = measure.removeprefix("uar_").partition("_")
+    return f"{'emotions' if task == 'emotion' else task} of {corpus}" if corpus else task
