@@ -5,7 +5,7 @@ Needs no model, so that processes that only load audio are quick to start and ho
 
 import io
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -208,6 +208,52 @@ class Loader:
             waveform = waveform[: max(1, round(self.longest_s * self.rate))]
         check_waveform(waveform, self.rate, self.least_samples, describe(audio))
         return Clip(waveform)
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """The pipeline's `preprocess` without the pipeline.
+
+    Args:
+        load: The model's loader.
+        windows: How audio is cut.
+        sampling_rate: The rate of bare arrays in Hz; None for the model's.
+        on_error: As in [`Loader`].
+    """
+
+    load: Loader
+    windows: Windows = AUTOMATIC
+    sampling_rate: int | None = None
+    on_error: str = "raise"
+
+    def __call__(self, audio: Any) -> dict[str, Any]:
+        """Load and check one audio, or, where it is read while it is heard, only say where it is."""
+        # An object of our own: transformers looks for tensors in dicts and lists to move them to the model's device.
+        return {"audio": self.load(audio, self.sampling_rate, self.windows, self.on_error)}
+
+
+@dataclass(frozen=True)
+class PreparedAudio:
+    """Many audios as torch's `DataLoader` takes them, to load them in processes of its own."""
+
+    audios: Sequence[Any]
+    prepare: Preparation
+
+    def __len__(self) -> int:
+        return len(self.audios)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return self.prepare(self.audios[index])
+
+
+def only_one(items: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the only item of a batch of one."""
+    return items[0]
+
+
+def as_batch(items: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return a batch whose audio is a list."""
+    return {"audio": [item["audio"] for item in items]}
 
 
 def or_unusable(audio: Any, make: Callable[[], Any], on_error: str) -> Any:

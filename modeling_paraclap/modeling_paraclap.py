@@ -19,8 +19,10 @@ from .cues_paraclap import ParaClapCues
 from .freezing_paraclap import freeze_layers, frozen_modules
 from .heard_paraclap import HeardAudio
 from .losses_paraclap import LOSSES, same_captions
+from .pickling_paraclap import make_picklable
 from .pooling_paraclap import ChannelNorm, ParaClapAudioPooling, masked_mean
 from .projection_paraclap import ParaClapProjection
+from .running_statistics_paraclap import audio_learns, hold_frozen_statistics, own_parameters
 from .towers_paraclap import MASK_EMBEDDING, build_tower, input_dtype, load_encoder
 
 TOWERS = ("audio", "text")
@@ -49,7 +51,7 @@ class ParaClapOutput(ModelOutput):
     audio_model_output: BaseModelOutputWithPooling | None = None
     text_model_output: BaseModelOutputWithPooling | None = None
 
-    def to_tuple(self):
+    def to_tuple(self) -> tuple[Any, ...]:
         """All fields that are set; the towers' outputs as tuples too."""
         return tuple(v.to_tuple() if isinstance(v, ModelOutput) else v for v in self.values())
 
@@ -68,7 +70,7 @@ class ParaClapPreTrainedModel(PreTrainedModel):
     _supports_attention_backend = True
 
     @torch.no_grad()
-    def _init_weights(self, module):
+    def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)
         if isinstance(module, (ChannelNorm, ParaClapAudioPooling)):
             module.reset()
@@ -98,10 +100,12 @@ class ParaClapModel(ParaClapPreTrainedModel):
         (torch.Size([3, 2]), torch.Size([3, 16]))
     """
 
-    def __init__(self, config):
+    def __init__(self, config: ParaClapConfig):
         super().__init__(config)
         self.audio_model = build_tower(config.audio_config)
         self.text_model = build_tower(config.text_config)
+        make_picklable(self)
+        hold_frozen_statistics(self)
         size, dropout = config.projection_dim, config.projection_dropout
         self.audio_pooling = ParaClapAudioPooling(config)
         self.cues = ParaClapCues(size) if config.audio_cues else None
@@ -112,15 +116,18 @@ class ParaClapModel(ParaClapPreTrainedModel):
         self.logit_bias = nn.Parameter(bias) if LOSSES[config.loss_type].has_bias else None
         if config.center_audio:
             self.register_buffer("audio_center", torch.zeros(size))
+        self._own_parameters = own_parameters(self)
         self.frozen_towers, self.frozen_audio_layers = (), None
         self.post_init()
 
     @classmethod
-    def from_encoders_pretrained(cls, audio_model_name_or_path, text_model_name_or_path, **config_kwargs):
+    def from_encoders_pretrained(
+        cls, audio_model_name_or_path: str | PathLike, text_model_name_or_path: str | PathLike, **config_kwargs
+    ) -> "ParaClapModel":
         """Both towers from pretrained encoders, the projections from scratch.
 
         Args:
-            audio_model_name_or_path: Hub id or folder of a raw-waveform encoder, or of a Whisper, whose encoder is used.
+            audio_model_name_or_path: Hub id or folder of a raw-waveform encoder, or of a Whisper (its encoder).
             text_model_name_or_path: Hub id or folder of a BERT-like encoder.
             **config_kwargs: Further arguments of [`ParaClapConfig`], for example `text_pooling="mean"`.
         """
@@ -135,7 +142,7 @@ class ParaClapModel(ParaClapPreTrainedModel):
             model.load_tower(name, tower)
         return model
 
-    def load_tower(self, name, pretrained):
+    def load_tower(self, name: str, pretrained: PreTrainedModel) -> None:
         """Copies a pretrained encoder's weights into the `"audio"` or `"text"` tower, every key accounted for.
 
         BERT's pooler and an unused mask embedding are dropped; a mask embedding that the encoder lacks stays new.
@@ -151,7 +158,7 @@ class ParaClapModel(ParaClapPreTrainedModel):
             weights.setdefault(MASK_EMBEDDING, own[MASK_EMBEDDING])
         tower.load_state_dict(weights)
 
-    def freeze_towers(self, *names):
+    def freeze_towers(self, *names) -> "ParaClapModel":
         """Chooses the encoders that do not learn: no gradients, and evaluation mode even after `model.train()`.
 
         The projections go on learning. Each call replaces the choice; without names, both encoders learn again.
@@ -189,7 +196,7 @@ class ParaClapModel(ParaClapPreTrainedModel):
         self.frozen_audio_layers = number
         return self.train(self.training)
 
-    def train(self, mode=True):
+    def train(self, mode: bool = True) -> "ParaClapModel":
         """Sets training mode, but for what is frozen: no dropout and no SpecAugment in what does not learn."""
         super().train(mode)
         for name in self.frozen_towers:
@@ -199,7 +206,7 @@ class ParaClapModel(ParaClapPreTrainedModel):
                 module.eval()
         return self
 
-    def optimize_for_cpu(self, int8=False):
+    def optimize_for_cpu(self, int8: bool = False) -> "ParaClapModel":
         """Lays the audio tower out for inference on a CPU, in place: the same embeddings, sooner.
 
         Weights are arranged for the processor once, the features of a waveform encoder stay side by side, and a long
@@ -230,11 +237,11 @@ class ParaClapModel(ParaClapPreTrainedModel):
         lay_out_for_cpu(self, int8)
         return self
 
-    def get_input_embeddings(self):
+    def get_input_embeddings(self) -> nn.Module:
         """The text tower's token embeddings."""
         return self.text_model.get_input_embeddings()
 
-    def set_input_embeddings(self, value):
+    def set_input_embeddings(self, value: nn.Module) -> None:
         """Replaces the text tower's token embeddings."""
         self.text_model.set_input_embeddings(value)
 
@@ -298,6 +305,9 @@ class ParaClapModel(ParaClapPreTrainedModel):
         (`feat_extract_norm="group"`, "base" models), and the convolutions behind the mask of SEW and data2vec-audio,
         see the padding whatever the mask says.
         """
+        moving = self.training and audio_learns(self, self._own_parameters)
+        if self.training and self.audio_pooling.input is not None:
+            self.audio_pooling.norm.train(moving and self.audio_pooling.input.weight.requires_grad)
         if audio_states is None:
             heard = self.hear(input_values, padding_mask, **kwargs)
         else:
@@ -307,22 +317,28 @@ class ParaClapModel(ParaClapPreTrainedModel):
         wanted = self.config.audio_layer_weights is None or kwargs.get("output_hidden_states")
         return BaseModelOutputWithPooling(
             last_hidden_state=heard.outputs.last_hidden_state,
-            pooler_output=self._centred(self.audio_projection(pooled, cues)),
+            pooler_output=self._centred(self.audio_projection(pooled, cues), moving),
             hidden_states=heard.outputs.hidden_states if wanted else None,
             attentions=heard.outputs.attentions,
         )
 
-    def _centred(self, embeds):
-        """The embeddings without what all utterances have in common, a running mean of the training's batches."""
+    def _centred(self, embeds: torch.Tensor, moving: bool) -> torch.Tensor:
+        """Return the embeddings without what all utterances have in common, a running mean of training's batches."""
         if not self.config.center_audio:
             return embeds
-        if self.training:
+        if moving:
             with torch.no_grad():
                 self.audio_center.lerp_(embeds.mean(0).to(self.audio_center.dtype), CENTER_RATE)
         return embeds - self.audio_center
 
     @can_return_tuple
-    def get_text_features(self, input_ids=None, attention_mask=None, text_states=None, **kwargs):
+    def get_text_features(
+        self,
+        input_ids: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        text_states: torch.Tensor | None = None,
+        **kwargs,
+    ) -> BaseModelOutputWithPooling:
         """Projected embedding of each query.
 
         Args:
@@ -346,11 +362,11 @@ class ParaClapModel(ParaClapPreTrainedModel):
             attentions=outputs.attentions,
         )
 
-    def pool_text(self, hidden_states, attention_mask=None):
+    def pool_text(self, hidden_states: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
         """(batch, tokens, hidden size) to (batch, hidden size), as `config.text_pooling` says."""
         return hidden_states[:, 0] if self.config.text_pooling == "cls" else masked_mean(hidden_states, attention_mask)
 
-    def similarity(self, audio_embeds, text_embeds):
+    def similarity(self, audio_embeds: torch.Tensor, text_embeds: torch.Tensor) -> torch.Tensor:
         """(n_audio, n_text) logits of embeddings of unit length: the cosine, times exp(logit scale)."""
         logits = self.logit_scale.exp() * audio_embeds @ text_embeds.t()
         return logits if self.logit_bias is None else logits + self.logit_bias
@@ -358,23 +374,23 @@ class ParaClapModel(ParaClapPreTrainedModel):
     @can_return_tuple
     def forward(
         self,
-        input_ids=None,
-        attention_mask=None,
-        input_values=None,
-        padding_mask=None,
-        token_type_ids=None,
-        position_ids=None,
-        return_loss=None,
-        positives=None,
-        unknown=None,
-        text_states=None,
-        groups=None,
+        input_ids: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        input_values: torch.Tensor | None = None,
+        padding_mask: torch.Tensor | None = None,
+        token_type_ids: torch.Tensor | None = None,
+        position_ids: torch.Tensor | None = None,
+        return_loss: bool | None = None,
+        positives: torch.Tensor | None = None,
+        unknown: torch.Tensor | None = None,
+        text_states: torch.Tensor | None = None,
+        groups: torch.Tensor | None = None,
         audio_states: torch.Tensor | None = None,
         audio_cues: torch.Tensor | None = None,
-        output_attentions=None,
-        output_hidden_states=None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
         **kwargs,
-    ):
+    ) -> ParaClapOutput:
         """Compares utterances with queries.
 
         Args:
@@ -433,7 +449,15 @@ class ParaClapModel(ParaClapPreTrainedModel):
             text_model_output=text_outputs,
         )
 
-    def loss(self, logits_per_audio, input_ids=None, attention_mask=None, positives=None, unknown=None, **grouping):
+    def loss(
+        self,
+        logits_per_audio: torch.Tensor,
+        input_ids: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        positives: torch.Tensor | None = None,
+        unknown: torch.Tensor | None = None,
+        **grouping,
+    ) -> torch.Tensor:
         """The loss that `config.loss_type` names; for the arguments see `forward` and the losses."""
         loss = LOSSES[self.config.loss_type]
         n_audio, n_text = logits_per_audio.shape

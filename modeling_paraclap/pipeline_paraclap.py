@@ -4,41 +4,71 @@ import difflib
 import io
 import operator
 import os
-from collections.abc import Iterable, Mapping, Sized
+from collections.abc import Callable, Iterable, Mapping, Sized
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
-from transformers.pipelines.pt_utils import PipelineDataset, PipelineIterator
+from transformers.pipelines.pt_utils import PipelineIterator
 from transformers.pipelines.zero_shot_audio_classification import ZeroShotAudioClassificationPipeline
 from transformers.utils import logging
 
-from .calibration_paraclap import Calibration, calibration_of
-from .clips_paraclap import WHOLE, Clip, Loader, LongAudio, Unusable, Windows
+from .calibration_paraclap import calibration_of
+from .clips_paraclap import Preparation, PreparedAudio, Unusable, Windows, as_batch, only_one
 from .scoring_paraclap import FUNCTIONS, ON_ERROR, Heard, Question, Scorer, check_choice
 from .zero_shot_paraclap import Labels, TextEmbeddings, parse_labels, parse_templates
 
 logger = logging.get_logger(__name__)
 
 TASK = "zero-shot-audio-classification"
-ARGUMENTS = (
-    "candidate_labels",
-    "hypothesis_template",
-    "sampling_rate",
-    "top_k",
-    "function_to_apply",
-    "return_embeddings",
-    "calibration",
-    "window_length_s",
-    "stride_length_s",
-    "on_error",
-    "progress",
-)
 # What can be sent to another process; anything else, such as an open file, is loaded in this one.
 SENDABLE = (str, Path, bytes, bytearray, io.BytesIO, np.ndarray, torch.Tensor)
+
+
+def _whole_number(value: Any, name: str, expected: str, least: int = 1) -> int:
+    """Return a whole number of any type, such as NumPy's, as an int."""
+    try:
+        number = None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or number < least:
+        raise ValueError(f"{name} is {value!r}; expected {expected}.")
+    return number
+
+
+@dataclass(frozen=True)
+class Argument:
+    """An argument of the pipeline: how it is read, and which of the pipeline's stages get it."""
+
+    stages: tuple[str, ...]
+    read: Callable[[Any], Any] = lambda value: value
+    default: Any = None
+    parameter: str | None = None  # its name in the stages, where that is another
+
+
+ARGUMENTS = {
+    "candidate_labels": Argument(("preprocess", "forward"), parse_labels, parameter="labels"),
+    "hypothesis_template": Argument(("forward",), parse_templates, parameter="templates"),
+    "sampling_rate": Argument(("preprocess",)),
+    "top_k": Argument(
+        ("postprocess",), partial(_whole_number, name="top_k", expected="a whole number of labels, 1 or more")
+    ),
+    "function_to_apply": Argument(
+        ("forward",), partial(check_choice, "function_to_apply", choices=FUNCTIONS), default="softmax"
+    ),
+    "return_embeddings": Argument(("postprocess",), bool, default=False),
+    "calibration": Argument(("forward",), calibration_of),
+    "window_length_s": Argument(("preprocess", "forward", "postprocess")),
+    "stride_length_s": Argument(("preprocess", "forward")),
+    "on_error": Argument(
+        ("preprocess", "forward", "postprocess"), partial(check_choice, "on_error", choices=ON_ERROR), default="raise"
+    ),
+    "progress": Argument(("postprocess",), bool, default=False),
+}
 
 
 @dataclass(frozen=True)
@@ -48,30 +78,6 @@ class Answer:
     heard: Heard | Unusable
     labels: tuple[str, ...]
     scores: torch.Tensor | None
-
-
-@dataclass(frozen=True)
-class Prepare:
-    """The pipeline's `preprocess` without the pipeline, for processes that load audio: they need no model."""
-
-    load: Loader
-
-    def __call__(
-        self,
-        audio: Any,
-        labels: Labels | None = None,
-        sampling_rate: int | None = None,
-        window_length_s: float | str | None = None,
-        stride_length_s: float | None = None,
-        on_error: str = "raise",
-    ) -> dict[str, Any]:
-        """Load and check one audio, or, where it is read while it is heard, only say where it is."""
-        if labels is None:
-            raise ValueError(
-                'There are no candidate_labels. Pass them: pipe(audio, candidate_labels=["angry", "happy"]).'
-            )
-        # An object of our own: transformers looks for tensors in dicts and lists to move them to the model's device.
-        return {"audio": self.load(audio, sampling_rate, Windows(window_length_s, stride_length_s), on_error)}
 
 
 class ParaClapZeroShotAudioClassificationPipeline(ZeroShotAudioClassificationPipeline):
@@ -196,40 +202,30 @@ class ParaClapZeroShotAudioClassificationPipeline(ZeroShotAudioClassificationPip
                 close = difflib.get_close_matches(name, ARGUMENTS, n=1)
                 hint = f" Did you mean {close[0]}?" if close else ""
                 raise TypeError(f"The pipeline has no argument {name!r}.{hint} It takes {', '.join(ARGUMENTS)}.")
-        preprocess, forward, postprocess = {}, {}, {}
+        stages: dict[str, dict] = {"preprocess": {}, "forward": {}, "postprocess": {}}
         if windows_per_batch is not None:
-            forward["windows_per_batch"] = windows_per_batch
-        for name, value in kwargs.items():  # None takes back what the constructor was given
-            if name == "candidate_labels":
-                preprocess["labels"] = forward["labels"] = parse_labels(value)
-            elif name == "hypothesis_template":
-                forward["templates"] = None if value is None else parse_templates(value)
-            elif name == "function_to_apply":
-                forward[name] = check_choice(name, "softmax" if value is None else value, FUNCTIONS)
-            elif name == "calibration":
-                forward["calibration"] = None if value is None else calibration_of(value)
-            elif name == "sampling_rate":
-                preprocess["sampling_rate"] = value
-            elif name == "top_k":
-                postprocess["top_k"] = (
-                    None if value is None else _whole_number(value, name, "a whole number of labels, 1 or more")
-                )
-            elif name == "on_error":
-                value = check_choice(name, "raise" if value is None else value, ON_ERROR)
-                preprocess[name] = forward[name] = postprocess[name] = value
-            elif name in ("return_embeddings", "progress"):
-                postprocess[name] = bool(value)
-            else:  # window_length_s, stride_length_s
-                preprocess[name] = forward[name] = value
-        if "window_length_s" in kwargs:
-            postprocess["in_windows"] = kwargs["window_length_s"] not in (None, WHOLE)
-        return preprocess, forward, postprocess
+            stages["forward"]["windows_per_batch"] = windows_per_batch
+        for name, value in kwargs.items():
+            argument = ARGUMENTS[name]
+            # None takes back what the constructor was given; labels there must be.
+            value = argument.default if value is None and name != "candidate_labels" else argument.read(value)
+            for stage in argument.stages:
+                stages[stage][argument.parameter or name] = value
+        return stages["preprocess"], stages["forward"], stages["postprocess"]
 
     def preprocess(self, audio: Any, **kwargs: Any) -> dict[str, Any]:
         """Load and check one audio, or, where it is read while it is heard, only say where it is."""
         if self._is_foreign:
             return super().preprocess(audio, **kwargs)
-        return Prepare(self.scorer.loader)(audio, **kwargs)
+        return self._preparation(**kwargs)(audio)
+
+    def _preparation(self, labels: Labels | None = None, **kwargs: Any) -> Preparation:
+        if labels is None:
+            raise ValueError(
+                'There are no candidate_labels. Pass them: pipe(audio, candidate_labels=["angry", "happy"]).'
+            )
+        windows = Windows(kwargs.pop("window_length_s", None), kwargs.pop("stride_length_s", None))
+        return Preparation(self.scorer.loader, windows, **kwargs)
 
     def _forward(
         self,
@@ -255,7 +251,7 @@ class ParaClapZeroShotAudioClassificationPipeline(ZeroShotAudioClassificationPip
         outputs: dict[str, Any],
         top_k: int | None = None,
         return_embeddings: bool = False,
-        in_windows: bool = False,
+        window_length_s: float | str | None = None,
         on_error: str = "raise",
         progress: bool = False,
     ) -> Any:
@@ -269,7 +265,7 @@ class ParaClapZeroShotAudioClassificationPipeline(ZeroShotAudioClassificationPip
                 return {"error": heard.reason, "audio": heard.name}
             logger.warning(f"Left out: {heard.reason}")
             return None
-        ranked = _ranked(scores.mean(0), labels, top_k)
+        ranked, in_windows = _ranked(scores.mean(0), labels, top_k), Windows(window_length_s).given
         if not in_windows and not return_embeddings:
             return ranked
         result: dict[str, Any] = {"scores": ranked}
@@ -310,14 +306,15 @@ class ParaClapZeroShotAudioClassificationPipeline(ZeroShotAudioClassificationPip
             os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # it warns in every process that is forked
             # An error there would come back with the text of its traceback.
             preprocess_params = preprocess_params | {"on_error": "report"}
-        dataset_class = PipelineDataset if isinstance(inputs, Sized) else PipelineIterator
-        dataset = dataset_class(inputs, Prepare(self.scorer.loader), preprocess_params)
-        collate = _first if batch_size == 1 else _as_list
-        loader = DataLoader(dataset, num_workers=num_workers, batch_size=batch_size, collate_fn=collate)
+        prepare = self._preparation(**preprocess_params)
+        sized = isinstance(inputs, Sized)
+        prepared = PreparedAudio(inputs, prepare) if sized else PipelineIterator(inputs, prepare, {})
+        collate = only_one if batch_size == 1 else as_batch
+        loader = DataLoader(prepared, num_workers=num_workers, batch_size=batch_size, collate_fn=collate)
         outputs = PipelineIterator(loader, self.forward, forward_params, loader_batch_size=batch_size)
         results = PipelineIterator(outputs, self.postprocess, postprocess_params)
         if postprocess_params.get("progress"):
-            total = len(inputs) if isinstance(inputs, Sized) else None
+            total = len(inputs) if sized else None
             results = logging.tqdm(results, total=total, desc="Scoring", unit="audio")
         if postprocess_params.get("on_error") == "skip":
             results = (result for result in results if result is not None)
@@ -341,25 +338,6 @@ def _can_be_sent(audios: Any) -> bool:
     if isinstance(audios, Mapping):
         return all(value is None or np.isscalar(value) or _can_be_sent([value]) for value in audios.values())
     return isinstance(audios, list) and all(isinstance(a, SENDABLE) or _can_be_sent(a) for a in audios)
-
-
-def _first(items: list[dict[str, Any]]) -> dict[str, Any]:
-    return items[0]
-
-
-def _as_list(items: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"audio": [item["audio"] for item in items]}
-
-
-def _whole_number(value: Any, name: str, expected: str, least: int = 1) -> int:
-    """Return a whole number of any type, such as NumPy's, as an int."""
-    try:
-        number = None if isinstance(value, bool) else operator.index(value)
-    except TypeError:
-        number = None
-    if number is None or number < least:
-        raise ValueError(f"{name} is {value!r}; expected {expected}.")
-    return number
 
 
 def _ranked(scores: torch.Tensor, labels: tuple[str, ...], top_k: int | None) -> list[dict[str, Any]]:

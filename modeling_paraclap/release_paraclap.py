@@ -13,11 +13,19 @@ from typing import Any
 from transformers.dynamic_module_utils import get_relative_import_files
 from transformers.utils import CONFIG_NAME
 
-# The code that a release needs is what can be reached from here; these two reach all of it.
+# The code that a release needs is what can be reached from here; these three reach all of it.
+from .feature_extraction_paraclap import ParaClapFeatureExtractor
 from .pipeline_paraclap import TASK, ParaClapZeroShotAudioClassificationPipeline
 from .processing_paraclap import ParaClapProcessor
 
-__all__ = ["TASK", "ParaClapZeroShotAudioClassificationPipeline", "copy_code", "save_release", "share_rights"]
+__all__ = [
+    "TASK",
+    "ParaClapFeatureExtractor",
+    "ParaClapZeroShotAudioClassificationPipeline",
+    "copy_code",
+    "save_release",
+    "share_rights",
+]
 HUB_ARGUMENTS = ("push_to_hub", "repo_id", "commit_message", "create_pr", "private", "token")
 
 

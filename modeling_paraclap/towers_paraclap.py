@@ -39,7 +39,7 @@ def build_tower(config: PreTrainedConfig) -> PreTrainedModel:
 
 def uses_mask_embedding(audio_config: PreTrainedConfig) -> bool:
     """Whether SpecAugment over time, which writes the mask embedding, is on."""
-    return getattr(audio_config, "apply_spec_augment", False) and audio_config.mask_time_prob > 0
+    return getattr(audio_config, "apply_spec_augment", True) and audio_config.mask_time_prob > 0
 
 
 def load_encoder(source: str | PathLike, num_layers: int | None = None) -> PreTrainedModel:
