@@ -14,6 +14,7 @@ import numpy as np
 
 from .audio_paraclap import name_of
 from .inputs_paraclap import stream_input
+from .limits_paraclap import limit
 from .waveform_paraclap import AudioError, check_waveform, is_silent
 from .windows_paraclap import windows_of
 
@@ -196,7 +197,8 @@ class Loader:
     def _load(self, audio: Any, sampling_rate: int | None, windows: Windows) -> Clip | LongAudio:
         if windows.given:
             return LongAudio(audio, self.rate, sampling_rate)
-        blocks = stream_input(audio, self.rate, sampling_rate)
+        most = limit("PARACLAP_MAX_AUDIO_S") if windows.length_s == WHOLE else None
+        blocks = stream_input(audio, self.rate, sampling_rate, most)
         read, samples = [], 0
         for block in blocks:
             read.append(block)

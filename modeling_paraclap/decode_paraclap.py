@@ -245,8 +245,8 @@ def _open_ffmpeg(source: Source, container: Container, stack: contextlib.ExitSta
     }
     try:
         opened = stack.enter_context(av.open(source, options=options, metadata_errors="replace"))
-    except av.error.FFmpegError as error:
-        raise _NotReadable(f"ffmpeg: {error.strerror}") from error
+    except (av.error.FFmpegError, IndexError) as error:
+        raise _NotReadable(f"ffmpeg: {getattr(error, 'strerror', error)}") from error
     streams = opened.streams.audio
     if not streams:
         kinds = sorted({stream.type for stream in opened.streams}) or ["nothing"]
@@ -284,8 +284,8 @@ def _pieces(opened: Any, stream: Any, sound: Sound) -> Iterator[Any]:
             if fifo.samples >= most:
                 position += fifo.samples
                 yield fifo.read(fifo.samples)
-    except av.error.FFmpegError as error:
-        raise sound._damaged(position + fifo.samples, error.strerror) from error
+    except (av.error.FFmpegError, IndexError) as error:  # IndexError: a stream that the header did not announce
+        raise sound._damaged(position + fifo.samples, getattr(error, "strerror", error)) from error
     sound.source.check()
     position += fifo.samples
     promised = (opened.duration or 0) / 1e6
