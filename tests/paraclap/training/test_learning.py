@@ -92,9 +92,11 @@ def test_what_is_audible_is_learnt(figures, variant):
 
 def test_without_emotions_the_rest_is_learnt(figures):
     found = figures["no_emo"]
-    assert min(found["gender"], found["pitch"]) >= 0.9 and found["emotion_synthetic"] < 0.6, found
+    assert min(found["gender"], found["pitch"]) >= 0.9, found
+    assert found["emotion_synthetic"] < 0.6, found
 
 
 def test_of_emotions_alone_nothing_else_is_learnt(figures):
     found = figures["only_emo"]
-    assert found["emotion_synthetic"] >= 0.9 and found["gender"] < 0.75 and found["pitch"] < 0.6, found
+    assert found["emotion_synthetic"] >= 0.9, found
+    assert max(found["gender"] - 0.15, found["pitch"]) < 0.6, found

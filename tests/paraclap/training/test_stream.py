@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import fsspec
@@ -11,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from helpers.loopback_hub import LoopbackHub, Repo, User
-from helpers.training_runs import arguments, command, environment
+from helpers.training_runs import arguments, environment
 from safetensors.torch import load_file
 
 from dataset_scripts.parquet import FEATURES, write_splits
@@ -136,7 +137,11 @@ def test_a_private_dataset_of_the_hub_trains_as_the_folder_does(sharded, text_en
             words = arguments(corpus, text_encoder, tmp_path / str(len(weights)), "--streaming", "--report_to", "none")
             variables = environment() | hub.environment("hf_secret") | {"HF_HOME": str(tmp_path / "cache")}
             result = subprocess.run(
-                command([*words, "--num_train_epochs", "1"]), cwd=root, env=variables, capture_output=True, text=True
+                [sys.executable, "train_accelerate.py", *words, "--num_train_epochs", "1"],
+                cwd=root,
+                env=variables,
+                capture_output=True,
+                text=True,
             )
             assert result.returncode == 0, result.stderr
             weights.append(load_file(tmp_path / str(len(weights)) / "best" / "model.safetensors"))
