@@ -37,12 +37,11 @@ def results_markdown(evaluations: Sequence[Mapping[str, Any]]) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for results in evaluations:
-        model = Path(results["protocol"]["model"]).name
-        lines += [_row(task, model) for task in results["tasks"].values()]
+        lines += [_row(task, results["protocol"]["model"]) for task in results["tasks"].values()]
     protocol = evaluations[0]["protocol"]
     lines += ["", f"Utterances: {protocol['utterances']}. Intervals: {protocol['intervals']}, seed {protocol['seed']}."]
     worded = [
-        (name, task, Path(results["protocol"]["model"]).name)
+        (name, task)
         for results in evaluations
         for name, task in results["tasks"].items()
         if task.get("wording") and not task["calibrated"]
@@ -50,8 +49,8 @@ def results_markdown(evaluations: Sequence[Mapping[str, Any]]) -> str:
     if worded:
         lines += [
             "",
-            "| task | model | UAR | ten paraphrases, mean ± deviation (lowest) | held-out words, mean | share |",
-            "|---|---|---|---|---|---|",
+            "| task | UAR | ten paraphrases, mean ± deviation (lowest) | held-out words, mean of sets (each) | share |",
+            "|---|---|---|---|---|",
             *(_wording_row(*one) for one in worded),
         ]
     return "\n".join(lines)
@@ -64,7 +63,7 @@ def _row(task: Mapping[str, Any], model: str) -> str:
     whole = task["templates"] == ["{}"]
     notes = [task["split"]]
     notes += [CALIBRATED[task["calibrated"]]] if task["calibrated"] else []
-    notes += [f"model trained without it (`{model}`)"] if "without" in model else []
+    notes += ["by the twin trained without it"] if "without" in model else []
     cells = (
         f"{task['corpus']}, {', '.join(notes)} ({task['n']})",
         f"{task['column']} ({len(task['prompts'])})",
@@ -77,12 +76,15 @@ def _row(task: Mapping[str, Any], model: str) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _wording_row(name: str, task: Mapping[str, Any], model: str) -> str:
+def _wording_row(name: str, task: Mapping[str, Any]) -> str:
     paraphrases, held_out = task["wording"]["paraphrases"], task["wording"]["held_out"]
     lowest = min(paraphrases["uars"].values())
     spread = f"{paraphrases['mean']:.3f} ± {paraphrases['standard_deviation']:.3f} ({lowest:.3f})"
-    words = (f"{held_out['mean']:.3f}", f"{held_out['share']:.0%}") if held_out else ("", "")
-    return f"| {name} | {model} | {task['uar']:.3f} | {spread} | {words[0]} | {words[1]} |"
+    words = ("", "")
+    if held_out:
+        each = ", ".join(f"{uar:.3f}" for uar in held_out["uars"])
+        words = (f"{held_out['mean']:.3f} ({each})", f"{held_out['share']:.0%}")
+    return f"| {name} | {task['uar']:.3f} | {spread} | {words[0]} | {words[1]} |"
 
 
 def first_screen(results: Mapping[str, Mapping[str, Any]]) -> str:
