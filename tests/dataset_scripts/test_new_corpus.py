@@ -16,6 +16,7 @@ from dataset_scripts.corpora import CorpusError
 from dataset_scripts.corpora.__main__ import main as corpora_command
 from paraclap.evaluation.evaluate import main as evaluate
 from paraclap.publishing.cards import Facts, model_card
+from paraclap.publishing.licences import Decision
 
 MODULE = """
     import re
@@ -125,5 +126,5 @@ def test_the_card_knows_every_corpus_s_language():
     german = [name for name, corpus in corpora.CORPORA.items() if corpus.languages == {"de": "German"}]
     assert {"emodb", "fau_aibo", "alc", "sld"} <= set(german)
     for name, corpus in corpora.CORPORA.items():
-        data = model_card(Facts("lab/model", "{}", corpora=[name], licence="other")).data
+        data = model_card(Facts("lab/model", "{}", corpora=[name], decision=Decision("other", "for the test"))).data
         assert data.language == sorted({*corpus.languages, "en"})
