@@ -18,7 +18,7 @@ from .processing_paraclap import ParaClapProcessor
 LAZY = {
     "ParaClapAudioModel": "audio_tower_paraclap",
     "ParaClapModel": "modeling_paraclap",
-    "ParaClapOutput": "modeling_paraclap",
+    "ParaClapOutput": "output_paraclap",
     "ParaClapPreTrainedModel": "modeling_paraclap",
     "ParaClapWhisperModel": "whisper_tower_paraclap",
     "ParaClapZeroShotAudioClassificationPipeline": "pipeline_paraclap",

@@ -1,6 +1,5 @@
 """ParaCLAP: an utterance and free-text queries about how it is spoken, in one embedding space."""
 
-from dataclasses import dataclass
 from os import PathLike
 from typing import Any
 
@@ -10,7 +9,7 @@ from torch.nn import functional as F
 from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.modeling_outputs import BaseModelOutputWithPooling
-from transformers.utils import ModelOutput, can_return_tuple
+from transformers.utils import can_return_tuple
 
 from .audio_tower_paraclap import ParaClapFrontEnd
 from .configuration_paraclap import ParaClapConfig
@@ -19,6 +18,7 @@ from .cues_paraclap import ParaClapCues
 from .freezing_paraclap import freeze_layers, frozen_modules
 from .heard_paraclap import HeardAudio
 from .losses_paraclap import LOSSES, same_captions
+from .output_paraclap import ParaClapOutput
 from .pickling_paraclap import make_picklable
 from .pooling_paraclap import ChannelNorm, ParaClapAudioPooling, masked_mean
 from .projection_paraclap import ParaClapProjection
@@ -27,33 +27,6 @@ from .towers_paraclap import MASK_EMBEDDING, build_tower, input_dtype, load_enco
 
 TOWERS = ("audio", "text")
 CENTER_RATE = 0.01  # of the running mean, which follows about the last hundred batches
-
-
-@dataclass
-class ParaClapOutput(ModelOutput):
-    """Output of [`ParaClapModel`].
-
-    Args:
-        loss: Scalar, with `return_loss=True`.
-        logits_per_audio: (n_audio, n_text), cosine similarity times exp(logit scale).
-        logits_per_text: (n_text, n_audio), its transpose.
-        audio_embeds: (n_audio, projection_dim), of unit length.
-        text_embeds: (n_text, projection_dim), of unit length.
-        audio_model_output: Output of the audio tower; `pooler_output` is the embedding before normalisation.
-        text_model_output: Output of the text tower, likewise.
-    """
-
-    loss: torch.FloatTensor | None = None
-    logits_per_audio: torch.FloatTensor | None = None
-    logits_per_text: torch.FloatTensor | None = None
-    audio_embeds: torch.FloatTensor | None = None
-    text_embeds: torch.FloatTensor | None = None
-    audio_model_output: BaseModelOutputWithPooling | None = None
-    text_model_output: BaseModelOutputWithPooling | None = None
-
-    def to_tuple(self) -> tuple[Any, ...]:
-        """All fields that are set; the towers' outputs as tuples too."""
-        return tuple(v.to_tuple() if isinstance(v, ModelOutput) else v for v in self.values())
 
 
 class ParaClapPreTrainedModel(PreTrainedModel):

@@ -38,5 +38,5 @@ def test_files_are_what_they_are_called(tmp_path):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
 def test_memory_is_what_a_call_holds_at_most():
-    assert 60 < loader._growth(partial(np.ones, 10**7)) < 120
-    assert loader._growth(int) < 5
+    assert 60 < loader.memory_mb(partial(np.ones, 10**7)) < 120
+    assert loader.memory_mb(int) < 5

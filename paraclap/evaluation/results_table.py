@@ -21,12 +21,12 @@ CALIBRATED = {
     "speaker": "**transductive**: calibrated with each speaker's audio, unlabelled; speakers known",
 }
 CONFUSION = "ravdess_confusion.png"
-# Corpus -> (what the README calls it, folder of the evaluation): a figure on voices and corpora never heard.
+# Task -> (what the README calls it, folder of the evaluation): a figure on voices and corpora never heard.
 FIRST_SCREEN = {
     "ravdess": ("RAVDESS, English, 8 emotions", "results.json"),
+    "ravdess, calibrated": ("RAVDESS, calibrated with its own unlabelled audio", "results-calibrated.json"),
     "crema_d": ("CREMA-D, English, 6 emotions, by the twin trained without it", "results-without-crema_d.json"),
     "emodb": ("EMO-DB, German, 7 emotions, by the twin trained without it", "results-without-emodb.json"),
-    "pooled-gender": ("gender, unseen speakers of all corpora", "results.json"),
 }
 
 
@@ -37,7 +37,7 @@ def results_markdown(evaluations: Sequence[Mapping[str, Any]]) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for results in evaluations:
-        lines += [_row(task, results["protocol"]["model"]) for task in results["tasks"].values()]
+        lines += [_row(name, task, results["protocol"]["model"]) for name, task in results["tasks"].items()]
     protocol = evaluations[0]["protocol"]
     lines += ["", f"Utterances: {protocol['utterances']}. Intervals: {protocol['intervals']}, seed {protocol['seed']}."]
     worded = [
@@ -56,7 +56,7 @@ def results_markdown(evaluations: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def _row(task: Mapping[str, Any], model: str) -> str:
+def _row(name: str, task: Mapping[str, Any], model: str) -> str:
     low, high = task["intervals"]["uar"]
     paper = max(task["paper_uar"].items(), key=lambda item: item[1], default=None)
     prompts = [texts[0] for texts in task["prompts"].values()]
@@ -67,7 +67,7 @@ def _row(task: Mapping[str, Any], model: str) -> str:
     cells = (
         f"{task['corpus']}, {', '.join(notes)} ({task['n']})",
         f"{task['column']} ({len(task['prompts'])})",
-        f"“{prompts[0] if whole else task['templates'][0]}”",
+        f"“{prompts[0] if whole else task['templates'][0]}”{' with synonyms' if name.endswith('-synonyms') else ''}",
         f"**{task['uar']:.3f}** [{low:.3f}, {high:.3f}]",
         f"{task['chance']:.3f}",
         f"{paper[1]:.3f} ({paper[0]})" if paper else "",
@@ -95,7 +95,7 @@ def first_screen(results: Mapping[str, Mapping[str, Any]]) -> str:
     """
     lines = ["| never heard in training | UAR | the paper's best | chance |", "|---|---|---|---|"]
     for name, (title, file) in FIRST_SCREEN.items():
-        task = results[file]["tasks"][name]
+        task = results[file]["tasks"][name.split(",")[0]]
         paper = f"{max(task['paper_uar'].values()):.3f}" if task["paper_uar"] else ""
         lines.append(f"| {title} | **{task['uar']:.3f}** | {paper} | {task['chance']:.3f} |")
     return "\n".join(lines)
