@@ -157,9 +157,13 @@ class LongAudio:
     def __getstate__(self) -> dict[str, Any]:
         source = self.source
         if hasattr(source, "read") and not isinstance(source, io.BytesIO):  # an open file stays with its process
-            if hasattr(source, "seekable") and source.seekable():
+            position = source.tell() if hasattr(source, "seekable") and source.seekable() else None
+            if position is not None:
                 source.seek(0)
-            source = source.read()
+            content = source.read()
+            if position is not None:  # who reads it here goes on where they were
+                source.seek(position)
+            source = content
         return self.__dict__ | {"source": source, "_started": None}
 
 
