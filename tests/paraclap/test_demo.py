@@ -29,7 +29,7 @@ def checkpoint():
 def build_dir(checkpoint, tmp_path_factory):
     """A build folder with the assembled release in it."""
     folder = tmp_path_factory.mktemp("build")
-    assert assemble_release(checkpoint, folder / "paraclap-small")
+    assert assemble_release(checkpoint, folder / "paraclap-base")
     return folder
 
 
