@@ -90,7 +90,7 @@ COMMANDS = [
     pytest.param(line, id=f"{name}-{i}")
     for name, text in PAGES.items()
     for i, line in enumerate(
-        re.findall(r"^(?:accelerate launch|python|paraclap) .*(?:\\\n.*)*", text, flags=re.MULTILINE)
+        re.findall(r"^(?:accelerate launch|python|paraclap) [^\n]*(?:(?<=\\)\n[^\n]*)*", text, flags=re.MULTILINE)
     )
 ]
 
@@ -111,9 +111,9 @@ def help_of():
 
 @pytest.mark.parametrize("line", COMMANDS)
 def test_command_takes_the_options(line, help_of):
-    words = shlex.split(line.replace("\\\n", " "), comments=True)
+    words = shlex.split(line.replace("\\\n", " ").rstrip("\\ \n"), comments=True)
     if words[0] == "paraclap":
-        program = ("-m", "paraclap", words[1])
+        program = ("-m", "paraclap", *(words[1:3] if words[1] == "corpus" else words[1:2]))
     elif "-m" in words:
         program = ("-m", words[words.index("-m") + 1])
     else:
@@ -140,5 +140,5 @@ def test_figures_are_the_measured_ones():
 
 def test_a_text_without_marks_is_an_error():
     assert with_table(f"a{BEGIN}old{END}b", "new") == f"a{BEGIN}\nnew\n{END}b"
-    with pytest.raises(ValueError, match="no marks"):
+    with pytest.raises(ValueError, match="lacks the marks"):
         with_table("nothing here", "new")
