@@ -130,7 +130,7 @@ class Checkpoints:
         """Load a checkpoint whose files are intact; return what does not fit."""
         device = self.accelerator.device
         try:
-            load_model(self.model, checkpoint / MODEL, device=str(device))
+            load_model(self.model, checkpoint / MODEL)
             for name, part in self.parts.items():
                 part.load_state_dict(load_tree(checkpoint / name))
             set_random_state(load_tree(checkpoint / self._random_states()), device)

@@ -15,7 +15,7 @@ from .arguments import Arguments
 from .checkpoint import where_to_continue
 from .errors import TrainingError
 from .run import Run
-from .stop import INTERRUPTED, Stopped, explain_failure
+from .stop import INTERRUPTED, TERMINATED, Stopped, explain_failure
 
 SHARDED = (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM)
 
@@ -34,33 +34,35 @@ def launch(args: Arguments) -> None:
     )
     refuse_sharding(accelerator)
     logging.disable_progress_bar()  # of saving, in the middle of our own
-    status = 0
+    end: str | int | None = None
     try:
         train(args, accelerator)
     except Stopped as stop:
         accelerator.print(f"{stop} {where_to_continue(args.paths.output_dir)}")
-        status = stop.status
+        end = stop.status
     except KeyboardInterrupt:  # before the first step, or the second one
         accelerator.print(f"Interrupted. {where_to_continue(args.paths.output_dir)}")
-        sys.exit(INTERRUPTED)
+        end = INTERRUPTED
     except (TrainingError, FolderInUseError) as error:
-        sys.exit(str(error))
+        end = str(error)
     except (OSError, RuntimeError, EOFError, FloatingPointError, SafetensorError) as error:
         reason = explain_failure(error)
         if reason is None:
             raise
-        sys.exit(f"{reason} {where_to_continue(args.paths.output_dir)}")
+        end = f"{reason} {where_to_continue(args.paths.output_dir)}"
     finally:
         # The interpreter keeps the frames of an uncaught exception, and with them the loader. At exit it would send the
-        # loader's workers a SIGTERM, which they leave to the trainer, and wait for them for ever.
+        # loader's workers a SIGTERM, which they leave to the trainer, and wait for them for ever. So nothing exits
+        # within an `except` above: the exception would live on as the context of the exit.
         traceback.clear_frames(sys.exc_info()[2])
         # The model that averages gradients must be gone before its process group. Were it the group's last owner, it
         # would wait for the group's threads with the interpreter's lock held, and they for the lock.
         accelerator.free_memory()
         gc.collect()
-    accelerator.end_training()
-    if status:
-        sys.exit(status)
+    if end in (None, TERMINATED):
+        accelerator.end_training()
+    if end is not None:
+        sys.exit(end)
 
 
 def train(args: Arguments, accelerator: Accelerator) -> None:

@@ -39,8 +39,6 @@ def arguments(corpus_dir, text_encoder, output_dir, *more):
         "mixed_precision": "no",
         "report_to": "none",
     }
-    given = dict(zip(more[::2], more[1::2], strict=False))
-    fixed = {name: value for name, value in fixed.items() if f"--{name}" not in given}
     return [word for name, value in fixed.items() for word in (f"--{name}", str(value))] + [str(word) for word in more]
 
 

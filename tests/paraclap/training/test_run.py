@@ -2,9 +2,11 @@
 
 import json
 import pickle
+import re
 import shutil
 from signal import SIGINT, SIGKILL, SIGTERM
 
+import huggingface_hub.constants
 import pytest
 import torch
 from helpers.training_runs import (
@@ -21,6 +23,7 @@ from modeling_paraclap import ParaClapModel
 from paraclap.training import train
 from paraclap.training.arguments import parse_arguments
 from paraclap.training.checkpoint import complete_checkpoints
+from paraclap.training.config import refuse_changes
 from paraclap.training.stop import INTERRUPTED, TERMINATED
 
 
@@ -197,7 +200,8 @@ def test_a_folder_that_another_process_trains_into_is_left_alone(words, tmp_path
     assert not (run / "config.json").exists()
 
 
-def test_a_start_that_fails_does_not_take_the_folder(words, tmp_path):
+def test_a_start_that_fails_does_not_take_the_folder(words, tmp_path, monkeypatch):
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(SystemExit, match="--tokenizer_name_or_path nowhere/none cannot be loaded: .*or a folder"):
         train.main([*words, "--tokenizer_name_or_path", "nowhere/none"])
     assert not (tmp_path / "run" / "config.json").exists()
@@ -212,7 +216,6 @@ def test_a_start_that_fails_does_not_take_the_folder(words, tmp_path):
         (["--variant", "rand1"], "--variant 'rand5' (given: 'rand1')"),
         (["--hypothesis_template", "{}"], "--hypothesis_template 'speaker is {}.' (given: '{}')"),
         (["--ema_decay", "0"], "--ema_decay 0.5 (given: 0.0)"),
-        (["--mixed_precision", "bf16"], "--mixed_precision 'no' (given: 'bf16')"),
         (["--freeze_text", "--gain", "3"], "--freeze_text False (given: True), --gain 0.0 (given: 3.0)"),
     ],
 )
@@ -224,6 +227,23 @@ def test_what_cannot_change_within_a_run_is_refused(more, told, undisturbed, wor
     assert str(stop.value).startswith(f"{undisturbed} was started with {told}. A run cannot change that: ")
     assert "\n" not in str(stop.value)
     assert (undisturbed / "config.json").read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("now", "told"),
+    [
+        ({"mixed_precision": "bf16"}, "mixed precision no (now: bf16)"),
+        ({"device": {"name": "CPU", "processes": 2}}, "processes 1 (now: 2)"),
+        ({"identity": {"corpus": "b"}}, "another corpus than the present one"),
+    ],
+)
+def test_how_it_is_launched_cannot_change_either(now, told, tmp_path):
+    before = {"device": {"name": "CPU", "processes": 1}, "mixed_precision": "no", "identity": {"corpus": "a"}}
+    before |= {"arguments": {"lr_scheduler_type": "constant"}}
+    refuse_changes(tmp_path, before, before)
+    refuse_changes(tmp_path, before, before | {"device": {"name": "GPU", "processes": 1}})
+    with pytest.raises(SystemExit, match=re.escape(f"{tmp_path} was started with {told}. A run cannot change that")):
+        refuse_changes(tmp_path, before, before | now)
 
 
 def test_the_length_may_change_unless_the_learning_rate_depends_on_it(undisturbed, words, tmp_path):
@@ -303,13 +323,12 @@ def test_nothing_pickled_is_read(undisturbed, words, tmp_path, monkeypatch):
     assert not [file for file in run.rglob("*") if file.suffix in (".bin", ".pkl", ".pt") and file.parent != newest]
 
 
-def test_a_damaged_checkpoint_falls_back_to_the_one_before(undisturbed, words, tmp_path, capfd):
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(undisturbed, words, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(undisturbed, run)
     newest = complete_checkpoints(run / "checkpoints")[-1]
     (newest / "optimizer.safetensors").write_bytes(b"")
-    train.main([*words, "--resume"])
-    output = capfd.readouterr().out
+    output = train_in_process([*words, "--resume"]).output
     assert f"{newest} is damaged: optimizer.safetensors differs from its size and checksum in manifest.json." in output
     assert "Resumed at step 8 (epoch 1, batch 2)." in output
     assert_ends_as(run, undisturbed)

@@ -59,7 +59,7 @@ class Dying(torch.utils.data.Dataset):
 def lose_a_worker():
     try:
         list(torch.utils.data.DataLoader(Dying(), num_workers=1))
-    except RuntimeError as error:
+    except (RuntimeError, ConnectionError, EOFError) as error:
         print(explain_failure(error), flush=True)
     os._exit(0)  # torch complains of the worker again while the loader is taken down
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from helpers.loopback_hub import LoopbackHub, Repo, User
-from helpers.training_runs import arguments, environment
+from helpers.training_runs import arguments, environment, train_in_process
 from safetensors.torch import load_file
 
 from dataset_scripts.parquet import FEATURES, write_splits
@@ -21,6 +21,7 @@ from paraclap.training.arguments import CorpusArguments, is_remote, parse_argume
 from paraclap.training.batches import vocabulary_of
 from paraclap.training.checkpoint import complete_checkpoints
 from paraclap.training.corpus_files import load_split, read_corpus_bins
+from paraclap.training.errors import TrainingError
 from paraclap.training.loader import build_loader
 from paraclap.training.stream import RowGroups, StreamedCorpus, StreamSampler
 from paraclap.training.utterances import QueryCorpus
@@ -38,6 +39,7 @@ def sharded(corpus_dir, tmp_path_factory):
     place = table.column_names.index("emotion")
     table = table.set_column(place, table.schema.field("emotion"), [emotions])
     file.unlink()
+    (folder / "build.json").unlink()  # which lists that file
     for number, (start, size) in enumerate(((0, 4), (9, 5), (19, 2))):
         end = (9, 19, 24)[number]
         pq.write_table(
@@ -128,23 +130,21 @@ def test_a_streamed_run_resumes_in_the_middle_of_an_epoch(sharded, text_encoder,
 
 
 def test_a_private_dataset_of_the_hub_trains_as_the_folder_does(sharded, text_encoder, tmp_path):
-    repo, root = Repo(private=True), Path(train.__file__).parents[2]
+    """Launched as a user with an installed package does."""
+    repo = Repo(private=True)
     repo.add("a corpus", {str(file.relative_to(sharded)): file.read_bytes() for file in sharded.rglob("*.*")}, "main")
-    weights = []
+    more = ["--streaming", "--num_train_epochs", "1"]
+    finished = train_in_process(arguments(sharded, text_encoder, tmp_path / "0", *more))
+    assert finished.code == 0, finished.output
+    launch = [Path(sys.executable).with_name("accelerate"), "launch", "--cpu", "--num_processes", "1"]
+    launch += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "-m", "paraclap.training"]
     with LoopbackHub({"hf_secret": User("me")}) as hub:
         hub.repos["datasets", "me/corpus"] = repo
-        for corpus in (sharded, "hf://datasets/me/corpus"):
-            words = arguments(corpus, text_encoder, tmp_path / str(len(weights)), "--streaming", "--report_to", "none")
-            variables = environment() | hub.environment("hf_secret") | {"HF_HOME": str(tmp_path / "cache")}
-            result = subprocess.run(
-                [sys.executable, "train_accelerate.py", *words, "--num_train_epochs", "1"],
-                cwd=root,
-                env=variables,
-                capture_output=True,
-                text=True,
-            )
-            assert result.returncode == 0, result.stderr
-            weights.append(load_file(tmp_path / str(len(weights)) / "best" / "model.safetensors"))
+        words = arguments("hf://datasets/me/corpus", text_encoder, tmp_path / "1", *more)
+        variables = environment() | hub.environment("hf_secret") | {"HF_HOME": str(tmp_path / "cache")}
+        result = subprocess.run([*launch, *words], cwd=tmp_path, env=variables, capture_output=True, text=True)
+        assert result.returncode == 0, result.stderr
+    weights = [load_file(tmp_path / name / "best" / "model.safetensors") for name in ("0", "1")]
     assert {"tree", "resolve"} <= {stage for stage, _ in hub.requests}
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
     assert not any(b"hf_secret" in file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
@@ -175,7 +175,7 @@ def test_what_does_not_go_together_is_said(sharded, tmp_path, capsys):
 
 def test_too_few_rows_for_each_process_are_said(sharded, text_encoder, tmp_path):
     args = parse_arguments(arguments(sharded, text_encoder, tmp_path, "--streaming", "--batch_size", "8"))
-    with pytest.raises(SystemExit, match="0 utterances for each process.*several for each process"):
+    with pytest.raises(TrainingError, match="0 utterances for each process.*several for each process"):
         build_loader(args, None, process=0, processes=2)
 
 
