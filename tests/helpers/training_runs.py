@@ -143,7 +143,12 @@ def _call(log, variables, function, args):
     os.dup2(output, 2)
     sys.stdout.reconfigure(line_buffering=True)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    os.environ.update(variables)
+    # The server may have been started by another test, with other variables. One thread: what forks once more after
+    # OpenMP has started threads would wait for them for ever.
+    os.environ.update(environment() | variables)
+    import torch
+
+    torch.set_num_threads(1)
     os.chdir(ROOT)
     function(*args)
 
