@@ -99,7 +99,7 @@ def timeline(options: TimelineOptions) -> int:
     from .command.timeline import View, listen_along
     from .command.timelines import stems_of, write_timeline
     from .command.workers import cores
-    from .page.smoothing import clock
+    from .page.smoothing import length_of
 
     questions = options.collect()
     view = View(options.window, options.stride, options.smooth, options.silence)
@@ -118,8 +118,7 @@ def timeline(options: TimelineOptions) -> int:
             status = 1
             continue
         files = write_timeline(found, stem, options.format)
-        length = clock(found.duration, found.duration) + (" s" if found.duration < 60 else "")
-        print(f"{recording.shown}: {length} of audio, smoothed over {found.smoothing:.3g} s")
+        print(f"{recording.shown}: {length_of(found.duration)} of audio, smoothed over {found.smoothing:.3g} s")
         for file in files:
             print(f"  {file}")
     return status

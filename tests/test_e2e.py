@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -19,7 +20,6 @@ from paraclap.synthetic_speech import SAMPLING_RATE, VOICES, synthesise
 pytestmark = pytest.mark.e2e
 ROOT = Path(__file__).parents[1]
 SCREENSHOTS = ROOT / "build" / "e2e"
-PORT = 7869
 PATIENCE_S = 180
 QUERIES = ("speaks slowly", "shouts", "<b>whispers</b>")  # what is typed is text, not HTML
 SIZES = {"desktop": (1280, 1100), "phone": (390, 1700)}
@@ -31,16 +31,22 @@ def page(tiny_release, tmp_path_factory):
     """The address of the app, served by a process of its own with a small model."""
     log, temporary = tmp_path_factory.mktemp("app") / "log.txt", tmp_path_factory.mktemp("temporary")
     environment = os.environ | {"HF_HUB_OFFLINE": "1", "GRADIO_ANALYTICS_ENABLED": "False", "TMPDIR": str(temporary)}
-    command = [sys.executable, str(ROOT / "space" / "app.py"), "--model", str(tiny_release), "--port", str(PORT)]
+    port = free_port()
+    command = [sys.executable, str(ROOT / "space" / "app.py"), "--model", str(tiny_release), "--port", str(port)]
     command += ["--max_seconds", str(HOUR_S + 1)]  # as its owner may
     with open(log, "w") as output:
         server = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT, cwd=log.parent)
         try:
-            yield wait_for(f"http://127.0.0.1:{PORT}/", server, log)
+            yield wait_for(f"http://127.0.0.1:{port}/", server, log)
         finally:
             server.terminate()
             assert server.wait(30) == 128 + signal.SIGTERM
             assert not [path for path in temporary.rglob("*") if path.is_file()], "recordings are left behind"
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
 
 
 def wait_for(address, server, log):
@@ -161,7 +167,8 @@ def assert_nothing_sticks_out(browser):
     """No part of the page is wider than the screen, hidden behind its right edge or scrolled away in a box."""
     script = """
         const across = [document.documentElement.scrollWidth, window.innerWidth];
-        const outside = [...document.querySelectorAll("#bars *, #answer *, #timeline *, #labels, #preset label, #ask")]
+        const parts = "#bars *, #answer *, #timeline *, #table *, #labels, #preset label, #ask";
+        const outside = [...document.querySelectorAll(parts)]
             .filter(e => e.getClientRects().length && e.closest("svg") === null
                 && (e.getBoundingClientRect().right > window.innerWidth + 1 || e.getBoundingClientRect().left < -1));
         return [across[0] <= across[1], outside.map(e => e.outerHTML.slice(0, 80))];
@@ -242,6 +249,7 @@ def test_an_hour_is_shown_in_bands_that_fit(browser, page, recordings):
     open_page(browser, page)
     ask_about(browser, recordings / "hour.mp3", ["angry", "calm", "bored"])
     find(browser, "#timeline", lambda e: "1:00:00" in e.text)
+    assert "of 1:00:00 h of audio" in find(browser, "#answer").text
     time.sleep(1)
     screenshot(browser, "hour")
     assert len(bands(browser)) == 3
@@ -257,6 +265,8 @@ def test_long_queries_stay_on_the_page(browser, page, recordings, device):
     time.sleep(1)
     screenshot(browser, f"long-queries-{device}")
     assert_nothing_sticks_out(browser)
+    for share in browser.find_elements("css selector", "#bars .confidence"):
+        assert share.size["width"] > share.size["height"], "a number stands on one line"
 
 
 def test_m4a_is_read(browser, page, recordings):
@@ -318,6 +328,7 @@ def test_a_batch_becomes_a_table_to_download(browser, page, recordings, tmp_path
     cell = find(browser, "#table td", lambda e: e.is_displayed() and "Not used" in e.text).rect
     assert cell["x"] >= 0
     assert cell["x"] + cell["width"] <= SIZES[device][0] + 1, "what is wrong with a file is on the screen"
+    assert_nothing_sticks_out(browser)
     find(browser, "#download").click()
     for _ in range(PATIENCE_S):
         if (tmp_path / "scores.csv").is_file():

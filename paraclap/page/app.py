@@ -31,10 +31,15 @@ INTRO = """\
 Record or upload speech, then ask in plain words. Scores compare your queries with each other; they measure how speech
 *sounds*, not what somebody feels. Analyse only voices of people who agreed. Recordings are deleted within minutes.
 """
+# The page's own text may break anywhere, so that no query is wider than a phone; a number may not.
 CSS = """
-#answer, #batch_answer { overflow-wrap: anywhere; }
-#bars { overflow-wrap: anywhere; }
-#table td, #table th { overflow-wrap: anywhere; }
+#answer, #batch_answer, #bars, #table { overflow-wrap: anywhere; }
+#bars .confidence { white-space: nowrap; flex: none; margin-left: var(--size-2); }
+#table table { width: 100%; border-collapse: collapse; }
+#table th, #table td { padding: 0.4em 0.6em; text-align: left; vertical-align: top; }
+#table tr { border-bottom: 1px solid var(--border-color-primary); }
+#table th:last-child, #table td.score { white-space: nowrap; text-align: right; font-variant-numeric: tabular-nums; }
+#table td:first-child { min-width: 7em; }
 """
 
 
@@ -50,6 +55,20 @@ PRESETS = {name: queries_of(question) for name, question in BUILT_IN.items()}
 def problem(error: PageError) -> str:
     """Return an error as HTML, for the place where the answer would stand."""
     return f'<span role="alert">⚠️ {html.escape(str(error))}</span>'
+
+
+def table_of(rows: list[list[str]]) -> str:
+    """Return the answers about several recordings as an HTML table, which fits any width.
+
+    Args:
+        rows: Of each recording its name, the best query or what is wrong with it, and the score if there is one.
+    """
+    lines = ["<table><thead><tr><th>recording</th><th>fits best</th><th>score</th></tr></thead><tbody>"]
+    for row in rows:
+        name, best, score = map(html.escape, row)
+        answer = f'<td>{best}</td><td class="score">{score}</td>' if score else f'<td colspan="2">⚠️ {best}</td>'
+        lines.append(f"<tr><td>{name}</td>{answer}</tr>")
+    return "".join([*lines, "</tbody></table>"])
 
 
 def build_app(model: str, limits: Limits | None = None) -> gr.Blocks:
@@ -74,10 +93,10 @@ def build_app(model: str, limits: Limits | None = None) -> gr.Blocks:
         try:
             rows, output = asking.score_batch(files, text)
         except PageError as error:
-            return gr.update(visible=False), problem(error), gr.update(interactive=False)
+            return gr.update(value="", visible=False), problem(error), gr.update(interactive=False)
         used = sum(bool(score) for _, _, score in rows)
         sentence = f"{used} of {len(rows)} recordings used. The CSV file has the scores of all queries."
-        return gr.update(value=rows, visible=True), sentence, gr.update(value=str(output), interactive=True)
+        return gr.update(value=table_of(rows), visible=True), sentence, gr.update(value=str(output), interactive=True)
 
     with gr.Blocks(title="ParaCLAP", analytics_enabled=False, delete_cache=(DELETE_EVERY, DELETE_AGE)) as app:
         gr.Markdown(INTRO)
@@ -119,20 +138,12 @@ def _one_recording(ask_one: Any, labels: gr.Textbox, limits: Limits) -> None:
 
 
 def _several_files(ask_all: Any, labels: gr.Textbox, limits: Limits) -> None:
-    files = gr.File(
-        file_count="multiple", label=f"At most {limits.files} recordings, {limits.of_recordings} each", elem_id="files"
-    )
+    # short, or buttons cover its end on a phone
+    label = f"Up to {limits.files} files, each {limits.of_recordings}"
+    files = gr.File(file_count="multiple", label=label, elem_id="files")
     batch = gr.Button("Ask about all", variant="primary", elem_id="ask_all")
     answer = gr.HTML(elem_id="batch_answer")
-    table = gr.Dataframe(
-        headers=["recording", "fits best", "score"],
-        column_widths=["30%", "48%", "22%"],
-        wrap=True,
-        visible=False,
-        label="Scores",
-        elem_id="table",
-        interactive=False,
-    )
+    table = gr.HTML(visible=False, elem_id="table")
     download = gr.DownloadButton("Download as CSV", interactive=False, elem_id="download")
     batch.click(ask_all, [files, labels], [table, answer, download], concurrency_id="batch")
 
@@ -191,6 +202,7 @@ def main(arguments: Sequence[str] | None = None, model_file: Path | None = None)
             show_error=True,
             run_history=False,  # it would keep the recordings in the browser
             css=CSS,
+            theme=gr.themes.Default().set(block_info_text_color="*neutral_600"),  # by default too pale to read
         )
     return 0
 

@@ -13,7 +13,7 @@ from transformers import pipeline
 
 from .heat_map import draw_over_time
 from .limits import Limits, PageError
-from .smoothing import Envelope, default_smoothing
+from .smoothing import Envelope, default_smoothing, length_of
 
 WINDOW_S, STRIDE_S = 3.0, 1.0
 LONG_S = 2 * WINDOW_S  # from here on the scores are shown over time, too
@@ -104,10 +104,8 @@ class Asking:
         else:
             scores = {entry["label"]: entry["score"] for entry in self.ask(file, waveform, queries)}
         best = max(scores, key=scores.get)
-        sentence = (
-            f"<b>{html.escape(best)}</b> fits best, with {scores[best]:.0%}, of {envelope.duration:.1f} s of audio."
-        )
-        return scores, sentence, over_time
+        heard = length_of(envelope.duration)
+        return scores, f"<b>{html.escape(best)}</b> fits best, with {scores[best]:.0%}, of {heard} of audio.", over_time
 
     def score_batch(self, files: list[str] | None, text: str) -> tuple[list[list[str]], Path]:
         """Answer queries about several recordings.

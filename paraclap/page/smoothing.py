@@ -105,3 +105,8 @@ def clock(seconds: float, duration: float) -> str:
         return f"{seconds:.3g}"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}:{rest:02}" if duration < 3600 else f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
+
+
+def length_of(duration: float) -> str:
+    """Return the length of a recording, in s, with its unit: 9.2 s, 1:05 min or 1:00:00 h."""
+    return f"{clock(duration, duration)} {'s' if duration < 60 else 'min' if duration < 3600 else 'h'}"
