@@ -32,8 +32,8 @@ from modeling_paraclap.audio_paraclap import load_audio
 from modeling_paraclap.scoring_paraclap import Scorer
 from paraclap.command.models import load_scorer, model_folder
 from paraclap.command.recordings import find_recordings
-from paraclap.command.run import Plan, run
-from paraclap.command.score import Task
+from paraclap.command.run import Plan, process_recordings
+from paraclap.command.score import ScoreTask
 from paraclap.command.timeline import View, listen_along
 from paraclap.command.timelines import write_timeline
 from paraclap.command.workers import cores, run_in_threads
@@ -60,11 +60,11 @@ def write_recordings(folder: Path, files: int, broken: int) -> None:
         (folder / f"{number:04}.wav").write_bytes(b"RIFF broken")
 
 
-def run_command(task: Task, folder: Path, broken: int) -> float:
+def run_command(task: ScoreTask, folder: Path, broken: int) -> float:
     """Return the seconds that the command takes from the folder to the table, the model being there."""
     with tempfile.TemporaryDirectory() as output:
         start = time.perf_counter()
-        results = run(task, find_recordings([str(folder)]), Plan(Path(output) / "scores.csv"))
+        results = process_recordings(task, find_recordings([str(folder)]), Plan(Path(output) / "scores.csv"))
         seconds = time.perf_counter() - start
     assert sum("reason" in result for result in results) == broken
     return seconds
@@ -116,7 +116,7 @@ def measure(variants: dict[str, Callable[[], float]], rounds: int) -> dict[str, 
 
 def compare(args: argparse.Namespace, model: Path) -> None:
     """Measure command and model, alone and beside busy processes, and print a table."""
-    task = Task(QUESTIONS, model)
+    task = ScoreTask(QUESTIONS, model)
     scorer = load_scorer(model)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)

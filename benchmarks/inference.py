@@ -39,7 +39,7 @@ from modeling_paraclap.export_onnx import export_onnx
 from modeling_paraclap.release_paraclap import save_release
 from paraclap.publishing.default_checkpoint import text_encoder_folder
 from paraclap.synthetic_speech import SAMPLING_RATE, VOICES, synthesise
-from paraclap.training.encoders import read_config
+from paraclap.training.encoders import read_encoder_config
 
 ROOT = Path(__file__).resolve().parent.parent
 LABELS = ["angry", "happy", "sad", "neutral"]
@@ -54,7 +54,7 @@ def build_config(size: str) -> ParaClapConfig:
         return ParaClapConfig()
     if size == "small":
         return ParaClapConfig(
-            audio_config=read_config(ROOT / "configs" / "audio-small.json"),
+            audio_config=read_encoder_config(ROOT / "configs" / "audio-small.json"),
             text_config=BertConfig.from_pretrained(text_encoder_folder()),
             projection_dim=256,
             audio_pooling="statistics",

@@ -32,7 +32,7 @@ import soundfile
 import torch
 
 from benchmarks.inference import build_config
-from benchmarks.training_loops import LOOPS, Task, finish, forever, serve
+from benchmarks.training_loops import LOOPS, Recipe, finish, forever, serve
 from dataset_scripts.binning import fit_bins
 from dataset_scripts.parquet import FEATURES, write_splits
 from dataset_scripts.query_columns import query_columns
@@ -78,27 +78,27 @@ def model_arguments(size: str, folder: Path) -> list[str]:
     return [*words, "--tokenizer_name_or_path", str(text_encoder_folder()), *more]
 
 
-def matrix_product_rate(task: Task, dtype: torch.dtype, seconds: float = 1.0) -> float:
+def matrix_product_rate(recipe: Recipe, dtype: torch.dtype, seconds: float = 1.0) -> float:
     """The best rate, in operations a second, for products as large as an encoder's."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     n = 8192 if device == "cuda" else 1024
     a, b = torch.randn(n, n, dtype=dtype, device=device), torch.randn(n, n, dtype=dtype, device=device)
     best, end = float("inf"), time.perf_counter() + seconds
     while time.perf_counter() < end:
-        start = task.clock()
+        start = recipe.clock()
         a @ b
         finish()
-        best = min(best, task.clock() - start)
+        best = min(best, recipe.clock() - start)
     return 2 * n**3 / best
 
 
-def measure(task: Task, names: list[str], rounds: int, steps: int, warm_up: int) -> dict[str, dict]:
+def measure(recipe: Recipe, names: list[str], rounds: int, steps: int, warm_up: int) -> dict[str, dict]:
     """Runs the loops in turn: name -> seconds and seconds waiting of each round, operations of a step, peak memory."""
     context = multiprocessing.get_context("spawn")
     connections, processes, rows = {}, [], {}
     for name in names:
         connections[name], child = context.Pipe()
-        processes.append(context.Process(target=serve, args=(child, name, task, warm_up)))
+        processes.append(context.Process(target=serve, args=(child, name, recipe, warm_up)))
         processes[-1].start()
         child.close()  # so that a process that dies is an end of file here
         operations, ready = connections[name].recv()
@@ -117,18 +117,18 @@ def measure(task: Task, names: list[str], rounds: int, steps: int, warm_up: int)
     return rows
 
 
-def loader_rate(task: Task, batches: int) -> float:
+def loader_rate(recipe: Recipe, batches: int) -> float:
     """Samples a second of our loader alone, once it has gone through the corpus."""
-    args = task.arguments()
+    args = recipe.arguments()
     prepare_machine(args.run.tf32, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     loader = build_loader(args, build_processor(args.model.tokenizer_name_or_path))
     sampler = loader.sampler
     endless = forever(loader, lambda: setattr(sampler, "epoch", sampler.epoch + 1))
     for _ in range(len(loader) + 1):
         next(endless)
-    start = task.clock()
+    start = recipe.clock()
     count = sum(len(next(endless)["input_values"]) for _ in range(batches))
-    return count / (task.clock() - start)
+    return count / (recipe.clock() - start)
 
 
 def summarise(rows: dict[str, dict], samples: int, steps: int, rates: dict[str, float]) -> list[dict]:
@@ -186,13 +186,13 @@ def main(arguments: list[str] | None = None) -> None:
         folder = Path(temporary)
         write_corpus(folder, max(args.clips, args.batch_size))
         words = [*model_arguments(args.size, folder), "--batch_size", str(args.batch_size)]
-        task = Task(folder, tuple(words), args.threads, args.num_workers, args.busy)
+        recipe = Recipe(folder, tuple(words), args.threads, args.num_workers, args.busy)
         kinds = {"fp32": torch.float32, "bf16": torch.bfloat16}
-        before = {name: matrix_product_rate(task, dtype) for name, dtype in kinds.items()}
+        before = {name: matrix_product_rate(recipe, dtype) for name, dtype in kinds.items()}
         load = os.getloadavg()[0]
-        rows = measure(task, names, args.rounds, args.steps, args.warm_up)
-        rates = {name: max(before[name], matrix_product_rate(task, dtype)) for name, dtype in kinds.items()}
-        loader = loader_rate(task, batches=max(4, 1024 // args.batch_size))
+        rows = measure(recipe, names, args.rounds, args.steps, args.warm_up)
+        rates = {name: max(before[name], matrix_product_rate(recipe, dtype)) for name, dtype in kinds.items()}
+        loader = loader_rate(recipe, batches=max(4, 1024 // args.batch_size))
     lines = summarise(rows, args.batch_size, args.steps, rates)
     operations = max(row["operations"] for row in rows.values()) / args.batch_size
     clock = "CPU" if args.busy else "wall-clock"

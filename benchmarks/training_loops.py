@@ -1,7 +1,7 @@
 """The training loops that `benchmarks.training` compares, each in a process of its own.
 
-A loop is a function of a [`Task`] that builds model, data and optimizer and returns a function that makes one step and
-tells how many seconds of it were spent waiting for data.
+A loop is a function of a [`Recipe`] that builds model, data and optimizer and returns a function that makes one
+step and tells how many seconds of it were spent waiting for data.
 """
 
 import json
@@ -35,7 +35,7 @@ Step = Callable[[], float]
 
 
 @dataclass(frozen=True)
-class Task:
+class Recipe:
     """What all loops are given.
 
     Attributes:
@@ -95,23 +95,23 @@ def forever(loader: DataLoader, after_epoch: Callable[[], None] = lambda: None) 
         after_epoch()
 
 
-def authors_way(task: Task) -> Step:
+def authors_way(recipe: Recipe) -> Step:
     """As the authors' training is described: fp32, a loader without workers, tokens made in the loop, no audio mask."""
-    args = task.arguments()
+    args = recipe.arguments()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = build(args)[0].to(device).train()
     tokenizer = AutoTokenizer.from_pretrained(args.model.tokenizer_name_or_path)
     towers = [p for tower in (model.audio_model, model.text_model) for p in tower.parameters() if p.requires_grad]
     heads = [p for name, p in model.named_parameters() if not name.startswith(("audio_model.", "text_model."))]
     optimizer = torch.optim.Adam([{"params": towers, "lr": 1e-5}, {"params": heads, "lr": 1e-3}])
-    data = WholeFiles(task.folder / "audio", args.corpus.max_queries)
+    data = WholeFiles(recipe.folder / "audio", args.corpus.max_queries)
     batches = forever(DataLoader(data, args.recipe.batch_size, shuffle=True, drop_last=True))
 
     def step() -> float:
-        start = task.clock()
+        start = recipe.clock()
         waveforms, captions = next(batches)
         tokens = tokenizer(list(captions), padding=True, return_tensors="pt").to(device)
-        waiting = task.clock() - start
+        waiting = recipe.clock() - start
         audio = model.audio_projection(model.audio_model(waveforms.to(device)).last_hidden_state.mean(1))
         states = model.text_model(tokens["input_ids"], attention_mask=tokens["attention_mask"]).last_hidden_state
         cls = model.config.text_pooling == "cls"
@@ -128,9 +128,9 @@ def authors_way(task: Task) -> Step:
     return step
 
 
-def ours(task: Task, *more: str) -> Step:
+def ours(recipe: Recipe, *more: str) -> Step:
     """The loop of `train_accelerate.py`, without logs and checkpoints."""
-    args = task.arguments(*more)
+    args = recipe.arguments(*more)
     accelerator = Accelerator(mixed_precision=args.run.mixed_precision)
     prepare_machine(args.run.tf32, accelerator.device)
     model, processor = build(args)
@@ -143,9 +143,9 @@ def ours(task: Task, *more: str) -> Step:
     step_of = ContrastiveStep(accelerator, model.train())
 
     def step() -> float:
-        start = task.clock()
+        start = recipe.clock()
         batch = next(batches)
-        waiting = task.clock() - start
+        waiting = recipe.clock() - start
         step_of(batch)
         optimizer.step()
         optimizer.zero_grad()
@@ -154,15 +154,15 @@ def ours(task: Task, *more: str) -> Step:
     return step
 
 
-LOOPS: dict[str, Callable[[Task], Step]] = {
+LOOPS: dict[str, Callable[[Recipe], Step]] = {
     "(a) the authors' way": authors_way,
-    "(b) ours, fp32": lambda task: ours(task, "--mixed_precision", "no"),
-    "(c) ours, bf16": lambda task: ours(task, "--mixed_precision", "bf16"),
-    "(d) ours, bf16, compiled": lambda task: ours(task, "--mixed_precision", "bf16", "--compile"),
+    "(b) ours, fp32": lambda recipe: ours(recipe, "--mixed_precision", "no"),
+    "(c) ours, bf16": lambda recipe: ours(recipe, "--mixed_precision", "bf16"),
+    "(d) ours, bf16, compiled": lambda recipe: ours(recipe, "--mixed_precision", "bf16", "--compile"),
 }
 
 
-def serve(connection: Connection, name: str, task: Task, warm_up: int) -> None:
+def serve(connection: Connection, name: str, recipe: Recipe, warm_up: int) -> None:
     """A loop's process: builds, warms up, then makes as many steps as it is told.
 
     Args:
@@ -170,13 +170,13 @@ def serve(connection: Connection, name: str, task: Task, warm_up: int) -> None:
             step and of all that came before the first number; then `(seconds, seconds waiting)` for each number, and
             at the end the peak memory in MB, the accelerator's where there is one.
         name (`str`): Of the loop.
-        task (`Task`): What to train.
+        recipe (`Recipe`): What to train.
         warm_up (`int`): Steps that are not timed, the first of which is counted in operations.
     """
-    torch.set_num_threads(task.threads)
+    torch.set_num_threads(recipe.threads)
     torch.manual_seed(0)
     start = time.perf_counter()
-    step = LOOPS[name](task)
+    step = LOOPS[name](recipe)
     operations = FlopCounterMode(display=False)
     if "compiled" in name:  # compiled code is not counted
         step()
@@ -188,10 +188,10 @@ def serve(connection: Connection, name: str, task: Task, warm_up: int) -> None:
     finish()
     connection.send((operations.get_total_flops(), time.perf_counter() - start))
     while steps := connection.recv():
-        start = task.clock()
+        start = recipe.clock()
         waiting = sum(step() for _ in range(steps))
         finish()
-        connection.send((task.clock() - start, waiting))
+        connection.send((recipe.clock() - start, waiting))
     on_device = torch.cuda.is_available() and torch.cuda.max_memory_allocated() / 2**20
     connection.send(on_device or peak_mb())
 

@@ -17,7 +17,7 @@ import torch
 from .audio_paraclap import AUDIO_S, STREAM_S, joined, short_enough, stream_audio
 from .decode_paraclap import BLOCK_VALUES
 from .limits_paraclap import LEAST_SAMPLING_RATE, advice, limit
-from .remote_paraclap import download, is_url
+from .remote_paraclap import fetch, is_url
 from .resample_paraclap import resample_blocks
 from .source_paraclap import Source, name_of
 from .waveform_paraclap import AudioError, scale_samples, shortened, to_mono
@@ -70,7 +70,7 @@ def stream_input(
         yield from _stream_dict(audio, target_rate, sampling_rate, max_seconds)
     elif is_url(audio):
         with contextlib.ExitStack() as stack:
-            yield from stream_audio(download(audio, stack), target_rate, max_seconds)
+            yield from stream_audio(fetch(audio, stack), target_rate, max_seconds)
     elif hasattr(audio, "buffer_read_into") and hasattr(audio, "samplerate"):
         yield from _stream_sound_file(audio, target_rate, max_seconds)
     elif isinstance(audio, str):

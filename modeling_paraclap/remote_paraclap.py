@@ -24,7 +24,7 @@ def is_url(audio: Any) -> bool:
     return isinstance(audio, str) and URL.match(audio) is not None
 
 
-def download(url: str, stack: contextlib.ExitStack) -> Source:
+def fetch(url: str, stack: contextlib.ExitStack) -> Source:
     """Download a file to a temporary one, which is removed when the stack is closed.
 
     Args:

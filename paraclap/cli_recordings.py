@@ -56,12 +56,12 @@ def score(options: ScoreOptions) -> int:
     """
     from .command.models import model_folder, without_garbage_collection
     from .command.recordings import find_recordings
-    from .command.run import report_unusable, run
-    from .command.score import Task
+    from .command.run import process_recordings, report_unusable
+    from .command.score import ScoreTask
 
     questions, plan, recordings = options.collect(), options.plan(), find_recordings(options.paths)
     with without_garbage_collection():
-        results = run(Task(tuple(questions), model_folder(options.model)), recordings, plan)
+        results = process_recordings(ScoreTask(tuple(questions), model_folder(options.model)), recordings, plan)
     if options.output is None:
         from .command.shown import print_scores
 
@@ -77,14 +77,14 @@ def embed(options: EmbedOptions) -> int:
     """
     from .command.models import model_folder, without_garbage_collection
     from .command.recordings import find_recordings
-    from .command.run import report_unusable, run
-    from .command.score import Task
+    from .command.run import process_recordings, report_unusable
+    from .command.score import ScoreTask
 
     if options.output is None or options.output.suffix.lower() != ".parquet":
         raise CommandError("Embeddings go to a Parquet file: name it, -o embeddings.parquet.")
     plan, recordings = options.plan(), find_recordings(options.paths)
     with without_garbage_collection():
-        results = run(Task((), model_folder(options.model)), recordings, plan)
+        results = process_recordings(ScoreTask((), model_folder(options.model)), recordings, plan)
     return report_unusable(recordings, results, options.output)
 
 
@@ -133,7 +133,7 @@ def search(options: SearchOptions) -> int:
 
     from .command.models import load_scorer, model_folder, without_garbage_collection
     from .command.recordings import find_recordings
-    from .command.score import Task
+    from .command.score import ScoreTask
     from .command.workers import cores
 
     with extra("cli"):
@@ -142,7 +142,7 @@ def search(options: SearchOptions) -> int:
         raise CommandError(f"{str(options.folder)!r} is not a folder. Name the folder with the recordings first.")
     recordings = find_recordings([str(options.folder)])
     with without_garbage_collection():
-        task = Task((), model_folder(options.model))
+        task = ScoreTask((), model_folder(options.model))
         index = options.index or index_folder(options.folder, task)
         parts = update_index(index, task, recordings, options.jobs or cores())
         scorer = load_scorer(task.model)

@@ -10,8 +10,8 @@ from .command.errors import CommandError
 from .command.models import model_folder
 from .command.questions import collect_questions, questions_of
 from .command.recordings import find_recordings
-from .command.run import Plan, run
-from .command.score import Task
+from .command.run import Plan, process_recordings
+from .command.score import ScoreTask
 from .command.tables import score_rows
 
 if TYPE_CHECKING:
@@ -56,6 +56,6 @@ def score(
     own = questions_of(questions, "questions") if isinstance(questions, Mapping) else []
     asked = collect_questions(labels, named, own, templates)
     recordings = find_recordings([paths] if isinstance(paths, (str, os.PathLike)) else paths)
-    task = Task(tuple(asked), model_folder(None if model is None else os.fspath(model)))
-    results = run(task, recordings, Plan(jobs=jobs))
+    task = ScoreTask(tuple(asked), model_folder(None if model is None else os.fspath(model)))
+    results = process_recordings(task, recordings, Plan(jobs=jobs))
     return pd.DataFrame(score_rows(recordings, results, asked))

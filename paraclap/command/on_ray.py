@@ -8,15 +8,15 @@ from dataset_scripts.engines import Chunk, Results, WorkerError, ray_data
 
 from .errors import CommandError
 from .recordings import Recording, recording_of
-from .score import Result, Task, Work
-from .shards import SHARD, Shards
+from .score import Result, ScoreTask, Work
+from .shards import SHARD, ResultShards
 
 CHUNK = 4  # recordings that a worker takes at a time
 CPUS_PER_SHARD = 8  # all wait for the slowest at a shard's end: many at a time take shards that much larger
 
 
 def process_on_ray(
-    task: Task, recordings: Sequence[Recording], shards: Shards, jobs: int, address: str | None
+    task: ScoreTask, recordings: Sequence[Recording], shards: ResultShards, jobs: int, address: str | None
 ) -> Iterator[tuple[int, Result]]:
     """Do the task for all recordings that the shards do not hold; see `score.process`.
 
@@ -54,13 +54,13 @@ def process_on_ray(
         raise CommandError(str(error)) from error
 
 
-def _run_chunk(task: Task, chunk: Chunk) -> Results:
+def _run_chunk(task: ScoreTask, chunk: Chunk) -> Results:
     work = _start(task)
     return [(number, work(recording_of(path), Event())) for number, path in chunk]
 
 
 @cache
-def _start(task: Task) -> Work:
+def _start(task: ScoreTask) -> Work:
     """The work, with the model that this worker process loads once."""
     import torch
 

@@ -11,7 +11,7 @@ from .errors import CommandError
 from .journal import Journal
 from .progress import progress_bar
 from .recordings import Recording
-from .score import Result, Task, process
+from .score import Result, ScoreTask, process
 from .tables import check_output, rows_of, write_table
 from .workers import cores
 
@@ -44,7 +44,7 @@ class Plan:
             raise CommandError("--resume and --engine ray need a table to go on with: name it with --output.")
 
 
-def run(task: Task, recordings: Sequence[Recording], plan: Plan) -> list[Result]:
+def process_recordings(task: ScoreTask, recordings: Sequence[Recording], plan: Plan) -> list[Result]:
     """Do the task for each recording, write the table, and return the results.
 
     Raises:
@@ -67,18 +67,18 @@ def run(task: Task, recordings: Sequence[Recording], plan: Plan) -> list[Result]
     return results
 
 
-def _record(task: Task, plan: Plan) -> AbstractContextManager[Any]:
+def _record(task: ScoreTask, plan: Plan) -> AbstractContextManager[Any]:
     """What keeps results beside the output until they are all there."""
     if plan.output is None:
         return nullcontext()
     if plan.engine == "ray":
-        from .shards import Shards
+        from .shards import ResultShards
 
-        return Shards(plan.output.with_name(f"{plan.output.name}.shards"), task).open(plan.resume)
+        return ResultShards(plan.output.with_name(f"{plan.output.name}.shards"), task).open(plan.resume)
     return Journal(plan.output.with_name(f"{plan.output.name}.journal"), task.settings()).open(plan.resume)
 
 
-def _process(task: Task, recordings: Sequence[Recording], record: Any, plan: Plan) -> Iterator[tuple[int, Result]]:
+def _process(task: ScoreTask, recordings: Sequence[Recording], record: Any, plan: Plan) -> Iterator[tuple[int, Result]]:
     jobs = plan.jobs or cores()
     if plan.engine == "ray":
         from .on_ray import process_on_ray

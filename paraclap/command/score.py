@@ -20,7 +20,7 @@ Work = Callable[[Recording, threading.Event], Result]
 
 
 @dataclass(frozen=True)
-class Task:
+class ScoreTask:
     """What is done with each recording.
 
     Attributes:
@@ -82,7 +82,7 @@ class Record(Protocol):
 
 
 def process(
-    task: Task, recordings: Sequence[Recording], jobs: int, record: Record | None = None
+    task: ScoreTask, recordings: Sequence[Recording], jobs: int, record: Record | None = None
 ) -> Iterator[tuple[int, Result]]:
     """Do the task for all recordings that the record does not know.
 

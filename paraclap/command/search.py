@@ -13,14 +13,14 @@ import pyarrow.parquet as pq
 
 from .progress import progress_bar
 from .recordings import Recording
-from .score import Task, process
-from .shards import Key, Shards, keys_of
+from .score import ScoreTask, process
+from .shards import Key, ResultShards, recording_keys
 
 MOST_PARTS = 64  # more are put together
 MERGED = 50_000  # rows of a part that several were put together to
 
 
-def index_folder(folder: Path, task: Task) -> Path:
+def index_folder(folder: Path, task: ScoreTask) -> Path:
     """Return where the index of a folder is kept by default: in the user's cache folder."""
     from platformdirs import user_cache_path
 
@@ -28,7 +28,7 @@ def index_folder(folder: Path, task: Task) -> Path:
     return user_cache_path("paraclap", appauthor=False) / "search" / digest[:16]
 
 
-def update_index(index: Path, task: Task, recordings: Sequence[Recording], jobs: int) -> list[Path]:
+def update_index(index: Path, task: ScoreTask, recordings: Sequence[Recording], jobs: int) -> list[Path]:
     """Embed the recordings that the index does not have.
 
     Args:
@@ -41,7 +41,7 @@ def update_index(index: Path, task: Task, recordings: Sequence[Recording], jobs:
         The index's parts: Parquet with path, size, modified, embedding and reason. Also of recordings that are gone.
     """
     model = hashlib.sha256(repr(sorted(task.settings()["model"].items())).encode()).hexdigest()
-    shards = Shards(index / model[:16], task)
+    shards = ResultShards(index / model[:16], task)
     with shards.open(resume=True):
         known = shards.keys()
         pending = [recording for recording in recordings if recording.key is not None and recording.key not in known]
@@ -56,7 +56,7 @@ def update_index(index: Path, task: Task, recordings: Sequence[Recording], jobs:
         return shards.parts()
 
 
-def _tidy(shards: Shards, current: set[Key]) -> None:
+def _tidy(shards: ResultShards, current: set[Key]) -> None:
     """Put many small parts together, without recordings that are gone, if there are many or most rows are of such."""
     parts = shards.parts()
     rows = sum(pq.read_metadata(part).num_rows for part in parts)
@@ -81,7 +81,7 @@ def _tidy(shards: Shards, current: set[Key]) -> None:
 def rows_of_current(part: Path, current: set[Key]) -> pa.Table:
     """Return the rows of a part whose recordings are still the same."""
     table = pq.read_table(part)
-    return table.filter(pa.array([key in current for key in keys_of(table)], pa.bool_()))
+    return table.filter(pa.array([key in current for key in recording_keys(table)], pa.bool_()))
 
 
 def nearest(parts: Iterable[Path], current: set[Key], queries: np.ndarray, k: int) -> list[list[tuple[float, str]]]:

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from .journal import check_resume, hold
 from .recordings import Recording
-from .score import Result, Task
+from .score import Result, ScoreTask
 from .tables import rows_of, table_of
 
 SHARD = 500  # recordings a shard: what a kill can cost
@@ -28,7 +28,7 @@ KEY = ("path", "size", "modified")
 Key = tuple[str, int, int]
 
 
-class Shards:
+class ResultShards:
     """A folder of shards, used as `Journal` is.
 
     Args:
@@ -36,14 +36,14 @@ class Shards:
         task: What is done with each recording.
     """
 
-    def __init__(self, folder: Path, task: Task):
+    def __init__(self, folder: Path, task: ScoreTask):
         self.folder, self.task = Path(folder), task
         self.settings = json.loads(json.dumps(task.settings()))
         self._waiting: list[tuple[Recording, Result]] = []
         self._writing = threading.Lock()
 
     @contextmanager
-    def open(self, resume: bool | None) -> Iterator["Shards"]:
+    def open(self, resume: bool | None) -> Iterator["ResultShards"]:
         """Hold the folder for one run; see `Journal.open`."""
         with hold(self.folder):
             shards = self.parts()
@@ -73,7 +73,7 @@ class Shards:
 
     def keys(self) -> set[Key]:
         """Return path, size and time of change of all recordings on disk, without reading the rest."""
-        return {key for part in self.parts() for key in keys_of(pq.read_table(part, columns=list(KEY)))}
+        return {key for part in self.parts() for key in recording_keys(pq.read_table(part, columns=list(KEY)))}
 
     def _result_of(self, row: dict[str, Any]) -> Result:
         questions = self.task.questions
@@ -117,6 +117,6 @@ class Shards:
         os.replace(partial, self.folder / f"part-{number:06d}.parquet")
 
 
-def keys_of(table: pa.Table) -> Iterable[Key]:
+def recording_keys(table: pa.Table) -> Iterable[Key]:
     """Return path, size and time of change of each row."""
     return zip(*(table[name].to_pylist() for name in KEY), strict=True)

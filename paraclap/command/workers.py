@@ -15,7 +15,7 @@ Result = TypeVar("Result")
 WAITING = 4  # items that are handed to each worker ahead
 
 
-class Stopped(Exception):
+class WorkStopped(Exception):
     """The run was told to stop; raised in workers, between two blocks of a recording."""
 
 
@@ -30,7 +30,7 @@ def run_in_threads(
     """Do some work for every item, `jobs` at a time.
 
     Args:
-        work: Takes an item, and an event that is set when the run ends early; long work raises `Stopped` then.
+        work: Takes an item, and an event that is set when the run ends early; long work raises `WorkStopped` then.
         items: Taken as they are needed.
         jobs: Items at a time.
 
@@ -67,9 +67,9 @@ def until_stopped(blocks: Iterable[Item], stop: threading.Event) -> Iterator[Ite
     """Hand the blocks on until the run is told to stop.
 
     Raises:
-        Stopped: Then.
+        WorkStopped: Then.
     """
     for block in blocks:
         if stop.is_set():
-            raise Stopped
+            raise WorkStopped
         yield block

@@ -42,7 +42,7 @@ class FunctionalsCache:
         return frame.loc[features.index].join(features)
 
 
-def features_of(frame: pd.DataFrame) -> np.ndarray:
+def functional_matrix(frame: pd.DataFrame) -> np.ndarray:
     """Return the (utterances, 88) functionals; what openSMILE could not compute is 0."""
     return np.nan_to_num(frame.filter(regex="^egemaps_").to_numpy(float))
 
@@ -60,7 +60,7 @@ def fit_floor(frames: Mapping[str, pd.DataFrame], split: str = "train") -> Pipel
             "classifier needs two or more."
         )
     classifier = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=2000, C=0.1))
-    return classifier.fit(features_of(rows), rows["emotion"])
+    return classifier.fit(functional_matrix(rows), rows["emotion"])
 
 
 def evaluate_floor(classifier: Pipeline, task: Task, frame: pd.DataFrame, n_resamples: int, seed: int) -> dict:
@@ -70,7 +70,7 @@ def evaluate_floor(classifier: Pipeline, task: Task, frame: pd.DataFrame, n_resa
     """
     references = task.references(frame)
     rows = references.notna().to_numpy()
-    probabilities = classifier.predict_proba(features_of(frame[rows]))
+    probabilities = classifier.predict_proba(functional_matrix(frame[rows]))
     known = list(classifier.classes_)
     scores = torch.full((int(rows.sum()), len(task.labels)), -1.0)
     for column, label in enumerate(task.labels):

@@ -35,7 +35,7 @@ from .answers import AnswerError
 from .calibrations import KINDS
 from .corpus_tasks import Options, TaskError, evaluate_corpora, load_task_bins, select_tasks
 from .measures import CONFIDENCE_LEVEL
-from .models import ModelError, ModelFacts
+from .models import ModelFacts, UnusableModel
 from .pooled import POOLED_TASKS
 from .systems import is_factory, load_system
 from .tables import result_rows, template_rows, wording_rows
@@ -140,7 +140,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parse_arguments(arguments)
     try:
         results, left_out = run(args)
-    except (OSError, AnswerError, CorpusError, ModelError, TaskError) as error:  # the user's input
+    except (OSError, AnswerError, CorpusError, UnusableModel, TaskError) as error:  # the user's input
         print(f"error: {error}", file=sys.stderr)
         return 2
     print(f"\n{format_table(pd.DataFrame(result_rows(results)), WIDTH)}\n")

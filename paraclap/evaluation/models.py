@@ -21,7 +21,7 @@ CLAP_TEMPLATE = "This is a sound of {}."  # of transformers' own zero-shot audio
 METHODS = ("describe", "embed_audio", "embed_texts")
 
 
-class ModelError(ValueError):
+class UnusableModel(ValueError):
     """A model that the evaluator cannot use."""
 
 
@@ -71,7 +71,7 @@ class TransformersModel:
         device: Of torch.
 
     Raises:
-        ModelError: If the model has no `get_audio_features` and `get_text_features`, or its processor no audio.
+        UnusableModel: If the model has no `get_audio_features` and `get_text_features`, or its processor no audio.
     """
 
     def __init__(self, name: str, device: str = "cpu"):
@@ -79,14 +79,14 @@ class TransformersModel:
         self.model = AutoModel.from_pretrained(name, dtype=torch.float32).eval().to(device)
         for method in ("get_audio_features", "get_text_features"):
             if not hasattr(self.model, method):
-                raise ModelError(
+                raise UnusableModel(
                     f"{name} is a {type(self.model).__name__} without {method}: it does not embed audio and text. "
                     "Give a model that does, or MODULE:FACTORY with an adapter of your own."
                 )
         self.processor = AutoProcessor.from_pretrained(name)
         self.extractor = getattr(self.processor, "feature_extractor", None)
         if self.extractor is None or not hasattr(self.extractor, "sampling_rate"):
-            raise ModelError(f"The processor of {name} has no feature extractor for audio.")
+            raise UnusableModel(f"The processor of {name} has no feature extractor for audio.")
 
     def describe(self) -> ModelFacts:
         """Return what the model is fed."""
@@ -133,17 +133,19 @@ class SentenceModel:
         device: Of torch.
 
     Raises:
-        ModelError: If the package is missing, or the model does not take audio.
+        UnusableModel: If the package is missing, or the model does not take audio.
     """
 
     def __init__(self, name: str, device: str = "cpu"):
         try:
             from sentence_transformers import SentenceTransformer
         except ImportError as error:
-            raise ModelError(f"{name} is a sentence-transformers model: pip install sentence-transformers") from error
+            raise UnusableModel(
+                f"{name} is a sentence-transformers model: pip install sentence-transformers"
+            ) from error
         self.name, self.model = name, SentenceTransformer(name, device=device)
         if not (hasattr(self.model, "supports") and self.model.supports("audio")):
-            raise ModelError(f"{name} does not take audio, or sentence-transformers is older than 5.4.")
+            raise UnusableModel(f"{name} does not take audio, or sentence-transformers is older than 5.4.")
         processor = getattr(self.model[0], "processor", None)
         self.rate = getattr(getattr(processor, "feature_extractor", processor), "sampling_rate", 16000)
 

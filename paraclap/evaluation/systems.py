@@ -24,7 +24,7 @@ from modeling_paraclap.zero_shot_paraclap import TextEmbeddings
 
 from .answers import SentenceEncoder, load_answers
 from .embedding import embed_audio
-from .models import METHODS, ModelError, ModelFacts, SentenceModel, TransformersModel, ZeroShotModel
+from .models import METHODS, ModelFacts, SentenceModel, TransformersModel, UnusableModel, ZeroShotModel
 
 FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 ANSWERS_SCALE = 3.0  # the greatest similarity is the answer; the scale only spreads the scores that are written down
@@ -193,7 +193,7 @@ def load_system(
         text_encoder: Sentence encoder that matches answers to labels (folder or Hub id).
 
     Raises:
-        ModelError: If the model embeds no audio, or the factory does not exist or returns something else.
+        UnusableModel: If the model embeds no audio, or the factory does not exist or returns something else.
         AnswerError: If the file of answers cannot be used.
         OSError: If a model is neither there nor on the Hub.
     """
@@ -218,13 +218,13 @@ def _from_factory(name: str) -> ZeroShotModel:
     except ModuleNotFoundError as error:
         if error.name != module_name:
             raise
-        raise ModelError(f"{name}: there is no module {module_name!r} in {Path.cwd()} or installed.") from error
+        raise UnusableModel(f"{name}: there is no module {module_name!r} in {Path.cwd()} or installed.") from error
     if not callable(getattr(module, factory, None)):
-        raise ModelError(f"{name}: the module {module_name} has no function {factory!r}.")
+        raise UnusableModel(f"{name}: the module {module_name} has no function {factory!r}.")
     model = getattr(module, factory)()
     missing = [method for method in METHODS if not callable(getattr(model, method, None))]
     if missing:
-        raise ModelError(
+        raise UnusableModel(
             f"{name} returned a {type(model).__name__} without {', '.join(missing)}; the evaluator needs "
             f"{', '.join(METHODS)} (paraclap/evaluation/models.py)."
         )

@@ -33,7 +33,7 @@ BATCH_SECONDS = 60  # of audio, padding included, that is encoded together
 
 
 @dataclass
-class Heard:
+class HeardStates:
     """What a frozen encoder hears of one copy of an utterance.
 
     Attributes:
@@ -77,12 +77,12 @@ class AudioStates:
         self.places: dict[tuple[str, int], tuple[int, int]] = {}  # (content, copy) -> shard and row
         self._open_all()
 
-    def __getitem__(self, key: tuple[str, int]) -> Heard:
+    def __getitem__(self, key: tuple[str, int]) -> HeardStates:
         """Return what is heard of the audio with this content, and of which copy."""
         shard, row = self.places[key]
         states, cues, columns = self.shards[shard]
         start = columns["start"][row]
-        return Heard(
+        return HeardStates(
             states[:, start : start + columns["frames"][row]],
             cues[row],
             {name: none_if_missing(columns[name][row]) for name in columns if name not in ("start", "frames")},

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from .records import read_rows
-from .validation import name_of
+from .validation import measure_name
 
 GREY = "0.55"
 SMOOTHED = 60  # points of a loss from which on a running mean is drawn
@@ -58,7 +58,7 @@ def _draw_uars(axis: Axes, epochs: list[dict[str, str]], chances: dict[str, floa
     colours: dict[str, str] = {}  # emotions of a corpus and their synonyms share one
     lines = []
     for name in names:
-        words = name_of(name)
+        words = measure_name(name)
         colour = colours.setdefault(words.rpartition(" of ")[2], f"C{len(colours) % 10}")
         lines.append((words, colour, *_points(epochs, "epoch", name)))
         _draw_line(axis, *lines[-1][1:], alpha=0.8, linestyle=":" if words.startswith("synonyms") else "-")

@@ -65,7 +65,7 @@ def build_model(options: ModelArguments, **config_kwargs: Any) -> ParaClapModel:
             if Path(path).is_dir():  # a release is not to name a folder of this machine
                 configs[name].name_or_path = ""
         else:
-            configs[name] = read_config(file)
+            configs[name] = read_encoder_config(file)
     _adapt(configs["audio"], options)
     model = ParaClapModel(
         ParaClapConfig(
@@ -123,7 +123,7 @@ def build_processor(
     return ParaClapProcessor(feature_extractor=ParaClapFeatureExtractor(do_normalize=do_normalize), tokenizer=tokenizer)
 
 
-def read_config(file: str | Path) -> PreTrainedConfig:
+def read_encoder_config(file: str | Path) -> PreTrainedConfig:
     """Read the configuration of an encoder from a JSON file with a `model_type`.
 
     Raises:

@@ -11,10 +11,10 @@ from dataset_scripts.queries import generate_queries
 from modeling_paraclap.audio_paraclap import load_audio
 from modeling_paraclap.modeling_paraclap import ParaClapModel
 
-from .audio_states import AudioStates, Heard, content_of
+from .audio_states import AudioStates, HeardStates, content_of
 from .augment import SHORTEST_PART_S
 from .corpus_files import SAMPLING_RATE
-from .utterances import QueryCorpus, functionals_of
+from .utterances import QueryCorpus, row_functionals
 
 LEFT_OUT = 0.4  # of an utterance, at most, where a stretch of it is left out
 LEAST_FRAMES = 8  # shorter utterances are heard whole
@@ -45,7 +45,7 @@ class StateCorpus(QueryCorpus):
     def _loader_of(self, index: int) -> Any:
         def load() -> tuple[np.ndarray, dict[str, Any]]:
             row = {name: column[index] for name, column in self.columns.items()}
-            return load_audio(self.audio[index], SAMPLING_RATE), functionals_of(row)
+            return load_audio(self.audio[index], SAMPLING_RATE), row_functionals(row)
 
         return load
 
@@ -54,7 +54,7 @@ class StateCorpus(QueryCorpus):
     ) -> tuple[dict[str, np.ndarray], dict[str, Any], list[tuple[str, str]]]:
         copy = int(rng.integers(self.states.copies))
         heard = self.states[self.contents[index], copy]
-        heard = Heard(heard.states, heard.cues.copy(), dict(heard.functionals))
+        heard = HeardStates(heard.states, heard.cues.copy(), dict(heard.functionals))
         options = self.augmentation
         if options.gain:
             gain = rng.uniform(-options.gain, options.gain)
@@ -73,7 +73,7 @@ class StateCorpus(QueryCorpus):
         row = self._with_bins(row, heard.functionals)
         return {"states": heard.states, "cues": heard.cues, "mask": mask}, row, generate_queries(row)
 
-    def _crop(self, heard: Heard, part: bool, rng: np.random.Generator) -> Heard:
+    def _crop(self, heard: HeardStates, part: bool, rng: np.random.Generator) -> HeardStates:
         """Return a random crop: of the longest length allowed, or, if it is to be a part, of a random one from 1 s."""
         frames = heard.states.shape[1]
         seconds = heard.functionals["duration"] or frames
@@ -87,7 +87,7 @@ class StateCorpus(QueryCorpus):
         heard.functionals["pitch_std"] = None  # of the whole; that of the part is unknown
         if len(heard.cues):
             heard.cues[1] = math.log2(heard.functionals["duration"])
-        return Heard(heard.states[:, start : start + length], heard.cues, heard.functionals)
+        return HeardStates(heard.states[:, start : start + length], heard.cues, heard.functionals)
 
 
 def states_folder(given: str | None, output_dir: str) -> Path:

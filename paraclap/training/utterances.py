@@ -29,7 +29,7 @@ SOURCES = {"emotion": "emotion", "gender": "gender"} | {name: f"{name}_bin" for 
 AUGMENTED = ("pitch_mean", "pitch_std", "intensity", "duration")
 
 
-def functionals_of(row: dict[str, Any]) -> Functionals:
+def row_functionals(row: dict[str, Any]) -> Functionals:
     """Return what of a row augmentation changes, None where there is no value."""
     values = {name: row[name] if np.isfinite(row[name]) else None for name in AUGMENTED}
     return values | {"gender": row["gender"]}
@@ -183,7 +183,7 @@ class QueryCorpus(Dataset):
         augmentation = self.augmentation
         if isinstance(row["emotion"], str):
             augmentation = replace(augmentation, part=0.0)
-        waveform, functionals = augment(waveform, functionals_of(row), rng, augmentation)
+        waveform, functionals = augment(waveform, row_functionals(row), rng, augmentation)
         return waveform, self._with_bins(row, functionals)
 
     def _with_bins(self, row: dict[str, Any], functionals: Functionals) -> dict[str, Any]:

@@ -110,7 +110,7 @@ class Validation:
         parts = [f"UAR {results['uar']:.3f} (chance {self.chances['uar']:.2f})"]
         for name, value in results.items():
             if name.startswith("uar_"):
-                parts.append(f"{name_of(name)} {value:.3f} ({self.chances[name]:.2f})")
+                parts.append(f"{measure_name(name)} {value:.3f} ({self.chances[name]:.2f})")
         if "top_class" in results:
             parts.append(f"most predicted emotion {results['top_class']:.0%}")
         parts.append(f"mean cosine {results['mean_cosine']:.2f}")
@@ -119,7 +119,7 @@ class Validation:
         return textwrap.indent("\n".join(lines), " " * 11).replace(" " * 11, f"epoch {epoch:3}  ", 1).replace("\0", " ")
 
 
-def name_of(measure: str) -> str:
+def measure_name(measure: str) -> str:
     """Return a measure's name in words: `uar_emotion_emodb` is "emotions of emodb"."""
     task, _, corpus = measure.removeprefix("uar_").partition("_")
     return f"{'emotions' if task == 'emotion' else task} of {corpus}" if corpus else task

@@ -8,7 +8,7 @@ from modeling_paraclap.clips_paraclap import Loader
 from modeling_paraclap.scoring_paraclap import Question, Scorer
 from paraclap.command import search, shards
 from paraclap.command.recordings import find_recordings
-from paraclap.command.score import Task
+from paraclap.command.score import ScoreTask
 
 USABLE = ["tone, =1+1.wav", "voice0.wav", "deeper/voice1.flac", "deeper/still/voice2.WAV"]
 
@@ -71,7 +71,7 @@ def test_the_index_follows_the_folder(run, recordings, heard, tmp_path):
 
 
 def test_many_parts_are_put_together_without_what_is_gone(recordings, release, tmp_path, monkeypatch):
-    task = Task((), release)
+    task = ScoreTask((), release)
     index = tmp_path / "index"
     monkeypatch.setattr(shards, "SHARD", 1)
     files = [recording for recording in find_recordings([recordings]) if recording.path.endswith(tuple(USABLE))]

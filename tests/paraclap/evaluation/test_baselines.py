@@ -7,7 +7,7 @@ from helpers.owners_layouts import make_emodb
 
 import paraclap.evaluation.baselines as baselines
 from dataset_scripts.corpora import TASKS
-from paraclap.evaluation.baselines import FunctionalsCache, evaluate_floor, features_of, fit_floor
+from paraclap.evaluation.baselines import FunctionalsCache, evaluate_floor, fit_floor, functional_matrix
 
 
 def frame_of(emotions, split="train", seed=0):
@@ -41,8 +41,8 @@ def test_functionals_are_computed_once(tmp_path, monkeypatch):
     root = make_emodb(tmp_path / "emodb", speakers=("03", "12"))
     cache = FunctionalsCache(tmp_path / "cache")
     frame = cache.load("emodb", root)
-    assert features_of(frame).shape == (4, 88)
-    assert np.isfinite(features_of(frame)).all()
+    assert functional_matrix(frame).shape == (4, 88)
+    assert np.isfinite(functional_matrix(frame)).all()
     monkeypatch.setattr("dataset_scripts.egemaps.functionals_of", lambda *_: pytest.fail("computed again"))
     again = baselines.FunctionalsCache(tmp_path / "cache").load("emodb", root)
     pd.testing.assert_frame_equal(frame, again)

@@ -12,7 +12,7 @@ from transformers import ClapConfig, ClapFeatureExtractor, ClapModel, ClapProces
 from modeling_paraclap.audio_paraclap import load_audio
 from paraclap.evaluation import wording
 from paraclap.evaluation.evaluate import main
-from paraclap.evaluation.models import ModelError, TransformersModel
+from paraclap.evaluation.models import TransformersModel, UnusableModel
 from paraclap.evaluation.systems import average_texts, load_system
 
 ADAPTER = """
@@ -112,11 +112,11 @@ def test_an_adapter_of_the_users_own(ravdess, tmp_path, monkeypatch):
     predictions = pd.read_csv(tmp_path / "EVAL" / "ravdess_predictions.csv")
     assert {"angry", "neutral"} >= set(predictions["prediction"])
     assert predictions["prediction"].nunique() == 2
-    with pytest.raises(ModelError, match="returned a object without describe, embed_audio, embed_texts"):
+    with pytest.raises(UnusableModel, match="returned a object without describe, embed_audio, embed_texts"):
         load_system("my_adapter:nothing")
-    with pytest.raises(ModelError, match="has no function 'missing'"):
+    with pytest.raises(UnusableModel, match="has no function 'missing'"):
         load_system("my_adapter:missing")
-    with pytest.raises(ModelError, match="there is no module 'no_such_module'"):
+    with pytest.raises(UnusableModel, match="there is no module 'no_such_module'"):
         load_system("no_such_module:load")
 
 
@@ -125,7 +125,7 @@ def test_a_model_without_texts_is_refused(tmp_path):
     config = Wav2Vec2Config(**small, conv_dim=[8], conv_kernel=[10], conv_stride=[5], num_conv_pos_embeddings=4,
                             num_conv_pos_embedding_groups=2, num_feat_extract_layers=1)  # fmt: skip
     Wav2Vec2Model(config).save_pretrained(tmp_path)
-    with pytest.raises(ModelError, match="is a Wav2Vec2Model without get_audio_features"):
+    with pytest.raises(UnusableModel, match="is a Wav2Vec2Model without get_audio_features"):
         load_system(str(tmp_path))
 
 
