@@ -4,6 +4,9 @@ import json
 import os
 import pathlib
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # one thread for each of the tests that run at once, also in what they start
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 import soundfile
 import torch
