@@ -1,9 +1,4 @@
-"""Quantile bins: bottom 30 %, middle 40 %, top 30 % of the training rows (section 2.2 of the paper).
-
-Ties follow the intervals of the supplement's Table 1, [0 %, 30 %), [30 %, 70 %), [70 %, 100 %]: a value on the lower
-edge is mid, a value on the upper edge is high. Where both edges coincide (more than 40 % of the rows share one value)
-that value is mid, since nothing sets it apart.
-"""
+"""The bins of a query corpus: low, mid and high of every attribute by quantiles of the training rows (`quantiles`)."""
 
 import json
 import math
@@ -14,9 +9,8 @@ import numpy as np
 import pandas as pd
 
 from .egemaps import FUNCTIONALS
+from .quantiles import QUANTILES, RULE, bin_of, bins_of, fit_edges
 
-QUANTILES = (0.3, 0.7)
-RULE = "low: x < lower; high: x >= upper and x > lower; mid: all others; null: no value"
 # Dimensions keep each corpus's own scale: in MSP-Podcast 1 to 7.
 UNITS: dict[str, str] = {
     **dict.fromkeys(("arousal", "valence", "dominance"), "corpus's scale"),
@@ -48,12 +42,7 @@ class Bins:
         for attribute in ATTRIBUTES:
             bins = np.full(len(frame), None, dtype=object)
             if attribute in self.edges and attribute in frame:
-                lower, upper = self.edges[attribute]
-                values = frame[attribute].astype("float64").to_numpy()
-                known = np.isfinite(values)
-                bins[known] = "mid"
-                bins[known & (values < lower)] = "low"
-                bins[known & (values >= upper) & (values > lower)] = "high"
+                bins = bins_of(frame[attribute].astype("float64").to_numpy(), *self.edges[attribute])
             # dtype said: pandas 3 would make strings of it and NaN of None
             frame[f"{attribute}_bin"] = pd.Series(bins, index=frame.index, dtype=object)
         return frame
@@ -66,12 +55,7 @@ class Bins:
         """
         if attribute not in UNITS:
             raise ValueError(f"Unknown attribute {attribute!r}; expected one of {', '.join(ATTRIBUTES)}.")
-        if value is None or attribute not in self.edges or not math.isfinite(value):
-            return None
-        lower, upper = self.edges[attribute]
-        if value < lower:
-            return "low"
-        return "high" if value >= upper and value > lower else "mid"
+        return bin_of(value, *self.edges[attribute]) if attribute in self.edges else None
 
     def save(self, path: str | Path) -> None:
         """Write the edges as JSON, with units, openSMILE's feature names, rows and corpora."""
@@ -132,15 +116,14 @@ def fit_bins(frame: pd.DataFrame) -> Bins:
             f"The bins are fitted on rows of split 'train', and there is none (splits: {found}). Add a corpus with "
             f"training rows, or apply bins that were fitted before (--bins bins.json)."
         )
-    edges, rows = {}, {}
+    edges: dict[str, tuple[float, float]] = {}
+    rows: dict[str, int] = {}
     for attribute in ATTRIBUTES:
         if attribute not in train:
             continue
         values = train[attribute].astype("float64").to_numpy()
-        values = values[np.isfinite(values)]
-        if len(values):
-            lower, upper = np.quantile(values, QUANTILES)
-            edges[attribute] = (float(lower), float(upper))
-            rows[attribute] = len(values)
+        if fitted := fit_edges(values):
+            edges[attribute] = fitted
+            rows[attribute] = int(np.isfinite(values).sum())
     corpora = tuple(dict.fromkeys(train["corpus"])) if "corpus" in train else ()
     return Bins(edges, rows, corpora)

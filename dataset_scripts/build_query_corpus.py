@@ -22,7 +22,8 @@ import pandas as pd
 
 from .binning import ATTRIBUTES, Bins, fit_bins
 from .build_record import BUILD_FILE, write_record
-from .corpora import CORPORA, SPLITS, CorpusError, parse_corpora, scan_corpus
+from .catalogue import remarks_of
+from .corpora import CORPORA, OWN, SPLITS, CorpusError, parse_corpora, scan_corpus
 from .duplicates import find_contradictions
 from .egemaps import extract_functionals
 from .engines import ENGINES, WorkerError
@@ -182,7 +183,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         nargs="+",
         required=True,
         metavar="NAME=DIR",
-        help=f"corpora and folders; NAME is one of {', '.join(CORPORA)}",
+        help=f"corpora and folders; NAME is one of {', '.join(CORPORA)}, or {OWN}",
     )
     parser.add_argument("--output_dir", type=Path, required=True, help="folder to write (replaced as a whole)")
     parser.add_argument(
@@ -253,6 +254,8 @@ def print_outcome(frame: pd.DataFrame, rejected: pd.DataFrame, output_dir: Path,
     if empty := [name for name in ATTRIBUTES if frame[f"{name}_bin"].isna().all()]:
         print(f"No values, hence no queries, for: {', '.join(empty)}.")
     for name, here in frame["corpus"].value_counts(sort=False).items():
+        if lines := remarks_of(CORPORA[name]):
+            print("\n".join([f"{name}:", *lines]))
         owners = CORPORA[name].utterances
         if owners and here != owners:
             print(f"{CORPORA[name].title}: {here} utterances here, {owners} in the owner's release.")

@@ -117,6 +117,8 @@ class Corpus:
         archives: what `download` fetches; empty where owner or licence do not allow it.
         tasks: the zero-shot tasks on it.
         hub_dataset: its name on the Hugging Face Hub, if it is there.
+        source: the folder or table of a corpus of the user's own; None for those that have a module.
+        remarks: what the user should know of how that table was read.
     """
 
     name: str
@@ -135,6 +137,8 @@ class Corpus:
     archives: tuple[Archive | Dataverse, ...] = ()
     tasks: tuple[Task, ...] = ()
     hub_dataset: str | None = None
+    source: Path | None = None
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self):
         tasks = tuple(dataclasses.replace(task, corpus=self.name) for task in self.tasks)

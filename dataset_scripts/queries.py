@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from .quantiles import BINS
+
 VARIANTS = ("rand5", "rand1", "only_emo", "no_emo")
-BINS = ("low", "mid", "high")
 GENDERS = ("female", "male")
 
 

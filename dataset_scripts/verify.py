@@ -8,11 +8,13 @@ from tqdm import tqdm
 
 from modeling_paraclap.audio_paraclap import AudioError, read_audio
 
+from .catalogue import remarks_of
 from .corpora import SPLITS, scan_corpus
 from .corpus import Corpus
 from .tables import format_table
 
 LISTED = 20  # files of a kind that are printed
+OWNERS = ["owner's", "difference"]  # columns about the owner's release, of which a user's own corpus has none
 
 
 class Count(NamedTuple):
@@ -56,15 +58,19 @@ def verify_corpus(corpus: Corpus, root: Path, labels_only: bool = False) -> tupl
         {
             "": count.name,
             "here": count.here,
-            "owner's": "" if count.whole is None else count.whole,
-            "difference": f"{count.here - count.whole:+d}" if count.differs else "",
+            OWNERS[0]: "" if count.whole is None else count.whole,
+            OWNERS[1]: f"{count.here - count.whole:+d}" if count.differs else "",
         }
         for count in counts
     ]
-    lines = [f"{corpus.title}: {len(frame):,} utterances in {root} ({splits})", format_table(pd.DataFrame(rows))]
-    kinds = left_out["reason"].str.replace(r"listed in .*?, row \d+, but", "listed, but", regex=True)
-    for reason, files in left_out.groupby(kinds, sort=False):
-        lines += _first_lines(f"{len(files):,} left out: {reason}", list(files["file"]))
+    lines = [f"{corpus.title}: {len(frame):,} utterances in {root} ({splits})", *remarks_of(corpus)]
+    lines.append(format_table(pd.DataFrame(rows).drop(columns=OWNERS if corpus.source else [])))
+    if corpus.source:
+        lines += _first_lines(f"{len(left_out):,} left out", list(left_out["file"] + ": " + left_out["reason"]))
+    else:
+        kinds = left_out["reason"].str.replace(r"listed in .*?, row \d+, but", "listed, but", regex=True)
+        for reason, files in left_out.groupby(kinds, sort=False):
+            lines += _first_lines(f"{len(files):,} left out: {reason}", list(files["file"]))
     if unreadable:
         lines += _first_lines(f"{len(unreadable):,} unreadable", list(unreadable.values()))
     differs = any(count.differs for count in counts)
@@ -72,8 +78,12 @@ def verify_corpus(corpus: Corpus, root: Path, labels_only: bool = False) -> tupl
         lines.append(f"note: {corpus.note}")
     # A file that the owner ships broken does not make a copy wrong.
     damaged = [file for file in unreadable if Path(file).name not in corpus.broken]
-    whole = not (differs or damaged)
-    lines.append("as the owner ships it" if whole else "NOT as the owner ships it")
+    if corpus.source:
+        whole = not (len(left_out) or unreadable)
+        lines.append("every row can be used" if whole else "NOT every row can be used")
+    else:
+        whole = not (differs or damaged)
+        lines.append("as the owner ships it" if whole else "NOT as the owner ships it")
     return whole, lines
 
 

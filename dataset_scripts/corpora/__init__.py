@@ -17,10 +17,12 @@ import pandas as pd
 
 from ..corpus import AGE_GROUPS, COLUMNS, DIMENSIONS, GENDERS, SPLITS, Corpus, Reading, age_group_of
 from ..layout import CorpusError, printable
+from ..own_corpus import read_own_corpus, tables_of
 from ..tasks import Task
 
 CORPORA: dict[str, Corpus] = {}
 TASKS: dict[str, Task] = {}
+OWN = "a name of your own for a folder with files.csv"  # for help and errors
 
 
 def register(corpus: Corpus) -> None:
@@ -29,6 +31,8 @@ def register(corpus: Corpus) -> None:
     Raises:
         CorpusError: a task has the name of another corpus's.
     """
+    for task in CORPORA[corpus.name].tasks if corpus.name in CORPORA else ():
+        TASKS.pop(task.name, None)
     for task in corpus.tasks:
         if task.name in TASKS and TASKS[task.name].corpus != corpus.name:
             raise CorpusError(
@@ -61,30 +65,45 @@ def corpus_of(name: str) -> Corpus:
 
 
 def parse_corpora(arguments: Sequence[str]) -> dict[str, Path]:
-    """Parse ``NAME=DIR`` arguments.
+    """Parse ``NAME=DIR`` arguments, and read the tables of corpora of the user's own (`own_corpus`).
 
     Raises:
-        CorpusError: no "=", an unknown or repeated name, or a folder that is not there.
+        CorpusError: no "=", a repeated name, or a name that is unknown and no name of a corpus of the user's own.
     """
     corpora: dict[str, Path] = {}
     for argument in arguments:
         name, separator, folder = argument.partition("=")
         if not separator or not folder:
-            raise CorpusError(f"{argument!r}; expected NAME=DIR with a NAME of {', '.join(CORPORA)}.")
-        if name not in CORPORA:
-            raise CorpusError(f"Unknown corpus {name!r} in {argument!r}; known are {', '.join(CORPORA)}.")
+            raise CorpusError(f"{argument!r}; expected NAME=DIR with a NAME of {', '.join(CORPORA)}, or {OWN}.")
         if name in corpora:
             raise CorpusError(f"Corpus {name!r} is named twice; each can be given once.")
-        corpora[name] = Path(folder).expanduser()
+        path = Path(folder).expanduser()
+        if not has_module(name):
+            _register_own(name, path)
+        corpora[name] = path
     return corpora
+
+
+def has_module(name: str) -> bool:
+    """Return whether a corpus is one that this package knows, and not one of the user's own."""
+    return name in CORPORA and CORPORA[name].source is None
+
+
+def _register_own(name: str, source: Path) -> None:
+    try:
+        tables_of(source.expanduser())
+    except CorpusError as error:
+        known = ", ".join(other for other in CORPORA if has_module(other))
+        raise CorpusError(f"Unknown corpus {name!r}; known are {known}. Nor is it one of your own: {error}") from error
+    register(read_own_corpus(name, source))
 
 
 def scan_corpus(name: str, root: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read a corpus's labels; no audio is opened.
 
     Args:
-        name: a key of `CORPORA`.
-        root: the folder as the owner ships it, or one level above it.
+        name: a key of `CORPORA`, or any name for a corpus of the user's own (`own_corpus`).
+        root: the folder as the owner ships it, or one level above it; the folder or table of the user's own.
 
     Returns:
         The utterances (`Corpus.columns`; `file` is relative to the corpus folder in POSIX form, `path` absolute,
@@ -94,6 +113,8 @@ def scan_corpus(name: str, root: str | Path) -> tuple[pd.DataFrame, pd.DataFrame
     Raises:
         CorpusError: unknown corpus, another layout than the owner's, an unsafe or duplicate name in a table.
     """
+    if not has_module(name) and (name not in CORPORA or CORPORA[name].source != Path(root).expanduser()):
+        _register_own(name, Path(root))
     corpus = corpus_of(name)
     reading = _without_undecodable(corpus.read(Path(root).expanduser().resolve()))
     if not reading.rows:

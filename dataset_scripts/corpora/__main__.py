@@ -20,7 +20,7 @@ from ..corpus import Corpus
 from ..download import download
 from ..transfer import DownloadError
 from ..verify import verify_corpus
-from . import CORPORA, CorpusError, parse_corpora
+from . import CORPORA, OWN, CorpusError, parse_corpora
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -32,9 +32,9 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     listing = commands.add_parser("list", help="all corpora and tasks, or all that is known of those named")
-    listing.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(CORPORA)}")
+    listing.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(CORPORA)}; NAME=DIR for {OWN}")
     verify = commands.add_parser("verify", help="compare copies with the owners' releases")
-    verify.add_argument("corpora", nargs="+", metavar="NAME=DIR", help=f"NAME is one of {', '.join(CORPORA)}")
+    verify.add_argument("corpora", nargs="+", metavar="NAME=DIR", help=f"NAME is one of {', '.join(CORPORA)}, or {OWN}")
     verify.add_argument("--labels_only", action="store_true", help="do not decode the audio")
     fetch = commands.add_parser("download", help="fetch corpora whose licence and owner allow it")
     fetch.add_argument("corpora", nargs="+", metavar="NAME=DIR", help=f"NAME is one of {', '.join(downloadable())}")

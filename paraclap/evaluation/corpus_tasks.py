@@ -1,6 +1,7 @@
 """Run the zero-shot tasks of a corpus: its utterances are embedded once, however many tasks there are."""
 
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pandas as pd
 import torch
 
 from dataset_scripts.binning import Bins
+from dataset_scripts.catalogue import remarks_of
 from dataset_scripts.corpora import CORPORA, TASKS, scan_corpus
 from dataset_scripts.egemaps import extract_functionals
 from dataset_scripts.tables import write_csv
@@ -24,6 +26,8 @@ from .pooled import POOLED, POOLED_TASKS, pool
 from .systems import System
 from .wording import measure_wording
 
+TASK_TEMPLATE = re.compile(r"(?P<task>\w[\w.-]*)=(?P<template>.+)", re.DOTALL)
+
 
 class TaskError(ValueError):
     """A task that cannot run with what was given."""
@@ -36,6 +40,7 @@ class Options:
     Attributes:
         output_dir: Where pictures and predictions go.
         templates: Prompt templates in place of the system's own, averaged; None for its own.
+        templates_by_task: Task -> prompt templates in place of these and of the task's own.
         paper_prompts: Whether the paper's tasks take the prompts of the authors' evaluation.
         compare_templates: Further templates to measure on the same embeddings.
         wording: Whether paraphrases and held-out words are measured, for tasks of emotions.
@@ -50,6 +55,7 @@ class Options:
 
     output_dir: Path
     templates: tuple[str, ...] | None = None
+    templates_by_task: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     paper_prompts: bool = False
     compare_templates: tuple[str, ...] = ()
     wording: bool = False
@@ -104,11 +110,38 @@ def select_tasks(
     pooled = any(task.corpus == POOLED for task in tasks)
     idle = [corpus for corpus in corpora if corpus not in {task.corpus for task in tasks} and not pooled]
     if idle:
-        raise TaskError(f"There is no task to run on the corpus {idle[0]!r}; tasks are {', '.join(TASKS)}.")
+        reasons = " ".join(f"{remark}." for remark in CORPORA[idle[0]].remarks)
+        raise TaskError(
+            f"There is no task to run on the corpus {idle[0]!r}. {reasons or 'Tasks are ' + ', '.join(TASKS) + '.'}"
+        )
     emptied = [task.name for task in tasks if task.column == calibrate]
     if emptied:
         raise TaskError(f"--calibrate {calibrate} takes out what {emptied[0]} asks for: name the others with --tasks.")
     return [dataclasses.replace(task, split=None) for task in tasks] if all_rows else tasks
+
+
+def split_templates(
+    templates: Sequence[str], tasks: Sequence[Task]
+) -> tuple[tuple[str, ...] | None, dict[str, tuple[str, ...]]]:
+    """Return the templates of all tasks (None if there are none), and those that ``TASK=TEMPLATE`` gives to one.
+
+    Raises:
+        TaskError: If a template is of a task that does not run.
+    """
+    of_all: list[str] = []
+    of_task: dict[str, tuple[str, ...]] = {}
+    for template in templates:
+        match = TASK_TEMPLATE.fullmatch(template)
+        if match is None:
+            of_all.append(template)
+        elif match["task"] not in {task.name for task in tasks}:
+            raise TaskError(
+                f"--template {template!r} is of a task that does not run; these do: "
+                f"{', '.join(task.name for task in tasks)}."
+            )
+        else:
+            of_task[match["task"]] = (*of_task.get(match["task"], ()), match["template"])
+    return tuple(of_all) or None, of_task
 
 
 def load_task_bins(tasks: Sequence[Task], file: Path) -> Bins | None:
@@ -152,6 +185,8 @@ def hear_corpus(
     frame, left_out = load_rows(corpus, root, tasks, options)
     named = [task.name for task in tasks if task.corpus == corpus] or ["the pooled tasks"]
     print(f"{CORPORA[corpus].title}: {len(frame)} utterances for {', '.join(named)}")
+    for line in remarks_of(CORPORA[corpus]):
+        print(line)
     embeds, reasons = system.embed_utterances(frame, options.batch_size, options.max_length_s)
     unusable = frame.loc[sorted(reasons), ["corpus", "file"]].assign(reason=[reasons[i] for i in sorted(reasons)])
     left_out = pd.concat([left_out, unusable])
@@ -228,6 +263,8 @@ class TaskScorer:
 
 def prompts_of_task(task: Task, system: System, options: Options) -> tuple[Mapping[str, str], tuple[str, ...]]:
     """Return the phrase of each label, and the templates that it is put into."""
+    if templates := options.templates_by_task.get(task.name):
+        return task.labels, templates
     if options.paper_prompts and task.paper_prompts:
         return {label: task.paper_prompts[label] for label in task.labels}, ("{}",)
     return task.labels, parse_templates(task.template or options.templates or system.facts.template)
@@ -249,7 +286,7 @@ def run_task(task: Task, frame: pd.DataFrame, embeds: torch.Tensor, system: Syst
     def uar_of(phrases: Mapping[str, str], templates: Sequence[str]) -> float:
         return evaluate_task(references, score(phrases, templates)[1], task.labels, n_resamples=0)[0]["uar"]
 
-    plain = phrases is task.labels and not task.template
+    plain = phrases is task.labels and not task.template and task.name not in options.templates_by_task
     if options.compare_templates and plain:
         others = compared_templates(templates, options.compare_templates)
         measured["uar_per_template"] = [{"templates": list(o), "uar": uar_of(task.labels, o)} for o in others]

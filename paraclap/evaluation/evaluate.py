@@ -24,7 +24,7 @@ import pandas as pd
 import torch
 from transformers.utils import cached_file
 
-from dataset_scripts.corpora import CORPORA, TASKS, CorpusError, parse_corpora
+from dataset_scripts.corpora import CORPORA, OWN, TASKS, CorpusError, parse_corpora
 from dataset_scripts.tables import format_table, write_csv
 from modeling_paraclap import keep_freed_memory
 from modeling_paraclap.checkpoint_paraclap import hash_file
@@ -33,7 +33,7 @@ from modeling_paraclap.zero_shot_paraclap import parse_templates
 from ..revision import git_revision
 from .answers import AnswerError
 from .calibrations import KINDS
-from .corpus_tasks import Options, TaskError, evaluate_corpora, load_task_bins, select_tasks
+from .corpus_tasks import Options, TaskError, evaluate_corpora, load_task_bins, select_tasks, split_templates
 from .measures import CONFIDENCE_LEVEL
 from .models import ModelFacts, UnusableModel
 from .pooled import POOLED_TASKS
@@ -74,7 +74,9 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", required=True, help="release folder, Hub id or MODULE:FACTORY")
-    parser.add_argument("--corpora", nargs="+", required=True, metavar="NAME=DIR", help=f"of {', '.join(CORPORA)}")
+    parser.add_argument(
+        "--corpora", nargs="+", required=True, metavar="NAME=DIR", help=f"of {', '.join(CORPORA)}, or {OWN}"
+    )
     parser.add_argument("--output_dir", type=Path, required=True)
     tasks = f"of {', '.join([*TASKS, *POOLED_TASKS])}; default: all of the corpora"
     parser.add_argument("--tasks", nargs="+", metavar="TASK", help=tasks)
@@ -96,8 +98,11 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _add_prompts(parser: argparse.ArgumentParser) -> None:
     """Add the options about prompts and calibration."""
-    own = "prompt templates with {} in place of the model's own, averaged; tasks with a template of their own keep it"
-    parser.add_argument("--template", nargs="+", help=own)
+    own = (
+        "prompt templates with {} in place of the model's own, averaged; tasks with a template of their own keep it, "
+        "unless TASK=TEMPLATE names them"
+    )
+    parser.add_argument("--template", nargs="+", metavar="[TASK=]TEMPLATE", help=own)
     compared = "also measure the UAR with each of these alone and with all averaged, on the same embeddings"
     parser.add_argument("--compare_templates", nargs="+", metavar="TEMPLATE", help=compared)
     wording = "for emotions, also measure the UAR over ten paraphrases of the prompt and with held-out emotion words"
@@ -175,7 +180,7 @@ def run(args: argparse.Namespace) -> tuple[dict[str, dict], pd.DataFrame]:
     (args.output_dir / "results.json").unlink(missing_ok=True)  # never beside the pictures of another run
     options = Options(
         output_dir=args.output_dir,
-        templates=tuple(args.template) if args.template else None,
+        **dict(zip(("templates", "templates_by_task"), split_templates(args.template or (), tasks), strict=True)),
         compare_templates=tuple(args.compare_templates or ()),
         **{
             name: getattr(args, name)

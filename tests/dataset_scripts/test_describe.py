@@ -121,7 +121,7 @@ def built(tmp_path_factory):
 def test_the_card_shows_no_label_of_a_restricted_corpus(built):
     _, front_matter, card = (built / "README.md").read_text(encoding="utf-8").split("---\n", 2)
     assert yaml.safe_load(front_matter)["license"] == ["cc0-1.0", "other"]
-    assert "**Not to be passed on:** the licence of MSP-Podcast forbids it." in card
+    assert "**Not to be passed on:** the licence of MSP-Podcast forbids it, or is not stated." in card
     assert "--corpora emodb=DIR msp_podcast=DIR" in card
     assert "77 templates" in card
     examples = card.split("## Examples")[1]
