@@ -32,7 +32,7 @@ from .parquet import write_splits
 from .queries import INDEX, TemplateIndex, with_paraphrases
 from .report import dataset_card, summary_of
 from .sheet import draw_sheet
-from .tables import write_csv
+from .tables import rejected_lines, write_csv
 
 LISTED = 50  # files left out that are printed; the CSV has all
 
@@ -263,10 +263,7 @@ def print_outcome(frame: pd.DataFrame, rejected: pd.DataFrame, output_dir: Path,
         print("No file left out.")
         return
     print(f"{len(rejected)} files left out, all in {output_dir / 'rejected.csv'}:")
-    for row in rejected.head(LISTED).itertuples():
-        print(f"  {row.corpus}: {row.file}: {row.reason}")
-    if len(rejected) > LISTED:
-        print(f"... and {len(rejected) - LISTED} more.")
+    print("\n".join(rejected_lines(rejected, LISTED)))
 
 
 if __name__ == "__main__":

@@ -92,7 +92,7 @@ def read_own_corpus(name: str, source: Path) -> Corpus:
         rows += some
         rejected += bad
     rows, repeated = _without_repeats(rows, finder.root)
-    rejected += repeated
+    rejected = sorted((*rejected, *repeated), key=_place)
     if not rows:
         first = f" The first: {rejected[0]['reason']}" if rejected else ""
         raise CorpusError(
@@ -145,6 +145,12 @@ def _find_rows(table: OwnTable, finder: FileFinder, remarks: list[str]) -> tuple
     return rows, rejected
 
 
+def _place(rejected: dict[str, str]) -> tuple[str, int]:
+    """Return table and line of a row that is left out, to sort by."""
+    table, _, rest = rejected["reason"].partition(", line ")
+    return table, int(rest.partition(":")[0])
+
+
 def _split_of(table: OwnTable, cells: dict[str, str | None], where: str) -> str:
     """Return the split that a row's own column says; test if the table has none."""
     if "split" not in table.roles:
@@ -165,9 +171,10 @@ def _splits_in_names(names: Sequence[str]) -> dict[str, str] | None:
 
 def _without_repeats(rows: list[_Row], root: Path) -> tuple[list[_Row], list[dict[str, str]]]:
     """Leave out what is there before, and all rows of a file that contradict each other."""
-    by_file: dict[Path, list[_Row]] = {}
+    by_file: dict[tuple[int, int], list[_Row]] = {}
     for row in rows:
-        by_file.setdefault(row.path.resolve(), []).append(row)
+        status = row.path.stat()  # the same file by another name, too
+        by_file.setdefault((status.st_dev, status.st_ino), []).append(row)
     kept, rejected = [], []
     for same in by_file.values():
         file_column = same[0].table.roles["file"]

@@ -26,7 +26,7 @@ class FileFinder:
         self.root = folder.parent if folder.name.lower() in TABLE_FOLDERS else folder
         candidates = dict.fromkeys((folder, folder / AUDIO_FOLDER, self.root, self.root / AUDIO_FOLDER))
         self.starts = [start for start in candidates if start.is_dir()]
-        self._listings: dict[Path, dict[str, list[str]]] = {}
+        self._folders: dict[str, _Folder] = {}
 
     def find(self, name: str, where: str) -> Path:
         """Return the file of that name.
@@ -44,27 +44,63 @@ class FileFinder:
         for start in self.starts:
             listed = name if name.startswith("/") else os.path.normpath(start.relative_to(self.root) / name)
             try:
-                path = check_inside(self.root, listed, where)
+                folder = self._folder(listed, where)
+                errors.append(None)
             except CorpusError as error:
                 errors.append(error)
                 continue
-            errors.append(None)
-            if (match := self._match(path, where)) is not None:
-                return check_inside(self.root, match.relative_to(self.root).as_posix(), where)
+            if found := folder.best(os.path.basename(listed), where):
+                path = folder.path / found
+                return (
+                    check_inside(self.root, path.relative_to(self.root).as_posix(), where)
+                    if path.is_symlink()
+                    else path
+                )
         if errors[0] is not None:
             raise errors[0]
         raise CorpusError(f"{where}: there is no such file, neither as written nor with an audio extension.")
 
-    def _match(self, listed: Path, where: str) -> Path | None:
-        """Return the one regular file that fits the name best; None if none does."""
-        listing = self._listing(listed.parent)
-        stem = stem_of(listed.name)
-        fitting = listing.get(_folded(stem), [])
-        if not fitting and listed.is_file():  # a name without an audio extension, such as a.mp4
-            return listed
+    def _folder(self, listed: str, where: str) -> "_Folder":
+        """Return the folder of a file; each is checked and listed once.
+
+        Raises:
+            CorpusError: it is not in the corpus folder.
+        """
+        folder = os.path.dirname(listed) or "."
+        if folder not in self._folders:
+            check_inside(self.root, listed, where)
+            self._folders[folder] = _Folder(check_inside(self.root, folder, where))
+        return self._folders[folder]
+
+    def unlisted(self, found: set[Path]) -> int:
+        """Return how many audio files lie beside those that were found, without being among them."""
+        on_disk = {folder.path / name for folder in self._folders.values() for name in folder.audio}
+        return len(on_disk - found)
+
+
+class _Folder:
+    """The files of one folder."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.names = {entry.name for entry in os.scandir(path) if entry.is_file()} if path.is_dir() else set()
+        self.audio = [name for name in self.names if PurePosixPath(name).suffix.lower() in AUDIO_EXTENSIONS]
+        self._by_stem: dict[str, list[str]] = {}
+        for name in self.audio:
+            self._by_stem.setdefault(_folded(stem_of(name)), []).append(name)
+
+    def best(self, name: str, where: str) -> str | None:
+        """Return the one file that fits a name best; None if none does.
+
+        Raises:
+            CorpusError: several fit equally well.
+        """
+        if name in self.names:
+            return name
+        stem = stem_of(name)
+        fitting = self._by_stem.get(_folded(stem), [])
         closer: Sequence[Callable[[str], bool]] = (
-            lambda found: found == listed.name,
-            lambda found: _composed(found) == _composed(listed.name),
+            lambda found: _composed(found) == _composed(name),
             lambda found: _composed(stem_of(found)) == _composed(stem),
             lambda found: True,
         )
@@ -73,26 +109,8 @@ class FileFinder:
             if len(chosen) > 1:
                 raise CorpusError(f"{where}: {' and '.join(sorted(chosen)[:3])} fit that name; give the extension.")
             if chosen:
-                return listed.parent / chosen[0]
+                return chosen[0]
         return None
-
-    def _listing(self, folder: Path) -> dict[str, list[str]]:
-        """Return the audio files of a folder by their names without extension, case and Unicode form."""
-        if folder not in self._listings:
-            listing: dict[str, list[str]] = {}
-            if folder.is_dir():
-                for entry in os.scandir(folder):
-                    if PurePosixPath(entry.name).suffix.lower() in AUDIO_EXTENSIONS and entry.is_file():
-                        listing.setdefault(_folded(stem_of(entry.name)), []).append(entry.name)
-            self._listings[folder] = listing
-        return self._listings[folder]
-
-    def unlisted(self, found: set[Path]) -> int:
-        """Return how many audio files lie beside those that were found, without being among them."""
-        on_disk = {
-            folder / name for folder, some in self._listings.items() for names in some.values() for name in names
-        }
-        return len(on_disk - found)
 
 
 def _composed(name: str) -> str:

@@ -11,8 +11,8 @@ from .queries import EMOTION_NOUNS, INDEX, TemplateIndex
 from .query_columns import query_columns
 from .tables import WIDTH, format_table, markdown_table
 
-RESTRICTION = """**Not to be passed on:** the licence of {titles} forbids it, or is not stated. The rows below hold audio
-and labels of it for whoever built this folder; share the builder, `bins.json` and the templates instead.
+RESTRICTION = """**Not to be passed on:** the licence of {titles} forbids it, or is not stated. The rows below hold
+audio and labels of it for whoever built this folder; share the builder, `bins.json` and the templates instead.
 
 """
 COLUMNS = (

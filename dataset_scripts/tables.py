@@ -48,6 +48,18 @@ def _is_number(text: str) -> bool:
     return text.lstrip("+-").replace(",", "").replace(".", "", 1).isdecimal() or not text
 
 
+def first_lines(lines: Sequence[str], most: int) -> list[str]:
+    """Return the first lines, and how many more there are."""
+    more = [f"... and {len(lines) - most} more"] if len(lines) > most else []
+    return [*lines[:most], *more]
+
+
+def rejected_lines(rejected: "pd.DataFrame", most: int) -> list[str]:
+    """Return files that were left out (corpus, file, reason) as indented lines, `most` of them."""
+    lines = [f"{row.corpus}: {row.file}: {row.reason}" for row in rejected.itertuples()]
+    return [f"  {line}" for line in first_lines(lines, most)]
+
+
 def markdown_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Lay out rows, one mapping each with the same keys, as a Markdown table; empty if there are no rows."""
     if not rows:

@@ -11,7 +11,7 @@ from modeling_paraclap.audio_paraclap import AudioError, read_audio
 from .catalogue import remarks_of
 from .corpora import SPLITS, scan_corpus
 from .corpus import Corpus
-from .tables import format_table
+from .tables import first_lines, format_table
 
 LISTED = 20  # files of a kind that are printed
 OWNERS = ["owner's", "difference"]  # columns about the owner's release, of which a user's own corpus has none
@@ -117,5 +117,4 @@ def _find_unreadable(frame: pd.DataFrame) -> dict[str, str]:
 
 
 def _first_lines(title: str, lines: list[str]) -> list[str]:
-    more = [f"  ... and {len(lines) - LISTED} more"] if len(lines) > LISTED else []
-    return [title, *(f"  {line}" for line in lines[:LISTED]), *more]
+    return [title, *(f"  {line}" for line in first_lines(lines, LISTED))]

@@ -13,11 +13,12 @@ import torch
 from transformers import BertConfig, BertTokenizerFast, Wav2Vec2Config, pipeline
 
 from dataset_scripts.build_query_corpus import build_query_corpus
+from dataset_scripts.corpora import CORPORA, TASKS
 from modeling_paraclap import ParaClapConfig, ParaClapFeatureExtractor, ParaClapModel, ParaClapProcessor
 from modeling_paraclap.release_paraclap import save_release
 from paraclap.synthetic_speech import Voice, synthesise
 
-CORPORA = os.environ.get("PARACLAP_CORPORA")
+FOLDER_OF_CORPORA = os.environ.get("PARACLAP_CORPORA")
 SPEAKERS = {"03": 1.0, "08": 1.8, "12": 1.1, "14": 1.7}
 EMOTIONS = {"W": (160, 0.9, -12), "T": (100, 0.55, -28)}
 
@@ -25,9 +26,19 @@ EMOTIONS = {"W": (160, 0.9, -12), "T": (100, 0.55, -28)}
 @pytest.fixture(scope="session")
 def corpora():
     """The folder of real corpora (RAVDESS, EMO-DB, nEMO, LibriSpeech in their owners' layouts)."""
-    if not CORPORA:
+    if not FOLDER_OF_CORPORA:
         pytest.skip("PARACLAP_CORPORA is not set: no real corpora on this machine")
-    return pathlib.Path(CORPORA).resolve()
+    return pathlib.Path(FOLDER_OF_CORPORA).resolve()
+
+
+@pytest.fixture
+def registry():
+    """Forget the corpora that a test registers."""
+    before = dict(CORPORA), dict(TASKS)
+    yield
+    for known, content in zip((CORPORA, TASKS), before, strict=True):
+        known.clear()
+        known.update(content)
 
 
 @pytest.fixture(scope="session")

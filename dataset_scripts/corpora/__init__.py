@@ -113,7 +113,7 @@ def scan_corpus(name: str, root: str | Path) -> tuple[pd.DataFrame, pd.DataFrame
     Raises:
         CorpusError: unknown corpus, another layout than the owner's, an unsafe or duplicate name in a table.
     """
-    if not has_module(name) and (name not in CORPORA or CORPORA[name].source != Path(root).expanduser()):
+    if not has_module(name):  # read anew each time: users change their tables
         _register_own(name, Path(root))
     corpus = corpus_of(name)
     reading = _without_undecodable(corpus.read(Path(root).expanduser().resolve()))

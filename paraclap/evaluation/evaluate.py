@@ -1,7 +1,9 @@
 """Zero-shot evaluation: how well does a model tell classes apart that it was never trained to tell apart?
 
     paraclap evaluate --model FOLDER --corpora ravdess=DIR librispeech=DIR --output_dir EVAL
+    paraclap evaluate --corpora mine=DIR --output_dir EVAL
 
+The second evaluates the default model on a corpus of your own: DIR/files.csv names files and labels (docs/corpora.md).
 Runs every task of the corpora named (or those of --tasks). Each utterance is embedded once, whole, and compared with
 one prompt for each label; the most similar label is the prediction. --model takes a ParaCLAP release, any transformers
 or sentence-transformers model that embeds audio and text, or MODULE:FACTORY (paraclap/evaluation/models.py); --answers
@@ -25,11 +27,13 @@ import torch
 from transformers.utils import cached_file
 
 from dataset_scripts.corpora import CORPORA, OWN, TASKS, CorpusError, parse_corpora
-from dataset_scripts.tables import format_table, write_csv
+from dataset_scripts.tables import WIDTH, format_table, rejected_lines, write_csv
 from modeling_paraclap import keep_freed_memory
 from modeling_paraclap.checkpoint_paraclap import hash_file
 from modeling_paraclap.zero_shot_paraclap import parse_templates
 
+from ..command.models import ModelError as ModelFolderError
+from ..command.models import model_folder
 from ..revision import git_revision
 from .answers import AnswerError
 from .calibrations import KINDS
@@ -40,7 +44,7 @@ from .pooled import POOLED_TASKS
 from .systems import is_factory, load_system
 from .tables import result_rows, template_rows, wording_rows
 
-WIDTH = 80
+LISTED = 20  # files left out that are printed; the CSV has all
 POSITIVE = ("batch_size", "max_length_s", "limit", "num_proc")
 
 
@@ -73,7 +77,7 @@ def protocol(args: argparse.Namespace, facts: ModelFacts) -> dict:
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", required=True, help="release folder, Hub id or MODULE:FACTORY")
+    parser.add_argument("--model", help="release folder, Hub id or MODULE:FACTORY; default: the default model")
     parser.add_argument(
         "--corpora", nargs="+", required=True, metavar="NAME=DIR", help=f"of {', '.join(CORPORA)}, or {OWN}"
     )
@@ -130,6 +134,13 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
             parse_templates(templates)
         except ValueError as error:
             parser.error(str(error))
+    if args.model is None:
+        if args.answers is not None:
+            parser.error("--answers needs --model: the name of the system that answered")
+        try:
+            args.model = str(model_folder(None))
+        except ModelFolderError as error:
+            parser.error(f"--model is not given, and the default model cannot be had: {error}")
     if args.answers is not None and args.text_encoder is None:
         from paraclap.publishing.default_checkpoint import text_encoder_folder
 
@@ -162,7 +173,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{task}: recall of {recalls}{note}")
     if len(left_out):
         print(f"\n{len(left_out)} files left out, all in {args.output_dir / 'rejected.csv'}:")
-        print(format_table(left_out.head(20), WIDTH))
+        print("\n".join(rejected_lines(left_out, LISTED)))
     print(f"\nWritten to {args.output_dir}: results.json, confusion matrices (png), predictions (csv), rejected.csv")
     return 0
 

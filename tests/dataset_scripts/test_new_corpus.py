@@ -60,22 +60,18 @@ MODULE = """
 
 
 @pytest.fixture
-def toy(tmp_path, monkeypatch):
+def toy(tmp_path, monkeypatch, registry):
     """The folder of a corpus whose module was just added."""
     modules = tmp_path / "modules"
     modules.mkdir()
     (modules / "toy.py").write_text(textwrap.dedent(MODULE))
     monkeypatch.setattr(corpora, "__path__", [*corpora.__path__, str(modules)])
-    before = dict(corpora.CORPORA), dict(corpora.TASKS)
     importlib.invalidate_caches()
     corpora.discover()
     for number, speaker in enumerate(("f1", "m1", "f2", "m2", "f3", "m3")):
         for mood in ("glad", "gloomy"):
             write(tmp_path / "toy" / "clips" / f"{speaker}_{mood}.wav", pitch=100 + 20 * number, seconds=0.5)
-    yield tmp_path / "toy"
-    for registry, content in zip((corpora.CORPORA, corpora.TASKS), before, strict=True):
-        registry.clear()
-        registry.update(content)
+    return tmp_path / "toy"
 
 
 def test_a_new_corpus_is_one_new_file(toy, tiny_release, tmp_path, capsys):
