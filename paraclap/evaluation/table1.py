@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dataset_scripts.corpora import CORPORA, TASKS, CorpusError, parse_corpora
+from dataset_scripts.corpora import CORPORA, TASKS, CorpusError, has_module, parse_corpora
 from dataset_scripts.queries import VARIANTS
 from dataset_scripts.tasks import Task
 
@@ -85,13 +85,13 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def tasks_of(corpora: Sequence[str]) -> list[Task]:
-    """Return the tasks to run: emotions and the paper's tasks of the corpora given, one prompt wording each."""
+    """Return the tasks to run: emotions and the paper's tasks of the corpora given, all tasks of the user's own."""
     return [
         task
         for task in TASKS.values()
         if task.corpus in corpora
         and not task.needs_functionals
-        and (task.name in PAPER.values() or task.name == task.corpus)
+        and (task.name in PAPER.values() or task.name == task.corpus or not has_module(task.corpus))
     ]
 
 
