@@ -23,6 +23,11 @@ SPEAKERS = {"03": 1.0, "08": 1.8, "12": 1.1, "14": 1.7}
 EMOTIONS = {"W": (160, 0.9, -12), "T": (100, 0.55, -28)}
 
 
+def pytest_make_parametrize_id(val):
+    """Name encoded audio by its length: libsndfile writes the time into it, and workers must agree on names."""
+    return f"{len(val)}_bytes" if isinstance(val, bytes) else None
+
+
 @pytest.fixture(scope="session")
 def corpora():
     """The folder of real corpora (RAVDESS, EMO-DB, nEMO, LibriSpeech in their owners' layouts)."""
