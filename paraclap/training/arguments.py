@@ -1,4 +1,4 @@
-"""The arguments of training, in groups; each can also stand in the YAML file that `--config` names."""
+"""The arguments of training, in groups; each can also be set in the YAML file given with `--config`."""
 
 import importlib.util
 import math
@@ -49,7 +49,7 @@ NOT_NEGATIVE = (
 )
 SHARES = ("calm", "emotion_probability", "balance", "part", "noise", "reverb", "silence", "warmup_ratio")
 BELOW_ONE = ("projection_dropout", "audio_pooling_dropout", "audio_channel_dropout", "ema_decay")
-# Those of transformers.get_scheduler that need no further arguments.
+# The schedules of transformers.get_scheduler that need no further arguments.
 SCHEDULES = (
     "constant",
     "constant_with_warmup",
@@ -68,109 +68,106 @@ def option(default: Any, help: str, choices: Sequence[str] | None = None) -> Any
 
 @dataclass
 class PathArguments:
-    """Where the run reads and writes."""
+    """Input and output paths of the run."""
 
     _argument_group_name = "paths"
     config: str | None = option(None, "YAML file with any of these arguments; the command line overrides it")
     corpus_dir: str | None = option(
         None,
-        "query corpus made by dataset_scripts.build_query_corpus; with --streaming also an address that fsspec "
-        "knows: hf://datasets/ORG/NAME, s3://BUCKET/PATH (with s3fs)",
+        "query corpus built with dataset_scripts.build_query_corpus; with --streaming also an fsspec URL: "
+        "hf://datasets/ORG/NAME, s3://BUCKET/PATH (with s3fs)",
     )
     train_split: str = option(
         "train",
-        "split to learn from, or several as datasets writes them: train+validation, once all choices are made "
-        "(nothing is left to choose an epoch by, so the last is kept)",
+        "split to train on, or several joined with +, such as train+validation for the final training (no validation "
+        "data is left to choose an epoch, so the last one is kept)",
     )
     output_dir: str | None = option(None, "folder of the run: config.json, logs, checkpoints and best/, the release")
-    resume: bool = option(False, "continue from the newest intact checkpoint of the run")
+    resume: bool = option(False, "resume from the newest intact checkpoint of the run")
 
 
 @dataclass
 class ModelArguments:
-    """The model that the run starts from."""
+    """The initial model."""
 
     _argument_group_name = "model"
     audio_model_name_or_path: str | None = option(None, "pretrained audio encoder (Hub id or folder)")
-    audio_config: str | None = option(None, "JSON configuration of an audio encoder from scratch")
-    audio_num_layers: int | None = option(None, "number of lower layers to keep of a pretrained audio encoder")
-    audio_frames_per_state: int = option(1, "frames of 20 ms that a Whisper's encoder averages to one state")
-    audio_normalize_level: bool = option(False, "bring the spectrogram of a Whisper's encoder to one level")
-    audio_cues: bool = option(False, "add level, duration, pitch and timbre of the waveform to the pooled states")
+    audio_config: str | None = option(None, "JSON configuration of an audio encoder trained from scratch")
+    audio_num_layers: int | None = option(None, "number of lowest layers of a pretrained audio encoder to keep")
+    audio_frames_per_state: int = option(1, "20 ms frames of a Whisper encoder averaged into one state")
+    audio_normalize_level: bool = option(False, "normalise the level of a Whisper encoder's spectrogram")
+    audio_cues: bool = option(False, "append level, duration, pitch and timbre of the waveform to the pooled states")
     filter_bank: bool = option(False, "initialise a waveform encoder's first convolution as a filter bank")
     text_model_name_or_path: str | None = option(None, "pretrained text encoder (Hub id or folder)")
-    text_config: str | None = option(None, "JSON configuration of a text encoder from scratch")
-    tokenizer_name_or_path: str | None = option(None, "tokenizer; that of the text encoder if not given")
+    text_config: str | None = option(None, "JSON configuration of a text encoder trained from scratch")
+    tokenizer_name_or_path: str | None = option(None, "tokenizer; default: the text encoder's")
     text_pooling: str = option("cls", "pooling of the text encoder's states", TEXT_POOLINGS)
     audio_pooling: str = option("mean", "pooling of the audio encoder's frames", AUDIO_POOLINGS)
     audio_pooling_size: int | None = option(None, "width of a layer between audio encoder and pooling")
-    audio_pooling_heads: int = option(4, "heads of attentive statistics")
-    audio_pooling_dropout: float = option(0.0, "dropout behind the pooling")
-    audio_channel_dropout: float = option(0.0, "with --audio_pooling_size: dropout of the encoder's channels before it")
+    audio_pooling_heads: int = option(4, "attention heads of attentive statistics pooling")
+    audio_pooling_dropout: float = option(0.0, "dropout after pooling")
+    audio_channel_dropout: float = option(0.0, "with --audio_pooling_size: channel dropout before that layer")
     audio_layer_weights: str | None = option(
-        None, "audio encoder layers to sum with learnt weights: all, or numbers as 0,1,2,3 (0: before the first)"
+        None,
+        "audio encoder layers in the learned weighted sum: all, or numbers such as 0,1,2,3 (0: the input)",
     )
     center_audio: bool = option(False, "subtract the mean of all training audio embeddings")
-    projection_dim: int = option(768, "size of the shared embedding space")
-    projection_dropout: float = option(0.5, "dropout in the projections")
+    projection_dim: int = option(768, "dimension of the shared embedding space")
+    projection_dropout: float = option(0.5, "dropout of the projections")
     hypothesis_template: str = option("speaker is {}.", "prompt template of the release")
     do_normalize: bool = option(False, "normalise each waveform to zero mean and unit variance")
-    spec_augment: bool = option(False, "SpecAugment, with the audio encoder's settings")
-    freeze_audio: bool = option(False, "do not train the audio encoder")
-    freeze_feature_encoder: bool = option(False, "do not train the audio encoder's convolutions")
+    spec_augment: bool = option(False, "apply SpecAugment with the audio encoder's settings")
+    freeze_audio: bool = option(False, "freeze the audio encoder")
+    freeze_feature_encoder: bool = option(False, "freeze the audio encoder's convolutions")
     freeze_audio_layers: int | None = option(
-        None, "do not train the audio encoder's front end and this number of lower layers"
+        None, "freeze the audio encoder's front end and this many of its lowest layers"
     )
-    freeze_text: bool = option(False, "do not train the text encoder")
+    freeze_text: bool = option(False, "freeze the text encoder")
 
 
 @dataclass
 class CorpusArguments:
-    """Which utterances are drawn, and which queries describe them."""
+    """Sampling of utterances and of the queries that describe them."""
 
     _argument_group_name = "utterances and queries"
     variant: str = option("rand5", "queries to train on (section 3.3)", VARIANTS)
-    max_queries: int = option(5, "largest number of queries joined in a caption")
+    max_queries: int = option(5, "maximum number of queries joined into a caption")
     emotion_probability: float = option(0.0, "probability that a caption starts with an emotion query")
     usual_dimensions: bool = option(
         False, "infer arousal, valence and dominance from the emotion where they are not annotated"
     )
-    calm: float = option(
-        0.0, "probability that an utterance labelled neutral, of the lowest arousal of its speaker, is said to be calm"
-    )
+    calm: float = option(0.0, "probability of relabelling a neutral utterance as calm at its speaker's lowest arousal")
     emotion_words: int = option(
-        0, "with --query_bank: queries with further words for its emotion that each utterance adds"
+        0, "with --query_bank: number of queries with further words for its emotion that each utterance adds"
     )
     audio_state_copies: int = option(
         0,
-        "encode each utterance once as it is and augmented in so many copies less one, and train on these states: for "
-        "a frozen audio encoder; 0 encodes audio in every step",
+        "train on precomputed states of this many copies of each utterance, the first unchanged, the others augmented; "
+        "needs a frozen audio encoder; 0 encodes audio in every step",
     )
     audio_states_dir: str | None = option(
-        None, "folder of the encoded audio, which runs with the same encoder and augmentation can share"
+        None, "folder of the precomputed states, which runs with the same encoder and augmentation can share"
     )
-    balance: float = option(0.0, "how far to even out corpora and emotions, from 0 (not at all) to 1 (completely)")
-    corpus_weights: str = option(
-        "", "with --balance: how many times as often to draw from a corpus, as librispeech=3,nemo=2"
-    )
-    crop_s: float = option(5.0, "length in seconds that utterances are cropped or padded to")
+    balance: float = option(0.0, "strength of balancing corpora and emotions, from 0 (none) to 1 (uniform)")
+    corpus_weights: str = option("", "with --balance: sampling factors of corpora, such as librispeech=3,nemo=2")
+    crop_s: float = option(5.0, "length in seconds to which utterances are cropped or padded")
     pad_to_longest: bool = option(False, "pad to the longest utterance of the batch instead of --crop_s")
-    keep_decoded: bool = option(False, "keep decoded audio in memory, 115 MB an hour")
-    streaming: bool = option(False, "read utterances when they are needed: the corpus need not fit the disk")
-    shuffle_rows: int = option(1000, "number of streamed utterances that are shuffled together")
+    keep_decoded: bool = option(False, "keep decoded audio in memory (115 MB per hour)")
+    streaming: bool = option(False, "read utterances on demand, for a corpus that does not fit on disk")
+    shuffle_rows: int = option(1000, "size of the shuffle window of a streamed corpus, in utterances")
 
 
 @dataclass
 class AugmentationArguments:
-    """How waveforms are changed at random."""
+    """Random changes of the waveform."""
 
     _argument_group_name = "augmentation, off by default"
     part: float = option(0.0, "probability of a random excerpt of utterances without an emotion label")
-    speed: float = option(0.0, "largest change of speed in semitones")
-    gain: float = option(0.0, "largest change of level in dB")
+    speed: float = option(0.0, "maximum change of speed in semitones")
+    gain: float = option(0.0, "maximum change of level in dB")
     equaliser: float = option(0.0, "standard deviation in dB of a random frequency response")
-    noise: float = option(0.0, "probability of noise at 5 to 45 dB SNR")
-    reverb: float = option(0.0, "probability of a room's reverberation")
+    noise: float = option(0.0, "probability of added noise at 5 to 45 dB SNR")
+    reverb: float = option(0.0, "probability of reverberation")
     silence: float = option(0.0, "probability of silence before and after the utterance")
 
 
@@ -180,48 +177,48 @@ class RecipeArguments:
 
     _argument_group_name = "recipe"
     loss_type: str = option("contrastive", "loss", tuple(LOSSES))
-    query_bank: bool = option(False, "compare utterances with every query of the batch, not only with the captions")
-    emotion_weight: float = option(1.0, "weight of the emotions among the groups of the grouped loss")
+    query_bank: bool = option(False, "contrast utterances with every query of the batch, not only with the captions")
+    emotion_weight: float = option(1.0, "weight of the emotion group in the grouped loss")
     text_noise: float = option(0.0, "noise on the states of a frozen text encoder, relative to their deviation")
-    logit_bias_init_value: float = option(-10.0, "initial bias of the sigmoid and the grouped loss")
+    logit_bias_init_value: float = option(-10.0, "initial logit bias of the sigmoid and the grouped loss")
     num_train_epochs: int = option(50, "number of epochs")
-    batch_size: int = option(64, "utterances in a batch of each process")
+    batch_size: int = option(64, "batch size per process")
     global_negatives: bool = option(
-        True, "compare with the batches of all processes: n of them train as one with a batch n times as large"
+        True, "use negatives from all processes: n processes train like one with a batch n times as large"
     )
     micro_batch_size: int = option(
         0,
-        "utterances that go through the encoders at once, for large batches in little memory and the same "
-        "gradients; 0 for the whole batch",
+        "utterances encoded at once, to fit large batches into little memory with the same gradients; 0 encodes the "
+        "whole batch",
     )
     encoder_learning_rate: float = option(1e-5, "learning rate of both encoders")
     head_learning_rate: float = option(1e-3, "learning rate of projections and logit scale")
-    weight_decay: float = option(0.0, "weight decay of AdamW, except on biases and norms; 0 is Adam")
+    weight_decay: float = option(0.0, "weight decay of AdamW, not applied to biases and norms; 0 is Adam")
     lr_scheduler_type: str = option("constant", "learning rate schedule", SCHEDULES)
-    warmup_ratio: float = option(0.0, "share of the steps in which the learning rate rises")
-    max_grad_norm: float = option(0.0, "largest norm of the gradient, to which larger ones are clipped; 0 disables it")
+    warmup_ratio: float = option(0.0, "fraction of the steps in which the learning rate warms up")
+    max_grad_norm: float = option(0.0, "maximum gradient norm; 0 disables clipping")
     ema_decay: float = option(
-        0.0, "validate and release an exponential moving average of the weights, for example 0.999; 0 disables it"
+        0.0, "decay of the exponential moving average that is validated and released, such as 0.999; 0 disables it"
     )
-    seed: int = option(0, "seed of everything random")
+    seed: int = option(0, "random seed")
 
 
 @dataclass
 class RunArguments:
-    """What changes how the run works, not what it learns."""
+    """Options that do not affect what the model learns."""
 
     _argument_group_name = "run"
-    mixed_precision: str | None = option(None, "precision; accelerate's setting if not given", ("no", "bf16", "fp16"))
-    tf32: bool = option(True, "TensorFloat-32 for float32 matrix products")
-    compile: bool = option(False, "compile the encoders; needs batches of one length")
+    mixed_precision: str | None = option(None, "mixed precision; default: accelerate's setting", ("no", "bf16", "fp16"))
+    tf32: bool = option(True, "use TensorFloat-32 for float32 matrix products")
+    compile: bool = option(False, "compile the encoders; needs fixed-length batches")
     profile: int = option(0, "number of steps to profile into profile.json; 0 disables it")
-    report_to: str = option("tensorboard", "where curves are logged during training", TRACKERS)
-    num_workers: int = option(0, "processes that decode audio")
-    checkpoint_every: int = option(200, "steps between checkpoints; 0 for the ends of epochs only")
+    report_to: str = option("tensorboard", "experiment tracker", TRACKERS)
+    num_workers: int = option(0, "number of data loader processes")
+    checkpoint_every: int = option(200, "steps between checkpoints; 0 saves at the end of each epoch only")
     keep_checkpoints: int = option(2, "number of newest checkpoints to keep")
     log_every: int = option(10, "steps between logged losses")
     validate_every: int = option(1, "epochs between validations; the last epoch is always validated")
-    max_steps: int = option(0, "stop after this many steps; 0 for all epochs")
+    max_steps: int = option(0, "stop after this many steps; 0 trains all epochs")
 
 
 @dataclass
@@ -236,7 +233,7 @@ class Arguments:
     run: RunArguments
 
     def flat(self) -> dict[str, Any]:
-        """Return name to value of all groups."""
+        """Return the values of all groups by name."""
         return {name: value for group in asdict(self).values() for name, value in group.items()}
 
 
@@ -264,15 +261,15 @@ def build_parser(prog: str | None = None) -> HfArgumentParser:
 
 
 def parse_arguments(argv: Sequence[str] | None = None, prog: str | None = None) -> Arguments:
-    """Read the command line; values of the `--config` file stand between the defaults and the command line.
+    """Parse the command line, which overrides the `--config` file, which overrides the defaults.
 
     Args:
-        argv: Words of the command line; those of the process if not given.
+        argv: Command-line arguments; `sys.argv[1:]` if not given.
         prog: Name of the program in messages.
 
     Raises:
-        SystemExit: With a message, as argparse does, for unknown names, values of a wrong type or out of range,
-            arguments that exclude each other, and a missing corpus or output folder.
+        SystemExit: If a name is unknown, a value is of the wrong type or out of range, arguments exclude each other,
+            or the corpus or output folder is missing.
     """
     parser = build_parser(prog)
     config = parser.parse_known_args(argv)[0].config
@@ -287,7 +284,7 @@ def parse_arguments(argv: Sequence[str] | None = None, prog: str | None = None) 
 
 
 def _read_config(parser: HfArgumentParser, config: str) -> dict[str, Any]:
-    """Return the content of the YAML file, checked as the command line is."""
+    """Return the values of the YAML file, validated like command-line arguments."""
     try:
         content = yaml.safe_load(Path(config).read_text(encoding="utf-8")) or {}
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -315,16 +312,16 @@ def _read_config(parser: HfArgumentParser, config: str) -> dict[str, Any]:
 def _check_paths(error: Callable[[str], NoReturn], args: Arguments) -> None:
     for name in ("corpus_dir", "output_dir"):
         if not getattr(args.paths, name):
-            error(f"--{name} is needed")
+            error(f"--{name} is required")
     for name in ("audio_config", "text_config"):
         file = getattr(args.model, name)
         if file and not Path(file).is_file():
-            error(f"--{name} {file} is not a file; a relative path starts from {Path.cwd()}")
+            error(f"--{name} {file} is not a file; relative paths start at {Path.cwd()}")
     if is_remote(args.paths.corpus_dir) and not args.corpus.streaming:
-        error(f"--corpus_dir {args.paths.corpus_dir} is not on this machine: add --streaming, or download it")
+        error(f"--corpus_dir {args.paths.corpus_dir} is remote: add --streaming, or download it")
     tracker = args.run.report_to
     if tracker != "none" and importlib.util.find_spec(tracker) is None:
-        error(f"--report_to {tracker} needs that package: pip install {tracker}")
+        error(f"--report_to {tracker} needs the package {tracker}: pip install {tracker}")
 
 
 def _check_ranges(error: Callable[[str], NoReturn], given: dict[str, Any]) -> None:
@@ -344,26 +341,26 @@ def _check_ranges(error: Callable[[str], NoReturn], given: dict[str, Any]) -> No
 
 def _check_combinations(error: Callable[[str], NoReturn], args: Arguments) -> None:
     if args.recipe.text_noise and not args.model.freeze_text:
-        error(f"--text_noise {args.recipe.text_noise} is for a frozen text encoder: add --freeze_text")
+        error(f"--text_noise {args.recipe.text_noise} needs a frozen text encoder: add --freeze_text")
     if args.recipe.query_bank and not LOSSES[args.recipe.loss_type].needs_positives:
         several = ", ".join(name for name, loss in LOSSES.items() if loss.needs_positives)
         error(f"--query_bank needs a loss with several positives: --loss_type {several}")
     if args.corpus.emotion_words and not args.recipe.query_bank:
         error("--emotion_words adds to the query bank: add --query_bank")
     if args.corpus.audio_state_copies and not args.model.freeze_audio:
-        error("--audio_state_copies is for a frozen audio encoder: add --freeze_audio")
+        error("--audio_state_copies needs a frozen audio encoder: add --freeze_audio")
     if args.corpus.audio_state_copies and (args.corpus.streaming or args.run.compile):
         error("--audio_state_copies encodes the whole corpus before training: leave out --streaming and --compile")
     if args.run.compile and args.corpus.pad_to_longest:
-        error("--compile needs batches of one length: leave out --pad_to_longest")
+        error("--compile needs fixed-length batches: leave out --pad_to_longest")
     if args.corpus.streaming and args.corpus.keep_decoded:
-        error("--streaming is for a corpus larger than the machine: leave out --keep_decoded")
+        error("--streaming cannot keep the corpus in memory: leave out --keep_decoded")
     if args.corpus.streaming and args.corpus.balance:
-        error("--streaming deals out every utterance of a row group: leave out --balance")
+        error("--streaming draws every utterance once and cannot balance: leave out --balance")
     if args.corpus.corpus_weights and not args.corpus.balance:
-        error("--corpus_weights changes what --balance draws: give both")
+        error("--corpus_weights needs --balance: give both")
 
 
 def is_remote(corpus_dir: str | Path) -> bool:
-    """Return whether the corpus lies elsewhere, as `hf://datasets/ORG/NAME` or `s3://bucket/path` do."""
+    """Return whether the corpus is given by a URL, such as `hf://datasets/ORG/NAME` or `s3://bucket/path`."""
     return "://" in str(corpus_dir)

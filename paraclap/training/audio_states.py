@@ -1,9 +1,9 @@
 """States of a frozen audio encoder, computed once for a few copies of each utterance and kept on disk.
 
-A frozen encoder turns the same waveform into the same states epoch after epoch. Here each utterance is encoded as it is
-and in some augmented copies, after which an epoch takes seconds. The folder may serve many runs (seeds, recipes,
-selections of the corpora): states are found by the content of the audio. It grows shard by shard, so that an
-interrupted run continues where it was.
+A frozen encoder maps the same waveform to the same states in every epoch. Each utterance is therefore encoded once
+unchanged and in some augmented copies, after which an epoch takes seconds. Many runs (seeds, recipes, selections of the
+corpora) can share the folder: states are looked up by the content of the audio. It grows shard by shard, so that an
+interrupted run continues where it stopped.
 """
 
 import hashlib
@@ -28,18 +28,18 @@ from .corpus_files import SAMPLING_RATE
 
 SETTINGS_FILE = "settings.json"
 IRRELEVANT = ("_name_or_path", "transformers_version", "dtype", "_attn_implementation")  # of an encoder's settings
-SHARD = 512  # utterances: what an interruption can cost
-BATCH_SECONDS = 60  # of audio, padding included, that is encoded together
+SHARD = 512  # utterances, the most that an interruption loses
+BATCH_SECONDS = 60  # of audio in a batch, padding included
 
 
 @dataclass
 class HeardStates:
-    """What a frozen encoder hears of one copy of an utterance.
+    """States of one copy of an utterance.
 
     Attributes:
         states: (layers, frames, dim), float16.
-        cues: (cues,), float32, what `ParaClapCues` measures; empty if the model has none.
-        functionals: What `augment` returned for this copy.
+        cues: (cues,), float32, the output of `ParaClapCues`; empty if the model has none.
+        functionals: The functionals that `augment` returned for this copy.
     """
 
     states: np.ndarray
@@ -51,11 +51,11 @@ class AudioStates:
     """A folder of states, for [`QueryCorpus`] to draw from.
 
     Args:
-        folder: Where the states are, or will be.
-        augmentation: How the copies from the second on are changed. The first is the utterance as it is. Level and
-            excerpts are no part of it: they can be changed when a copy is drawn.
+        folder: Folder of the states.
+        augmentation: Augmentation of all copies but the first, which is the unchanged utterance. Gain and excerpts are
+            excluded, as they are applied when a copy is drawn.
         copies: Number of copies of each utterance.
-        model: The model whose frozen audio encoder hears them.
+        model: Model with the frozen audio encoder.
 
     Raises:
         ValueError: If the folder holds states of another encoder, or of other augmentation.
@@ -78,7 +78,7 @@ class AudioStates:
         self._open_all()
 
     def __getitem__(self, key: tuple[str, int]) -> HeardStates:
-        """Return what is heard of the audio with this content, and of which copy."""
+        """Return the states for a pair of content and copy."""
         shard, row = self.places[key]
         states, cues, columns = self.shards[shard]
         start = columns["start"][row]
@@ -89,12 +89,12 @@ class AudioStates:
         )
 
     def add(self, utterances: Sequence[tuple[str, Any]], model: ParaClapModel, accelerator: Accelerator) -> None:
-        """Encode every copy that is not in the folder yet.
+        """Encode the copies that are missing from the folder.
 
         Args:
-            utterances: Content ([`content_of`]) and, to be called for it, what gives waveform and functionals.
-            model: As for the constructor.
-            accelerator: Precision and device.
+            utterances: Pairs of content ([`content_of`]) and a function that returns waveform and functionals.
+            model: The model given to the constructor.
+            accelerator: Accelerator that sets precision and device.
         """
         self._open_all()  # another process may have encoded meanwhile
         wanted = {(key, copy): load for copy in range(self.copies) for key, load in utterances}
@@ -150,7 +150,7 @@ def content_of(audio: bytes | str) -> str:
 
 
 def fingerprint(model: ParaClapModel) -> str:
-    """Return a hash of what makes the states: audio encoder, layers that are kept, and whether there are cues."""
+    """Return a hash of what determines the states: audio encoder, kept layers, and presence of cues."""
     digest = hashlib.sha256(json.dumps([layers_of(model), model.cues is not None]).encode())
     config = {name: value for name, value in model.config.audio_config.to_dict().items() if name not in IRRELEVANT}
     digest.update(json.dumps(config, sort_keys=True, default=str).encode())
@@ -160,7 +160,7 @@ def fingerprint(model: ParaClapModel) -> str:
 
 
 def layers_of(model: ParaClapModel) -> list[int]:
-    """Return the numbers of the layers whose states are kept."""
+    """Return the indices of the layers whose states are kept."""
     return list(model.config.audio_layer_weights or [model.config.audio_config.num_hidden_layers])
 
 
@@ -195,5 +195,5 @@ def encode(
 
 
 def none_if_missing(value: Any) -> Any:
-    """Return a table's value as `augment` takes it: None where there is none."""
+    """Return the value, or None if it is missing, as `augment` expects."""
     return None if pd.isna(value) else value

@@ -1,7 +1,7 @@
-"""Waveform augmentation that keeps the queries true.
+"""Waveform augmentation that keeps the queries valid.
 
-A clip played faster has a higher pitch and a shorter duration, a clip turned up has a higher level. So each change
-comes with what it does to the functionals, and the bins and queries are drawn from the changed ones.
+A faster clip has a higher pitch and a shorter duration, an amplified one a higher level. Each change therefore also
+updates the functionals, from which bins and queries are derived anew.
 """
 
 import math
@@ -17,27 +17,27 @@ Functionals = dict[str, Any]  # name -> number, or a string for the gender; None
 SAMPLING_RATE = 16000
 LONGEST_SILENCE_S = 1.2
 SHORTEST_PART_S = 1.0
-GENDER_SHIFT = 2.0  # semitones of speed beyond which a voice may be heard as of the other gender
-LEVEL_FLOOR = 1e-10  # power of digital silence, so that its logarithm exists
+GENDER_SHIFT = 2.0  # semitones beyond which the perceived gender may change
+LEVEL_FLOOR = 1e-10  # power assumed for digital silence, whose logarithm is undefined
 
 
 def augment(
     waveform: np.ndarray, functionals: Functionals, rng: np.random.Generator, options: AugmentationArguments
 ) -> tuple[np.ndarray, Functionals]:
-    """Change one utterance and its functionals at random.
+    """Augment one utterance at random, and update its functionals.
 
-    Equaliser, room and noise change the colour but not the level: gain alone does that, by a known amount.
+    Equaliser, reverberation and noise preserve the level; only gain changes it, by a known amount.
 
     Args:
         waveform: (samples,), float32 in [-1, 1].
         functionals: Dict with any of pitch_mean (semitones from 27.5 Hz), pitch_std (its standard deviation over its
             mean), intensity (dB), duration (s) and gender; values may be None.
-        rng: Source of everything random here.
-        options: What may change, and how much; 0 leaves something as it is.
+        rng: Random generator.
+        options: Strengths and probabilities of the augmentations; 0 disables one.
 
     Returns:
-        The new waveform (float32) and a copy of the functionals that fits it. The gender is None after a change of
-        speed so large that the voice may be heard as of the other gender.
+        The new waveform (float32) and its functionals. The gender is None after a change of speed that may change the
+        perceived gender.
     """
     functionals = dict(functionals)
     if options.part and rng.random() < options.part:
@@ -86,7 +86,7 @@ def _level(waveform: np.ndarray) -> float:
 
 
 def _part_of(waveform: np.ndarray, functionals: Functionals, rng: np.random.Generator) -> np.ndarray:
-    """Return a part of random length (log-uniform, from 1 s up); the pitch variation is then unknown."""
+    """Return an excerpt of random length (log-uniform, at least 1 s); the pitch variation is then unknown."""
     shortest = int(SHORTEST_PART_S * SAMPLING_RATE)
     if len(waveform) <= shortest:
         return waveform
@@ -119,7 +119,7 @@ def _shift_functionals(functionals: Functionals, semitones: float) -> None:
 
 
 def _equalise(waveform: np.ndarray, band_gains: np.ndarray) -> np.ndarray:
-    """Apply gains in dB at band centres that are spaced as the square of frequency, linear in between."""
+    """Apply gains in dB at band centres spaced by the square of frequency, interpolated linearly."""
     spectrum = rfft(waveform, next_fast_len(len(waveform), real=True))
     bands = np.linspace(0, 1, len(band_gains)) ** 2
     response = np.interp(np.linspace(0, 1, len(spectrum)), bands, band_gains)
@@ -138,7 +138,7 @@ def _in_a_room(waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _coloured_noise(samples: int, rng: np.random.Generator) -> np.ndarray:
-    """Return noise of unit deviation whose spectrum falls off by 0 (white) to 6 dB (brown) an octave."""
+    """Return noise of unit standard deviation whose spectrum falls by 0 (white) to 6 dB (brown) per octave."""
     size = next_fast_len(samples, real=True)
     spectrum = rfft(rng.standard_normal(size, dtype=np.float32))
     spectrum[1:] *= np.arange(1, len(spectrum), dtype=np.float32) ** -rng.uniform(0, 1)

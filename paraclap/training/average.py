@@ -1,4 +1,4 @@
-"""An exponential moving average of the weights, which is what a run with `--ema_decay` validates and releases."""
+"""Exponential moving average (EMA) of the weights, which a run with `--ema_decay` validates and releases."""
 
 import contextlib
 from collections.abc import Iterator
@@ -7,11 +7,11 @@ import torch
 
 
 class AveragedWeights:
-    """Follows the weights that learn; the others are their own average.
+    """Exponential moving average of the trainable weights.
 
     Args:
         model: The model, on its device and with its frozen parts frozen.
-        decay: Share of the old average that one step keeps, below 1; 0 keeps no average.
+        decay: Fraction of the average kept at each step, in [0, 1); 0 disables averaging.
     """
 
     def __init__(self, model: torch.nn.Module, decay: float):
@@ -22,16 +22,17 @@ class AveragedWeights:
 
     @torch.no_grad()
     def update(self, step: int) -> None:
-        """Take in the weights after `step` steps.
+        """Update the average with the weights after `step` steps.
 
-        Early averages are short, or they would be made of the random start for the first 1 / (1 - decay) steps.
+        The decay is smaller in the first steps, whose average the random initialisation would otherwise dominate for
+        1 / (1 - decay) steps.
         """
         if self.averages:
             torch._foreach_lerp_(self.averages, self.parameters, 1 - min(self.decay, (1 + step) / (10 + step)))
 
     @contextlib.contextmanager
     def applied(self) -> Iterator[None]:
-        """Give the model the averaged weights inside, and those that learn again after."""
+        """Use the averaged weights within the context, and restore the trained ones after it."""
         self._swap()
         try:
             yield
@@ -40,25 +41,25 @@ class AveragedWeights:
 
     @torch.no_grad()
     def _swap(self) -> None:
-        # In place: optimizer, DDP and compiled code go on with the tensors that they know.
+        # In place, as optimizer, DDP and compiled code keep references to the tensors.
         for parameter, average in zip(self.parameters, self.averages, strict=True):
             kept = parameter.clone()
             parameter.copy_(average)
             average.copy_(kept)
 
     def state_dict(self) -> dict[str, torch.Tensor]:
-        """Return name to averaged weight."""
+        """Return the averaged weights by name."""
         return dict(zip(self.names, self.averages, strict=True))
 
     @torch.no_grad()
     def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
-        """Take what [`state_dict`] gave.
+        """Load the averages that [`state_dict`] returned.
 
         Raises:
-            ValueError: If these are averages of other weights than those that learn here.
+            ValueError: If the averages are of other weights than the trainable ones.
         """
         if state.keys() != set(self.names):
             different = sorted(state.keys() ^ set(self.names))
-            raise ValueError(f"The checkpoint averages other weights than those that learn here: {different[:3]} ...")
+            raise ValueError(f"The checkpoint averages other weights than the trainable ones: {different[:3]} ...")
         for name, average in zip(self.names, self.averages, strict=True):
             average.copy_(state[name])

@@ -1,4 +1,4 @@
-"""From examples to batches of tensors: padded waveforms, tokens, and which query holds for which utterance."""
+"""Collation of examples into batches: padded waveforms, tokens, and which query holds for which utterance."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -14,22 +14,22 @@ from .corpus_files import SAMPLING_RATE
 from .errors import TrainingError
 from .utterances import SOURCES
 
-# Attribute of a query -> its number among the groups of the grouped loss.
+# Attribute of a query -> its group in the grouped loss.
 ATTRIBUTE_GROUPS = {attribute: number for number, attribute in enumerate(SOURCES)}
 
 
 class Collator:
-    """Turns utterances with captions into one batch of tensors.
+    """Collate utterances with captions into a batch of tensors.
 
     Args:
         processor: Tokenizer and feature extractor.
-        pad_to: Samples that each batch is padded to; None for the longest of the batch.
+        pad_to: Length in samples to pad each batch to; None pads to the longest of the batch.
         vocabulary: Every query that occurs -> its attribute ([`vocabulary_of`]), for the losses with several positives:
             adds `said` (texts, queries), the queries that each text says; `holds` (n, queries), those that hold for
             each utterance; `unknown` (n, queries), those that are not labelled, as a missing label is not the label
             "no"; and `groups` (queries,), the number of each query's attribute. None leaves them out.
-        query_bank: Whether to put every single query of the batch's utterances behind the n captions, so that each
-            utterance is compared with all that is said of any other, not with one caption of each.
+        query_bank: Whether to append every single query of the batch's utterances to the n captions, so that each
+            utterance is compared with all queries of the others, not only with one caption of each.
 
     Raises:
         ValueError: If there is a query bank but no vocabulary.
@@ -51,10 +51,10 @@ class Collator:
         self.columns = {query: column for column, query in enumerate(vocabulary or ())}
 
     def __call__(self, examples: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
-        """Turn n examples of [`QueryCorpus`] into a dict of tensors.
+        """Collate n examples of [`QueryCorpus`] into a dict of tensors.
 
         Raises:
-            TrainingError: If a caption has more tokens than the text encoder takes.
+            TrainingError: If a caption has more tokens than the text encoder accepts.
         """
         texts = [example["caption"] for example in examples]
         if self.query_bank:
@@ -75,7 +75,7 @@ class Collator:
             longest = max(texts, key=len)
             raise TrainingError(
                 f"A caption has {batch['input_ids'].shape[1]} tokens, the text encoder takes {limit}: lower "
-                f"--max_queries or take another text encoder. The caption: {longest!r}"
+                f"--max_queries or use another text encoder. The caption: {longest!r}"
             )
         if self.vocabulary is not None:
             batch["said"] = self._table([text.split(" and ") for text in texts])
@@ -93,7 +93,7 @@ class Collator:
         ]
 
     def _table(self, queries: Sequence[Iterable[str]]) -> torch.Tensor:
-        """Return (rows, queries) with a 1 for each query of a row."""
+        """Return (rows, queries), 1 for each query of a row."""
         table = torch.zeros(len(queries), len(self.columns), dtype=torch.uint8)
         for row, of_one in enumerate(queries):
             table[row, [self.columns[query] for query in of_one]] = 1
@@ -116,12 +116,12 @@ def pad_states(examples: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
 
 
 def vocabulary_of(labels: pd.DataFrame, words: bool = False, further: Sequence[str] = ()) -> dict[str, str]:
-    """Return every query that can be said of a split, those that augmentation can make true included -> its attribute.
+    """Return the attribute of each query that can occur in a split, including queries that augmentation can make valid.
 
     Args:
         labels: Table with the columns emotion, gender, queries and query_attributes.
-        words: Whether emotions are also called by further words; see [`word_queries`].
-        further: Emotions that are said of utterances though no row is labelled with them.
+        words: Whether to include further words for the emotions; see [`word_queries`].
+        further: Emotions to add that no row is labelled with.
     """
     queries = {}
     for of_one, attributes in zip(labels["queries"], labels["query_attributes"], strict=True):

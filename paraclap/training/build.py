@@ -1,4 +1,4 @@
-"""The model and the processor that the arguments describe, and how a device runs them."""
+"""Model and processor built from the arguments, and their setup on a device."""
 
 import torch
 from accelerate import Accelerator
@@ -16,10 +16,10 @@ from .errors import TrainingError
 
 
 def build(args: Arguments) -> tuple[ParaClapModel, ParaClapProcessor]:
-    """Return model and processor that the arguments describe, frozen and compiled where they say so.
+    """Return the model and processor, with encoders frozen and compiled as the arguments say.
 
     Raises:
-        TrainingError: If there is no tokenizer, or the arguments describe no model.
+        TrainingError: If the tokenizer is missing, or the arguments do not describe a valid model.
     """
     options = args.model
     tokenizer = options.tokenizer_name_or_path or options.text_model_name_or_path

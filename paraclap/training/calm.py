@@ -1,8 +1,8 @@
-"""Calm speech, which no corpus of training labels: neutral utterances of low arousal, as far as acoustics tell.
+"""Calm speech, which no training corpus labels: neutral utterances of low acoustic arousal.
 
-"calm" and "neutral" share their valence and differ in arousal, which pitch, loudness and pitch variation tell of a
-speaker's utterances. So some of the utterances labelled neutral are said to be calm instead: the more often, the lower
-they lie among all that their speaker says.
+"calm" and "neutral" share their valence and differ in arousal, for which pitch, loudness and pitch variation relative
+to the speaker are cues. Some utterances labelled neutral are therefore relabelled as calm, with a probability that
+rises as their arousal falls below the speaker's mean.
 """
 
 import numpy as np
@@ -10,15 +10,15 @@ import pandas as pd
 
 CALM, NEUTRAL = "calm", "neutral"
 AROUSAL_WEIGHTS = {"pitch_mean": 1.0, "intensity": 1.0, "pitch_std": 0.5}
-SLOPE, MIDDLE = 1.2, -0.8  # of the logistic function from arousal to probability
+SLOPE, MIDDLE = 1.2, -0.8  # of the logistic function that maps arousal to probability
 
 
 def calm_probabilities(labels: pd.DataFrame, share: float) -> np.ndarray:
-    """Return how likely each utterance is said to be calm, 0 for those that are not labelled neutral.
+    """Return (rows,) probabilities of relabelling each utterance as calm, 0 for those not labelled neutral.
 
     Args:
         labels: Table with the columns corpus, speaker, emotion and the functionals.
-        share: Probability for the lowest arousal.
+        share: Probability at the lowest arousal.
     """
     speakers = labels.groupby(["corpus", "speaker"])
     arousal = np.zeros(len(labels))

@@ -26,7 +26,7 @@ tokenizer_name_or_path train_split usual_dimensions variant warmup_ratio weight_
         ("batch_size: 0", "--batch_size is 0; it must be above 0"),
         ("micro_batch_size: -4", "--micro_batch_size is -4; it must not be below 0"),
         ("ema_decay: 1.0", "--ema_decay is 1.0; it must be from 0 up to, but not including, 1"),
-        ("text_noise: 0.5", "--text_noise 0.5 is for a frozen text encoder: add --freeze_text"),
+        ("text_noise: 0.5", "--text_noise 0.5 needs a frozen text encoder: add --freeze_text"),
         ("{text_noise: -1.0, freeze_text: true}", "--text_noise is -1.0; it must not be below 0"),
         ("crop_s: .nan", "--crop_s is nan; it must be a finite number"),
         ("balance: 1.5", "--balance is 1.5; it must be from 0 to 1"),
@@ -36,15 +36,15 @@ tokenizer_name_or_path train_split usual_dimensions variant warmup_ratio weight_
         ("seed: [", "cannot be read: while parsing"),
         (
             "audio_config: nowhere/audio.json",
-            "--audio_config nowhere/audio.json is not a file; a relative path starts from /",
+            "--audio_config nowhere/audio.json is not a file; relative paths start at /",
         ),
         (
             "query_bank: true",
             "--query_bank needs a loss with several positives: --loss_type multi_positive, sigmoid, grouped",
         ),
         ("global_negatives: 2", "global_negatives is 2"),
-        ("{compile: true, pad_to_longest: true}", "--compile needs batches of one length"),
-        ("seed: 1", "--corpus_dir is needed"),
+        ("{compile: true, pad_to_longest: true}", "--compile needs fixed-length batches"),
+        ("seed: 1", "--corpus_dir is required"),
     ],
 )
 def test_bad_arguments_end_with_a_message(content, message, tmp_path, capsys):

@@ -65,5 +65,5 @@ def test_a_resumed_average_goes_on_and_another_models_is_refused():
     walk(model, average, 4)
     resumed.load_state_dict({name: value.clone() for name, value in average.state_dict().items()})
     assert torch.equal(resumed.averages[0], average.averages[0])
-    with pytest.raises(ValueError, match=r"averages other weights than those that learn here: \['bias'\]"):
+    with pytest.raises(ValueError, match=r"averages other weights than the trainable ones: \['bias'\]"):
         resumed.load_state_dict(average.state_dict() | {"bias": model.bias})

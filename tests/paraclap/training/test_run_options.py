@@ -74,7 +74,7 @@ def test_a_tracker_that_is_not_installed_is_said(corpus_dir, text_encoder, tmp_p
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(SystemExit):
         run(corpus_dir, text_encoder, tmp_path / "run", "--report_to", "wandb")
-    assert "--report_to wandb needs that package: pip install wandb" in capsys.readouterr().err
+    assert "--report_to wandb needs the package wandb: pip install wandb" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("words", "precision"), [([], "high"), (["--no-tf32"], "highest")])

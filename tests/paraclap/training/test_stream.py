@@ -165,7 +165,7 @@ def test_what_does_not_go_together_is_said(sharded, tmp_path, capsys):
     words = ["--output_dir", str(tmp_path), "--corpus_dir"]
     for more, message in (
         ([str(sharded), "--streaming", "--keep_decoded"], "leave out --keep_decoded"),
-        (["s3://bucket/corpus"], "s3://bucket/corpus is not on this machine: add --streaming"),
+        (["s3://bucket/corpus"], "s3://bucket/corpus is remote: add --streaming"),
         ([str(sharded), "--streaming", "--shuffle_rows", "-1"], "--shuffle_rows is -1"),
     ):
         with pytest.raises(SystemExit):
