@@ -74,6 +74,7 @@ class ParaClapFrontEnd(nn.Module):
         self.config = config
         self.register_buffer("mel", torch.zeros(FFT_SIZE // 2 + 1, config.num_mel_bins))
         self.register_buffer("lags", torch.zeros(PITCH_LINES, config.num_pitch_bins))
+        self.fill()
 
     def fill(self) -> None:
         """Computes the filters, which are saved with the weights and so need no computing after that."""
@@ -249,7 +250,11 @@ class ParaClapAudioModel(Wav2Vec2Model):
             attention_mask = torch.ones_like(input_values)
         features, mask, cues, timbre = self.feature_extractor(input_values, attention_mask)
         hidden_states, _ = self.feature_projection(features)
-        hidden_states = self._mask_hidden_states(hidden_states, attention_mask=mask)
+        # SpecAugment refuses batches that are shorter than one of its masks: they go without.
+        unmasked = None
+        if hidden_states.shape[1] < self.config.mask_time_length:
+            unmasked = torch.zeros(hidden_states.shape[:2], dtype=torch.bool, device=hidden_states.device)
+        hidden_states = self._mask_hidden_states(hidden_states, unmasked, attention_mask=mask)
         hidden_states = self.encoder(hidden_states, attention_mask=mask, **kwargs).last_hidden_state
         cues, timbre = cues.to(hidden_states.dtype), timbre.to(hidden_states.dtype)
         timbre = self.timbre_projection(timbre)

@@ -8,13 +8,16 @@ texts that tell voices apart, each kind of voice is calibrated on its own. Resul
 comparable with those without.
 """
 
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch.nn import functional as F
 
+FARTHEST_FROM_UNIT = 0.05
 FEWEST = 20  # recordings: the mean of fewer says more of them than of their kind
 MOST_KEPT = 2000  # embeddings that are kept to balance labels with
 ROUNDS = 200
@@ -30,7 +33,8 @@ class Calibration:
             one of fewer than 20 recordings, as all are.
 
     Raises:
-        ValueError: If they are too few, or not a matrix of finite numbers, or the voices are of another width.
+        ValueError: If they are too few, or not a matrix of finite numbers of unit length, or the voices are of another
+            width.
 
     Example:
         >>> import torch
@@ -42,15 +46,21 @@ class Calibration:
     """
 
     def __init__(self, embeddings: torch.Tensor, voices: torch.Tensor | None = None):
-        if embeddings.ndim != 2 or not torch.isfinite(embeddings).all():
-            raise ValueError(f"Expected a matrix of finite embeddings; got the shape {tuple(embeddings.shape)}.")
+        _check_matrix(embeddings, "embeddings")
         if len(embeddings) < FEWEST:
             raise ValueError(f"{len(embeddings)} recordings are too few to calibrate with; give {FEWEST} or more.")
-        self.embeddings = embeddings.float().cpu()
-        self.voices = embeddings.new_zeros(1, embeddings.shape[1]) if voices is None else voices.detach()
-        self.voices = F.normalize(self.voices.float().cpu(), dim=-1)
-        if self.voices.ndim != 2 or self.voices.shape[1] != self.embeddings.shape[1]:
+        self.embeddings = embeddings.detach().float().cpu()
+        norms = self.embeddings.norm(dim=1)
+        if (norms - 1).abs().max() > FARTHEST_FROM_UNIT:
+            raise ValueError(
+                f"Expected embeddings of unit length; got lengths from {norms.min():g} to {norms.max():g}. Divide each "
+                "by its norm."
+            )
+        self.voices = self.embeddings.new_zeros(1, embeddings.shape[1]) if voices is None else voices.detach()
+        _check_matrix(self.voices, "voices")
+        if not len(self.voices) or self.voices.shape[1] != self.embeddings.shape[1]:
             raise ValueError(f"Expected voices of (kinds, {embeddings.shape[1]}); got {tuple(self.voices.shape)}.")
+        self.voices = F.normalize(self.voices.float().cpu(), dim=-1)
         kinds = self._kinds(self.embeddings)
         of_kind = [self.embeddings[kinds == kind] for kind in range(len(self.voices))]
         self.fitted = [some if len(some) >= FEWEST else self.embeddings for some in of_kind]
@@ -59,20 +69,29 @@ class Calibration:
 
     @classmethod
     def load(cls, file: str | Path) -> "Calibration":
-        """What [`save`] wrote.
+        """Return what [`save`] wrote.
 
         Raises:
-            ValueError: If the file holds something else.
+            ValueError: If the file cannot be read, is damaged, or holds something else.
         """
-        content = load_file(file)
+        try:
+            content = load(Path(file).read_bytes())
+        except (OSError, SafetensorError) as error:
+            raise ValueError(
+                f"The calibration {file} cannot be read: {error}. Give the file that `Calibration.save` wrote."
+            ) from error
         if set(content) != {"embeddings", "voices"}:
             raise ValueError(f"{file} holds {', '.join(sorted(content)) or 'nothing'}, not a calibration.")
-        return cls(content["embeddings"], content["voices"])
+        try:
+            return cls(content["embeddings"], content["voices"])
+        except ValueError as error:
+            raise ValueError(f"The calibration {file} cannot be used: {error} Fit it again.") from error
 
     def save(self, file: str | Path) -> None:
-        """Writes a safetensors file with at most 2000 of the embeddings, evenly drawn."""
+        """Write a safetensors file with at most 2000 of the embeddings, evenly drawn."""
         step = -(-len(self.embeddings) // MOST_KEPT)
-        save_file({"embeddings": self.embeddings[::step].contiguous(), "voices": self.voices}, file)
+        # Not by `save_file`, which gives the rights to the owner alone.
+        Path(file).write_bytes(save({"embeddings": self.embeddings[::step].contiguous(), "voices": self.voices}))
 
     def __call__(self, audio_embeds: torch.Tensor, text_embeds: torch.Tensor, scale: float) -> torch.Tensor:
         """Logits of labels that exclude one another.
@@ -84,7 +103,16 @@ class Calibration:
 
         Returns:
             (n, labels), on the device of `audio_embeds`.
+
+        Raises:
+            ValueError: If they are of another width than those that it was fitted to.
         """
+        width = self.embeddings.shape[1]
+        if {audio_embeds.shape[-1], text_embeds.shape[-1]} != {width}:
+            raise ValueError(
+                f"The calibration was fitted to embeddings of {width} numbers; those of this model have "
+                f"{audio_embeds.shape[-1]}. Fit one to recordings that this model embedded."
+            )
         device, text = audio_embeds.device, text_embeds.float().cpu()
         kinds = self._kinds(audio_embeds)
         centred = F.normalize(audio_embeds.float() - self.means.to(device)[kinds], dim=-1)
@@ -113,5 +141,20 @@ def balancing_bias(logits: torch.Tensor) -> torch.Tensor:
 
 
 def calibration_of(calibration: Any) -> Calibration:
-    """The argument of the pipeline: a [`Calibration`], or the file of one."""
-    return calibration if isinstance(calibration, Calibration) else Calibration.load(calibration)
+    """Return the argument of the pipeline, a [`Calibration`] or the file of one, as a calibration.
+
+    Raises:
+        TypeError: If it is neither.
+        ValueError: If the file cannot be used.
+    """
+    if isinstance(calibration, Calibration):
+        return calibration
+    if not isinstance(calibration, (str, PathLike)):
+        raise TypeError(f"calibration is a {type(calibration).__name__}; expected a Calibration, or its file.")
+    return Calibration.load(calibration)
+
+
+def _check_matrix(values: torch.Tensor, name: str) -> None:
+    if values.ndim != 2 or not values.is_floating_point() or not torch.isfinite(values).all():
+        found = f"{values.dtype} of the shape {tuple(values.shape)}"
+        raise ValueError(f"Expected a matrix of finite {name}; got {found.removeprefix('torch.')}.")

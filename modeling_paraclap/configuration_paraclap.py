@@ -7,6 +7,7 @@ from typing import Any
 
 from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig, Wav2Vec2Config, WhisperConfig
 
+from .config_checks_paraclap import check_dropout, check_number, check_numbers
 from .losses_paraclap import LOSSES
 
 LOSS_TYPES = tuple(LOSSES)
@@ -133,6 +134,7 @@ class ParaClapAudioConfig(Wav2Vec2Config):
             layerdrop=layerdrop,
             **kwargs,
         )
+        check_numbers(self.to_dict())
         _register_models()
 
 
@@ -166,6 +168,7 @@ class ParaClapWhisperConfig(WhisperConfig):
         self.frames_per_state = frames_per_state
         self.normalize_level = normalize_level
         super().__init__(**kwargs)
+        check_numbers(self.to_dict())
         _register_models()
 
     @classmethod
@@ -267,14 +270,13 @@ class ParaClapConfig(PreTrainedConfig):
             raise ValueError(f"audio_pooling is {audio_pooling!r}; choose one of {', '.join(AUDIO_POOLINGS)}.")
         if loss_type not in LOSS_TYPES:
             raise ValueError(f"loss_type is {loss_type!r}; choose one of {', '.join(LOSS_TYPES)}.")
-        if "{}" not in hypothesis_template:
+        if not isinstance(hypothesis_template, str) or "{}" not in hypothesis_template:
             raise ValueError(f"hypothesis_template {hypothesis_template!r} has no {{}} for the label; put one in.")
-        if not 0 <= projection_dropout < 1:
-            raise ValueError(f"projection_dropout is {projection_dropout}; it must lie in [0, 1).")
-        if not 0 <= audio_pooling_dropout < 1:
-            raise ValueError(f"audio_pooling_dropout is {audio_pooling_dropout}; it must lie in [0, 1).")
-        if not 0 <= audio_channel_dropout < 1:
-            raise ValueError(f"audio_channel_dropout is {audio_channel_dropout}; it must lie in [0, 1).")
+        check_dropout("projection_dropout", projection_dropout)
+        check_dropout("audio_pooling_dropout", audio_pooling_dropout)
+        check_dropout("audio_channel_dropout", audio_channel_dropout)
+        check_number("logit_scale_init_value", logit_scale_init_value, most=50)
+        check_number("logit_bias_init_value", logit_bias_init_value, most=1000)
         # A release folder names its pipeline's code for those who have no package. Where the package is imported, its
         # own pipeline serves the task, and the entry would only make transformers ask for trust_remote_code.
         if not type(self).__module__.startswith("transformers_modules"):
@@ -302,6 +304,7 @@ class ParaClapConfig(PreTrainedConfig):
         self.loss_type = loss_type
         self.center_audio = center_audio
         super().__init__(**kwargs)
+        check_numbers(self.to_dict())
         _register_models()
 
     def to_dict(self) -> dict[str, Any]:

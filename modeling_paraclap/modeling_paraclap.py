@@ -17,6 +17,7 @@ from .cpu_paraclap import lay_out_for_cpu
 from .cues_paraclap import ParaClapCues
 from .freezing_paraclap import freeze_layers, frozen_modules
 from .heard_paraclap import HeardAudio
+from .loading_paraclap import RemembersLoading
 from .losses_paraclap import LOSSES, same_captions
 from .output_paraclap import ParaClapOutput
 from .pickling_paraclap import make_picklable
@@ -29,12 +30,12 @@ TOWERS = ("audio", "text")
 CENTER_RATE = 0.01  # of the running mean, which follows about the last hundred batches
 
 
-class ParaClapPreTrainedModel(PreTrainedModel):
+class ParaClapPreTrainedModel(RemembersLoading, PreTrainedModel):
     """Initialisation, and what transformers needs to know of the towers."""
 
     config_class = ParaClapConfig
     base_model_prefix = "paraclap"
-    main_input_name = "input_values"
+    main_input_name = "input_ids"  # the first argument of `forward`
     input_modalities = ("audio", "text")
     supports_gradient_checkpointing = True
     _supports_sdpa = True

@@ -29,6 +29,7 @@ from torch.nn import functional as F
 
 from .calibration_paraclap import Calibration, calibration_of
 from .clips_paraclap import AUTOMATIC, Clip, Loader, LongAudio, Unusable, Windows, or_unusable
+from .loading_paraclap import check_weights
 from .towers_paraclap import least_samples
 from .waveform_paraclap import AudioError
 from .zero_shot_paraclap import Labels, TextEmbeddings, parse_labels, parse_templates, prompts_of
@@ -116,6 +117,9 @@ class Scorer:
         tokenizer: Its tokenizer.
         text_embeddings: Keeps texts that were encoded before; None for a cache of its own.
 
+    Raises:
+        ValueError: If the model was loaded from weights that are not those of its configuration.
+
     Example:
         >>> from modeling_paraclap.scoring_paraclap import Question, Scorer
         >>> scorer = Scorer.from_pretrained("path/to/a/release")  # doctest: +SKIP
@@ -126,6 +130,7 @@ class Scorer:
     def __init__(
         self, model: Any, feature_extractor: Any, tokenizer: Any, text_embeddings: TextEmbeddings | None = None
     ):
+        check_weights(model)
         self.model, self.feature_extractor, self.tokenizer = model, feature_extractor, tokenizer
         self.text_embeddings = TextEmbeddings() if text_embeddings is None else text_embeddings
 
@@ -316,9 +321,14 @@ class Scorer:
         return logits.softmax(-1) if question.function_to_apply == "softmax" else logits.sigmoid()
 
     def embed_texts(self, question: Question) -> torch.Tensor:
-        """Return the float32 (labels, projection_dim) text embeddings of a question, of unit length."""
+        """Return the float32 (labels, projection_dim) text embeddings of a question, of unit length.
+
+        Raises:
+            ValueError: If a text is too long, the tokenizer knows nothing of a label, or cannot tell two apart.
+        """
         templates = question.templates or parse_templates(self.model.config.hypothesis_template)
-        return self.text_embeddings.of_labels(self.model, self.tokenizer, prompts_of(question.labels, templates))
+        prompts = prompts_of(question.labels, templates)
+        return self.text_embeddings.of_labels(self.model, self.tokenizer, prompts, question.labels)
 
     def answer(self, heard: Heard, question: Question) -> dict[str, float]:
         """Return the score of each label for a whole audio: the mean of its windows' scores.

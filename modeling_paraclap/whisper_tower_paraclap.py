@@ -54,6 +54,7 @@ class WhisperLogMel(nn.Module):
         super().__init__()
         self.bands, self.normalize_level = bands, normalize_level
         self.register_buffer("filters", torch.zeros(WINDOW // 2 + 1, bands, dtype=torch.float32), persistent=False)
+        self.fill()
 
     def fill(self) -> None:
         """Compute the mel filters: triangles from 0 to 8 kHz on Slaney's scale, of equal area."""
@@ -143,6 +144,7 @@ class WhisperPositions(nn.Module):
     def __init__(self, positions: int, size: int):
         super().__init__()
         self.register_buffer("weight", torch.zeros(positions, size))
+        self.fill()
 
     def fill(self) -> None:
         """Compute the table."""
@@ -238,7 +240,10 @@ class ParaClapWhisperModel(WhisperPreTrainedModel):
         stride = 2 * self.config.frames_per_state
         return torch.div(frames + stride - 1, stride, rounding_mode="floor")
 
-    _mask_input_features = WhisperModel._mask_input_features  # SpecAugment
+    def _mask_input_features(self, features: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+        """Apply SpecAugment in training, but to batches that are shorter than one of its masks."""
+        too_short = features.shape[2] < self.config.mask_time_length
+        return features if too_short else WhisperModel._mask_input_features(self, features, mask)
 
     @capture_outputs
     def forward(

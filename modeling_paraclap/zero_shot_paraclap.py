@@ -109,19 +109,24 @@ class TextEmbeddings:
         return len(self._cache)
 
     @torch.no_grad()
-    def of_labels(self, model: Any, tokenizer: Any, prompts: list[list[str]]) -> torch.Tensor:
+    def of_labels(
+        self, model: Any, tokenizer: Any, prompts: list[list[str]], labels: Labels | None = None
+    ) -> torch.Tensor:
         """The embedding of each label: the average of its texts' embeddings, brought back to unit length.
 
         Args:
             model (`ParaClapModel`): In evaluation mode.
             tokenizer (`PreTrainedTokenizerBase`): Its tokenizer.
             prompts (list of lists of `str`): The texts of each label.
+            labels (`Labels`, *optional*): The labels and their phrases, to check what the tokenizer knows of each, and
+                for error messages.
 
         Returns:
             float32 tensor of shape (labels, projection_dim) on the model's device.
 
         Raises:
-            ValueError: If a text is longer than the text encoder can take.
+            ValueError: If a text is longer than the text encoder can take, the tokenizer knows nothing of a label, or
+                two labels are the same tokens.
         """
         # The same text means another vector on another device, in another precision, or after a step of training.
         version = sum(0 if parameter.is_inference() else parameter._version for parameter in model.parameters())
@@ -131,6 +136,7 @@ class TextEmbeddings:
         if key == last_key:
             return last
         with _ENCODING:
+            _check_tokens(tokenizer, prompts, labels)
             means = self._means(model, tokenizer, prompts, state)
             self._last = (key, means)
         return means
@@ -149,6 +155,39 @@ class TextEmbeddings:
             self._cache.popitem(last=False)
         means = [torch.stack([self._cache[state, text] for text in group]).mean(0) for group in prompts]
         return F.normalize(torch.stack(means), dim=-1)
+
+
+def _check_tokens(tokenizer: Any, prompts: list[list[str]], labels: Labels | None) -> None:
+    """Raise ValueError for labels whose scores would say nothing: without a known token, or of the same tokens."""
+    for label, phrases in labels or ():
+        tokens = tokenizer(list(phrases), add_special_tokens=False)["input_ids"]
+        unknown = [phrase for phrase, ids in zip(phrases, tokens, strict=True) if not _has_known_token(tokenizer, ids)]
+        if unknown:
+            of_label = "" if unknown[0] == label else f" of the label {_quoted(label)}"
+            raise ValueError(
+                f"The text encoder knows nothing of {_quoted(unknown[0])}{of_label}: to its tokenizer it is "
+                f"{tokenizer.unk_token or 'no token'} alone, as any other unknown text. Put it into words of the "
+                "language that the text encoder was trained on."
+            )
+    names = [label for label, _ in labels] if labels else [group[0] for group in prompts]
+    first: dict[frozenset[tuple[int, ...]], int] = {}
+    for index, group in enumerate(prompts):
+        before = first.setdefault(frozenset(map(tuple, tokenizer(list(group))["input_ids"])), index)
+        if before != index:
+            raise ValueError(
+                f"The labels {_quoted(names[before])} and {_quoted(names[index])} are the same tokens to the text "
+                "encoder, so that their scores would be the same. Put them into words that it tells apart, or leave "
+                "one of them out."
+            )
+
+
+def _has_known_token(tokenizer: Any, ids: list[int]) -> bool:
+    # SentencePiece puts a token of a blank before an unknown word.
+    return any(tokenizer.decode([token]).strip() for token in set(ids) if token != tokenizer.unk_token_id)
+
+
+def _quoted(text: str) -> str:
+    return repr(text if len(text) <= 60 else text[:57] + "...")
 
 
 def _embed(model: Any, tokenizer: Any, texts: list[str]) -> torch.Tensor:

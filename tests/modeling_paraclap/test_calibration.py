@@ -1,12 +1,13 @@
 """Calibration with unlabelled audio: what it mends, and that it is off by default and named where it is on."""
 
 import json
+import os
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save, save_file
 from torch.nn import functional as F
 from transformers import pipeline
 
@@ -74,6 +75,59 @@ def test_what_it_cannot_be_fitted_on_is_refused(tmp_path):
     save_file({"weight": torch.ones(2)}, tmp_path / "other.safetensors")
     with pytest.raises(ValueError, match="holds weight, not a calibration"):
         Calibration.load(tmp_path / "other.safetensors")
+
+
+UNIT = F.normalize(torch.randn(24, 8, generator=torch.Generator().manual_seed(0)), dim=-1)
+VOICE = UNIT[:1].clone()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "cannot be read: .*Give the file that"),
+        (b"not a calibration", "cannot be read"),
+        (save({"embeddings": UNIT, "voices": VOICE})[:-5], "cannot be read"),
+        (save({"embeddings": UNIT, "voices": VOICE})[:100], "cannot be read"),
+        (save({"embeddings": UNIT}), "holds embeddings, not a calibration"),
+        (
+            save({"embeddings": UNIT, "voices": VOICE[:, :4].clone()}),
+            r"voices of \(kinds, 8\); got \(1, 4\). Fit it again",
+        ),
+        (save({"embeddings": UNIT[:0].clone(), "voices": VOICE}), "0 recordings are too few"),
+        (save({"embeddings": UNIT, "voices": VOICE[:0]}), r"got \(0, 8\)"),
+        (save({"embeddings": UNIT[0].clone(), "voices": VOICE}), r"got float32 of the shape \(8,\)"),
+        (save({"embeddings": UNIT.round().long(), "voices": VOICE}), "got int64"),
+        (save({"embeddings": UNIT * torch.nan, "voices": VOICE}), "matrix of finite embeddings"),
+        (save({"embeddings": UNIT, "voices": VOICE / 0}), "matrix of finite voices"),
+        (save({"embeddings": UNIT * 1e9, "voices": VOICE}), "unit length; got lengths from 1e"),
+        (save({"embeddings": UNIT * 0, "voices": VOICE}), "unit length; got lengths from 0 to 0"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_one_error_that_names_it(content, message, pipe, tmp_path):
+    file = tmp_path / "c.safetensors"
+    file.write_bytes(content)
+    with pytest.raises(ValueError, match=message) as raised:
+        pipe(np.ones(8000, np.float32), candidate_labels=["angry", "sad"], calibration=str(file))
+    assert str(file) in str(raised.value)
+
+
+def test_other_things_than_a_calibration_are_refused(pipe, tmp_path):
+    for calibration, error in ((tmp_path / "missing", ValueError), (tmp_path, ValueError), (5, TypeError)):
+        with pytest.raises(error, match=r"cannot be read|is a int; expected a Calibration, or its file"):
+            pipe(np.ones(8000, np.float32), candidate_labels=["angry", "sad"], calibration=calibration)
+    noise = np.random.default_rng(0).standard_normal(8000).astype(np.float32)
+    with pytest.raises(ValueError, match="fitted to embeddings of 8 numbers; those of this model have 24. Fit one"):
+        pipe(noise, candidate_labels=["angry", "sad"], calibration=Calibration(UNIT))
+
+
+@pytest.mark.parametrize(("umask", "rights"), [(0o022, 0o644), (0o002, 0o664), (0o077, 0o600)])
+def test_the_file_has_the_rights_that_other_files_have(umask, rights, tmp_path):
+    before = os.umask(umask)
+    try:
+        Calibration(UNIT).save(tmp_path / "c.safetensors")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "c.safetensors").stat().st_mode & 0o777 == rights
 
 
 def test_the_pipeline_takes_it_as_object_or_file(tiny_release, tmp_path):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from helpers.scores import speech
 
 from modeling_paraclap.windows_paraclap import LongAudio, windows_of
 from modeling_paraclap.zero_shot_paraclap import TextEmbeddings, parse_labels, parse_templates, prompts_of
@@ -129,3 +130,40 @@ def test_long_audio_is_read_only_when_its_blocks_are_asked_for():
     audio = LongAudio("nowhere.wav", 16000)
     with pytest.raises(ValueError, match="does not exist"):
         next(audio.blocks())
+
+
+# ------------------------------------------------------------- labels of which the text encoder's tokens say nothing
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (["😀", "😡"], r"knows nothing of '😀': to its tokenizer it is \[UNK\] alone.*Put it into words"),
+        (["angry", "😡"], r"knows nothing of '😡'"),
+        (["angry", "злой"], r"knows nothing of 'злой'"),
+        ({"angry": ["angry", "😡"], "happy": "happy"}, r"knows nothing of '😡' of the label 'angry'"),
+        (["angry", "\u200b"], r"knows nothing of '\\u200b'"),
+        (["angry", "☂" * 100], r"knows nothing of '☂+\.\.\.': to"),
+        (["Angry", "angry"], r"'Angry' and 'angry' are the same tokens.*Put them into words .* or leave one"),
+        (["happy", "sad 😀", "sad 😡"], r"'sad 😀' and 'sad 😡' are the same tokens"),
+        (["calm", "sad  and  low", "sad and low"], r"'sad  and  low' and 'sad and low' are the same"),
+        ({"a": ["happy", "calm"], "b": ["calm", "happy"]}, r"'a' and 'b' are the same tokens"),
+    ],
+)
+@pytest.mark.parametrize("template", ["speaker is {}.", "{}"])
+def test_labels_that_cannot_be_told_apart_are_refused(pipe, labels, message, template):
+    for _ in range(2):  # the second time from the cache
+        with pytest.raises(ValueError, match=message):
+            pipe(speech(), candidate_labels=labels, hypothesis_template=template)
+
+
+@pytest.mark.parametrize(
+    "labels", [["sad 😀", "angry 😀"], ["!", "?"], {"a": ["happy", "calm"], "b": "calm"}, ["1", "11"]]
+)
+def test_labels_that_can_be_told_apart_are_scored(pipe, labels):
+    assert len(pipe(speech(), candidate_labels=labels)) == 2
+
+
+def test_prompts_without_labels_are_compared_too(tiny_model, tiny_processor):
+    with pytest.raises(ValueError, match="'Sad' and 'sad' are the same tokens"):
+        TextEmbeddings().of_labels(tiny_model, tiny_processor.tokenizer, [["Sad"], ["calm"], ["sad"]])
