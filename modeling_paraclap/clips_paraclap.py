@@ -105,10 +105,12 @@ class Unusable:
     Args:
         name: Its path, URL or the name of its file; None for audio that has no name, such as an array.
         reason: What is wrong with it, and what to do, in a sentence or two.
+        error: The class to raise it with.
     """
 
     name: str | None
     reason: str
+    error: type[AudioError] = AudioError
 
 
 class LongAudio:
@@ -271,7 +273,7 @@ def or_unusable(audio: Any, make: Callable[[], Any], on_error: str) -> Any:
             raise
         source = _named_source(audio)
         name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else getattr(source, "name", None)
-        return Unusable(name if isinstance(name, str) else None, str(error))
+        return Unusable(name if isinstance(name, str) else None, str(error), type(error))
 
 
 def describe(audio: Any) -> str:

@@ -12,7 +12,7 @@ from transformers import BatchFeature, SequenceFeatureExtractor
 from transformers.utils import FEATURE_EXTRACTOR_NAME, PROCESSOR_NAME, PaddingStrategy, logging
 
 from .inputs_paraclap import load_input
-from .waveform_paraclap import scale_samples
+from .waveform_paraclap import NoAudioError, scale_samples, shortened
 
 logger = logging.get_logger(__name__)
 
@@ -175,6 +175,11 @@ class ParaClapFeatureExtractor(SequenceFeatureExtractor):
                 waveforms.append(load_input(utterance, self.sampling_rate))
                 continue
             waveform = _as_array(utterance)
+            if waveform.dtype == object:
+                raise NoAudioError(
+                    f"Utterance {index} is {shortened(utterance)}; expected a waveform of shape (samples,), a file, or "
+                    "what else holds audio."
+                )
             if waveform.ndim != 1:
                 raise ValueError(
                     f"Utterance {index} has the shape {waveform.shape}; a mono waveform has the shape (samples,). "
@@ -218,7 +223,10 @@ def _as_array(values: Any) -> np.ndarray:
     if isinstance(values, torch.Tensor):
         values = values.detach().cpu()
         values = (values.float() if values.is_floating_point() else values).numpy()
-    return np.asarray(values)
+    try:
+        return np.asarray(values)
+    except ValueError:  # lists of unequal length
+        return np.array(None)
 
 
 def _normalized(speech: np.ndarray) -> np.ndarray:

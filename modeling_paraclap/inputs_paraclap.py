@@ -20,7 +20,7 @@ from .limits_paraclap import LEAST_SAMPLING_RATE, advice, limit
 from .remote_paraclap import fetch, is_url
 from .resample_paraclap import resample_blocks
 from .source_paraclap import Source, name_of
-from .waveform_paraclap import AudioError, scale_samples, shortened, to_mono
+from .waveform_paraclap import AudioError, NoAudioError, scale_samples, shortened, to_mono
 
 # More channels than this are a batch that somebody meant to pass as a list.
 MOST_CHANNELS = 16
@@ -64,7 +64,7 @@ def stream_input(
 
     Raises:
         AudioError: If the audio cannot be used: missing, not audio, truncated, empty, NaN, or beyond a limit.
-        TypeError: If `audio` is none of the above.
+        NoAudioError: If `audio` is none of the above; it is a TypeError too.
     """
     if isinstance(audio, dict):
         yield from _stream_dict(audio, target_rate, sampling_rate, max_seconds)
@@ -87,7 +87,7 @@ def stream_input(
         rate = checked_rate(target_rate if sampling_rate is None else sampling_rate)
         yield from _stream_array(_channels_last(_as_numpy(audio)), rate, target_rate, max_seconds)
     else:
-        raise TypeError(
+        raise NoAudioError(
             f"{shortened(audio)} is not a supported audio input. Pass a path, a URL, bytes, a binary file object, a "
             'NumPy array or torch tensor of samples, {"array": samples, "sampling_rate": rate}, or a list of these.'
         )
@@ -111,13 +111,16 @@ def _stream_dict(
             rate = audio.get("sampling_rate", sampling_rate)
             if rate is None:
                 raise AudioError(f'The dict has {key!r} but no "sampling_rate". Add it, in Hz.')
-            array = audio[key] if isinstance(audio[key], torch.Tensor) else np.asarray(audio[key])
+            try:
+                array = audio[key] if isinstance(audio[key], torch.Tensor) else np.asarray(audio[key])
+            except ValueError as error:  # lists of unequal length
+                raise NoAudioError(f"The dict's {key!r} is no array: {error}") from error
             yield from stream_input(array, target_rate, rate, max_seconds)
             return
     if audio.get("bytes") is not None:
         content = audio["bytes"]
         if not isinstance(content, (bytes, bytearray, memoryview)):
-            raise TypeError(f'The dict has {shortened(content)} under "bytes"; expected the bytes of an audio file.')
+            raise NoAudioError(f'The dict has {shortened(content)} under "bytes"; expected the bytes of an audio file.')
         named = Source(io.BytesIO(content), name_of(str(audio.get("path") or "bytes")))
         yield from stream_audio(named, target_rate, max_seconds)
         return

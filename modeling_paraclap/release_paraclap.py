@@ -59,9 +59,15 @@ def copy_code(folder: str | PathLike) -> None:
             shutil.copyfile(file, target)
 
 
-def share_rights(folder: str | PathLike) -> None:
-    """Give a model's weights the rights of its configuration: safetensors writes files that only their owner reads."""
-    config = Path(folder) / CONFIG_NAME
-    if config.is_file():
-        for file in Path(folder).glob("model*.safetensors"):
-            file.chmod(config.stat().st_mode & 0o777)
+def share_rights(folder: str | PathLike, like: str = CONFIG_NAME, pattern: str = "model*.safetensors") -> None:
+    """Give weights the rights of a file beside them: safetensors writes files that only their owner reads.
+
+    Args:
+        folder: Where they are.
+        like: A file that was written as others are.
+        pattern: The files with weights.
+    """
+    plain = Path(folder) / like
+    if plain.is_file():
+        for file in Path(folder).glob(pattern):
+            file.chmod(plain.stat().st_mode & 0o777)

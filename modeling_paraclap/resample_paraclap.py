@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,9 @@ REACH = 256
 
 def resample_blocks(blocks: Iterable[np.ndarray], orig: int, target: int) -> Iterator[np.ndarray]:
     """Resample consecutive blocks of one waveform as if they were in one piece.
+
+    A waveform that is constant stays so: before and after it a filter sees zeros, and would make of digital silence
+    with an offset something that begins and ends.
 
     Args:
         blocks: The waveform in float32 arrays of shape (samples,), in order.
@@ -27,14 +31,41 @@ def resample_blocks(blocks: Iterable[np.ndarray], orig: int, target: int) -> Ite
     if orig == target:
         yield from blocks
         return
-    stream = _stream(orig, target)
-    for block in blocks:
+    stream, blocks = _stream(orig, target), iter(blocks)
+    constant, first_other = _constant_start(blocks)
+    if first_other is None:
+        yield from _constant_result(constant, orig, target)
+        return
+    for block in chain((np.full(length, value, np.float32) for length, value in constant), [first_other], blocks):
         resampled = stream.resample_chunk(block)
         if len(resampled):
             yield resampled
     rest = stream.resample_chunk(np.zeros(0, np.float32), last=True)
     if len(rest):
         yield rest
+
+
+def _constant_start(blocks: Iterator[np.ndarray]) -> tuple[list[tuple[int, np.float32]], np.ndarray | None]:
+    """Return length and value of the blocks that are all of one value, and the first block that is not."""
+    constant: list[tuple[int, np.float32]] = []
+    for block in blocks:
+        if not len(block):
+            continue
+        value = constant[0][1] if constant else block[0]
+        if (block != value).any():
+            return constant, block
+        constant.append((len(block), value))
+    return constant, None
+
+
+def _constant_result(constant: list[tuple[int, np.float32]], orig: int, target: int) -> Iterator[np.ndarray]:
+    before = done = 0
+    for length, value in constant:
+        before += length
+        rest = resampled_length(before, orig, target) - done
+        if rest:
+            yield np.full(rest, value, np.float32)
+        done += rest
 
 
 def resampled_length(samples: int, orig: int, target: int) -> int:

@@ -31,7 +31,6 @@ from .calibration_paraclap import Calibration, calibration_of
 from .clips_paraclap import AUTOMATIC, Clip, Loader, LongAudio, Unusable, Windows, or_unusable
 from .loading_paraclap import check_weights
 from .towers_paraclap import least_samples
-from .waveform_paraclap import AudioError
 from .zero_shot_paraclap import Labels, TextEmbeddings, parse_labels, parse_templates, prompts_of
 
 ON_ERROR = ("raise", "skip", "report")
@@ -250,7 +249,7 @@ class Scorer:
         rate, results = self.feature_extractor.sampling_rate, list(loaded)
         for item in loaded:
             if isinstance(item, Unusable) and on_error == "raise":
-                raise AudioError(item.reason)
+                raise item.error(item.reason)
         clips = [i for i, item in enumerate(loaded) if isinstance(item, Clip)]
         clips.sort(key=lambda i: len(loaded[i].waveform))
         for first in range(0, len(clips), batch_size):

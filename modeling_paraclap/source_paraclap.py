@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 from .limits_paraclap import advice, limit
-from .waveform_paraclap import AudioError
+from .waveform_paraclap import AudioError, NoAudioError
 
 DOWNLOAD = "PARACLAP_MAX_DOWNLOAD_MB"
 SPOOL_BLOCK = 2**20
@@ -119,7 +119,7 @@ def open_source(source: Any) -> Iterator[Source]:
 
     Raises:
         AudioError: If there is no such file, or it is empty or no regular file.
-        TypeError: If the source is none of these.
+        NoAudioError: If the source is none of these.
     """
     name = name_of(source)
     with contextlib.ExitStack() as stack:
@@ -134,7 +134,7 @@ def open_source(source: Any) -> Iterator[Source]:
         elif hasattr(source, "read"):
             opened = _open_file_object(source, name, stack)
         else:
-            raise TypeError(f"{name} cannot be read: audio is read from a path, bytes or a binary file object.")
+            raise NoAudioError(f"{name} cannot be read: audio is read from a path, bytes or a binary file object.")
         if not opened.size:
             raise AudioError(f"{opened.title} is empty (0 bytes). Copy or download it again.")
         yield opened
@@ -175,13 +175,13 @@ def must_be_bytes(content: Any, name: str) -> bytes:
     """Return what a file object gave, if it is bytes.
 
     Raises:
-        TypeError: If it is not.
+        NoAudioError: If it is not.
     """
     if isinstance(content, (bytes, bytearray, memoryview)):
         return content
     if isinstance(content, str):
-        raise TypeError(f'{name} gives text. Open the file in binary mode: open(path, "rb").')
-    raise TypeError(f"{name} gives {type(content).__name__} objects when it is read; expected bytes.")
+        raise NoAudioError(f'{name} gives text. Open the file in binary mode: open(path, "rb").')
+    raise NoAudioError(f"{name} gives {type(content).__name__} objects when it is read; expected bytes.")
 
 
 def name_of(source: Any) -> str:

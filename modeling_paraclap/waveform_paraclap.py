@@ -15,6 +15,10 @@ class AudioError(ValueError):
     """Audio that cannot be used: missing, not audio, truncated, empty, silent, too short, or beyond a limit."""
 
 
+class NoAudioError(AudioError, TypeError):
+    """What is no audio at all, such as a number."""
+
+
 def check_waveform(
     waveform: np.ndarray, sampling_rate: int, least_samples: int = 1, name: str = "The audio", silence: bool = False
 ) -> None:

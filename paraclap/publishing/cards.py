@@ -138,6 +138,7 @@ def recipe(training: dict[str, Any]) -> str:
         "variant of the paper": arguments.get("variant"),
         "epochs": arguments.get("num_train_epochs"),
         "kept epoch": training.get("epoch"),
+        "cut short": cut_short(training),
         "batch": arguments.get("batch_size"),
         "loss": arguments.get("loss_type"),
         "learning rate of encoders and projections": "{} and {}".format(
@@ -151,6 +152,21 @@ def recipe(training: dict[str, Any]) -> str:
     }
     rows = [{"": name, "value": value} for name, value in facts.items() if value not in (None, "", "None and None")]
     return f"{markdown_table(rows)}\n\nAll arguments are in `training.json`; it was made with `paraclap train`."
+
+
+def cut_short(training: dict[str, Any]) -> str:
+    """Return that training ended before its epochs did, as far as the run's record tells; empty if it did not."""
+    most, made, of_all = (
+        training["arguments"].get("max_steps"),
+        training.get("steps_made"),
+        training.get("steps_of_all_epochs"),
+    )
+    if not made or not of_all:
+        return f"after {most} steps, unless the epochs were over before (`max_steps`)" if most else ""
+    if made >= of_all:
+        return ""
+    why = "`max_steps`" if made == most else "the run was stopped"
+    return f"after {made} of the {of_all} steps of all epochs ({why})"
 
 
 def energy(training: dict[str, Any], watts: float | None = None) -> str:

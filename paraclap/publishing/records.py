@@ -157,6 +157,11 @@ def read_training(file: Path) -> dict[str, Any]:
             raise CardError(
                 f"{file}: seconds is {seconds!r} and device {device!r}; expected a duration, and name and processes."
             )
+    numbers = {"max_steps": content["arguments"].get("max_steps")}
+    numbers |= {name: content.get(name) for name in ("steps_made", "steps_of_all_epochs")}
+    for name, number in numbers.items():
+        if number is not None and (type(number) is not int or number < 0):
+            raise CardError(f"{file}: {name} is {number!r}; expected a number of steps.")
     if not isinstance(content.get("git_revision"), (str, type(None))):
         raise CardError(f"{file}: git_revision is {content['git_revision']!r}; expected text.")
     return content

@@ -25,6 +25,7 @@ from modeling_paraclap.modeling_paraclap import ParaClapModel
 from .arguments import AugmentationArguments
 from .augment import Functionals, augment
 from .corpus_files import SAMPLING_RATE
+from .errors import TrainingError
 
 SETTINGS_FILE = "settings.json"
 IRRELEVANT = ("_name_or_path", "transformers_version", "dtype", "_attn_implementation")  # of an encoder's settings
@@ -58,20 +59,21 @@ class AudioStates:
         model: Model with the frozen audio encoder.
 
     Raises:
-        ValueError: If the folder holds states of another encoder, or of other augmentation.
+        TrainingError: If the folder holds states of another encoder or of other augmentation, or its record is damaged.
     """
 
     def __init__(self, folder: Path, augmentation: AugmentationArguments, copies: int, model: ParaClapModel):
         self.folder, self.copies = Path(folder), copies
         self.augmentation = replace(augmentation, gain=0.0, part=0.0)
-        settings = {"encoder": fingerprint(model), "augmentation": asdict(self.augmentation)}
+        settings = {
+            "encoder": fingerprint(model),
+            "augmentation": asdict(self.augmentation),
+            "encoder_in_words": in_words(model),
+        }
         self.folder.mkdir(parents=True, exist_ok=True)
         file = self.folder / SETTINGS_FILE
-        if file.is_file() and json.loads(file.read_text(encoding="utf-8")) != settings:
-            raise ValueError(
-                f"{folder} holds states of another audio encoder or other augmentation; name another folder with "
-                "--audio_states_dir."
-            )
+        if file.is_file():
+            refuse_other_states(file, settings)
         file.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
         self.shards: list[tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]] = []
         self.places: dict[tuple[str, int], tuple[int, int]] = {}  # (content, copy) -> shard and row
@@ -157,6 +159,41 @@ def fingerprint(model: ParaClapModel) -> str:
     for name, value in sorted(model.audio_model.state_dict().items()):
         digest.update(name.encode() + value.detach().float().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
+
+
+def in_words(model: ParaClapModel) -> str:
+    """Return what a reader calls the audio encoder of a model."""
+    config = model.config.audio_config
+    name = f"{Path(config.name_or_path).name}, " if config.name_or_path else ""
+    return f"{name}{config.model_type} with {config.num_hidden_layers} layers of {config.hidden_size} channels"
+
+
+def refuse_other_states(file: Path, settings: dict[str, Any]) -> None:
+    """Compare the settings of a folder of states with what a run needs.
+
+    Raises:
+        TrainingError: If they differ, or the file cannot be read.
+    """
+    remedy = "Name another folder with --audio_states_dir, or remove this one: states can be computed again."
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        encoder, augmentation = found["encoder"], dict(found["augmentation"])
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise TrainingError(
+            f"{file} is damaged ({type(error).__name__}: {error}); expected the settings of a folder of states. "
+            f"{remedy}"
+        ) from error
+    if encoder != settings["encoder"]:
+        raise TrainingError(
+            f"{file.parent} holds states of another audio encoder: {found.get('encoder_in_words', 'one')} "
+            f"({str(encoder)[:12]}); this run's is {settings['encoder_in_words']} ({settings['encoder'][:12]}), the "
+            f"number being a hash of its weights, its configuration and the layers that are kept. {remedy}"
+        )
+    wanted = settings["augmentation"]
+    differing = [name for name in sorted({*augmentation, *wanted}) if augmentation.get(name) != wanted.get(name)]
+    if differing:
+        listed = ", ".join(f"{name} {augmentation.get(name)} (this run: {wanted.get(name)})" for name in differing)
+        raise TrainingError(f"{file.parent} holds states of other augmentation: {listed}. {remedy}")
 
 
 def layers_of(model: ParaClapModel) -> list[int]:

@@ -24,6 +24,7 @@ from safetensors.torch import load_model, save_model
 
 from dataset_scripts.folders import partial_of, replace_folder
 from modeling_paraclap.checkpoint_paraclap import hash_file
+from modeling_paraclap.release_paraclap import share_rights
 
 from .random_state import random_state, set_random_state
 from .state import RunState
@@ -83,6 +84,7 @@ class Checkpoints:
         self.accelerator.wait_for_everyone()
         if self.accelerator.is_main_process:
             _write_json(partial / MANIFEST, {"format": FORMAT, "files": _describe(partial)})
+            share_rights(partial, MANIFEST, "*.safetensors")
             replace_folder(partial, final)
             for old in complete_checkpoints(self.folder)[: -self.keep]:
                 shutil.rmtree(old)

@@ -1,4 +1,4 @@
-"""What a run writes as it goes: tables of steps and epochs, and the time that training took."""
+"""What a run writes as it goes: tables of steps and epochs, and how far training has come."""
 
 import csv
 import json
@@ -7,14 +7,17 @@ from pathlib import Path
 from typing import Any
 
 
-def write_seconds(record: Path, seconds: float) -> None:
-    """Put the seconds that training has taken so far into the record of a release.
+def write_progress(record: Path, seconds: float, steps_made: int, steps_of_all_epochs: int) -> None:
+    """Put how far training has come into the record of a release, whose card says whether it was cut short.
 
     Args:
         record: The JSON file; written whole or not at all.
         seconds: Summed over resumes.
+        steps_made: Steps up to now, also those after the epoch that is kept.
+        steps_of_all_epochs: What `num_train_epochs` asks for.
     """
-    content = json.loads(record.read_text(encoding="utf-8")) | {"seconds": round(seconds, 1)}
+    progress = {"seconds": round(seconds, 1), "steps_made": steps_made, "steps_of_all_epochs": steps_of_all_epochs}
+    content = json.loads(record.read_text(encoding="utf-8")) | progress
     temporary = record.with_name(f"{record.name}.partial")
     with open(temporary, "w", encoding="utf-8") as handle:
         handle.write(json.dumps(content, indent=2) + "\n")

@@ -31,7 +31,7 @@ from .loader import build_loader, prepare_loader, rest_of_epoch
 from .optimizer import build_optimizer
 from .profile import profiled
 from .progress import Progress
-from .records import write_row, write_seconds
+from .records import write_progress, write_row
 from .state import RunState
 from .state_corpus import states_folder
 from .step import ContrastiveStep
@@ -274,7 +274,8 @@ class Run:
             tqdm.write(self.validation.describe(epoch, results) if results else f"epoch {epoch}")
             if better:
                 self._save_best(epoch, results)
-            write_seconds(self.folder / "best" / "training.json", state.seconds)
+            of_all_epochs = self.args.recipe.num_train_epochs * len(self.loader)
+            write_progress(self.folder / "best" / "training.json", state.seconds, state.step, of_all_epochs)
             write_row(self.folder / "history.csv", {"epoch": epoch, "step": state.step, **results})
         if results and better:
             state.best_uar, state.best_epoch = results["uar"], epoch

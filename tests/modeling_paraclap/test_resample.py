@@ -8,7 +8,10 @@ import soxr
 from helpers.audio import encoded, tone
 
 from modeling_paraclap.audio_paraclap import load_audio
+from modeling_paraclap.clips_paraclap import Loader, Windows
+from modeling_paraclap.inputs_paraclap import load_input
 from modeling_paraclap.resample_paraclap import part_to_read, resample_blocks, resampled_length
+from modeling_paraclap.waveform_paraclap import AudioError, is_silent
 
 RATES = [1000, 8000, 11025, 11127, 16000, 16001, 22050, 22254, 24414, 44056, 44100, 44101, 48000, 96000, 96001, 192000]
 
@@ -55,3 +58,34 @@ def test_the_cost_does_not_depend_on_the_rates():
         start = time.process_time()
         list(resample_blocks([waveform], rate, 16000))
         assert time.process_time() - start < 0.5
+
+
+@pytest.mark.parametrize("rate", [8000, 11025, 16000, 44100, 96000])
+@pytest.mark.parametrize("form", ["wav", "flac", "stereo", "array", "opposite channels", "blocks"])
+def test_a_constant_offset_is_silence_at_any_rate(rate, form, monkeypatch):
+    offset = np.full(rate, 0.25, np.float32)
+    if form == "blocks":
+        monkeypatch.setattr("modeling_paraclap.decode_paraclap.BLOCK_VALUES", 997)
+    stereo = np.stack([0.5 * offset, -2 * offset if form == "opposite channels" else offset], 1)
+    audio = {
+        "flac": encoded(offset, rate, "FLAC"),
+        "stereo": encoded(stereo, rate),
+        "opposite channels": encoded(stereo, rate),
+        "array": offset,
+    }.get(form, encoded(offset, rate))
+    waveform = load_input(audio, 16000, rate)
+    assert len(waveform) == 16000
+    assert is_silent(waveform)
+    with pytest.raises(AudioError, match="is silent: all samples are the same"):
+        Loader(16000, 400)(audio, rate)
+    with pytest.raises(AudioError, match="is silent"):
+        list(Loader(16000, 400)(audio, rate, Windows(0.25)).windows(4000, 4000, 400))
+
+
+@pytest.mark.parametrize("start", [0.0, 0.25, -1.0])
+def test_a_constant_start_is_resampled_as_any_other(start):
+    waveform = np.concatenate([np.full(30_000, start, np.float32), tone(1.0, 44100)])
+    for size in (7000, 30_000, len(waveform)):
+        blocks = [waveform[first : first + size] for first in range(0, len(waveform), size)]
+        resampled = np.concatenate(list(resample_blocks(blocks, 44100, 16000)))
+        np.testing.assert_allclose(resampled, soxr.resample(waveform, 44100, 16000), atol=1e-6)

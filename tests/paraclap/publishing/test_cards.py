@@ -117,6 +117,24 @@ def test_device_hours_are_those_of_the_record():
         model_card(facts(watts=350))
 
 
+@pytest.mark.parametrize(
+    ("max_steps", "progress", "sentence"),
+    [
+        (0, {}, None),
+        (0, {"steps_made": 260, "steps_of_all_epochs": 260}, None),
+        (300, {"steps_made": 260, "steps_of_all_epochs": 260}, None),
+        (50, {"steps_made": 50, "steps_of_all_epochs": 260}, "after 50 of the 260 steps of all epochs (`max_steps`)"),
+        (0, {"steps_made": 130, "steps_of_all_epochs": 260}, "after 130 of the 260 steps of all epochs (the run was s"),
+        (200, {"steps_made": 130, "steps_of_all_epochs": 260}, "after 130 of the 260 steps of all epochs (the run was"),
+        (50, {}, "after 50 steps, unless the epochs were over before (`max_steps`)"),
+    ],
+)
+def test_a_run_that_was_cut_short_says_so(max_steps, progress, sentence):
+    training = TRAINING | {"arguments": TRAINING["arguments"] | {"max_steps": max_steps}} | progress
+    text = model_card(facts(training=training)).text
+    assert f"| cut short | {sentence}" in text if sentence else "cut short" not in text
+
+
 def test_a_card_without_records_says_so():
     text = model_card(facts(evaluation={}, training={}, corpora=[])).text
     assert "published without an evaluation" in text
@@ -287,6 +305,9 @@ def test_the_results_in_the_repository_are_whole():
         [],
         {"arguments": []},
         {"arguments": {"audio_model_name_or_path": 3}},
+        {"arguments": {"max_steps": "many"}},
+        {"arguments": {}, "steps_made": -1},
+        {"arguments": {}, "steps_of_all_epochs": [3]},
         {"arguments": {}, "seconds": "long"},
         {"arguments": {}, "seconds": 3.0},
         {"arguments": {}, "seconds": 3.0, "device": {"name": "CPU"}},

@@ -1,5 +1,7 @@
 """Training on the states of a frozen encoder: what is kept, what is drawn, and whom a folder serves."""
 
+import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,6 +15,7 @@ from paraclap.training.arguments import AugmentationArguments, CorpusArguments, 
 from paraclap.training.audio_states import AudioStates, content_of
 from paraclap.training.batches import Collator, vocabulary_of
 from paraclap.training.corpus_files import load_split, read_corpus_bins
+from paraclap.training.errors import TrainingError
 from paraclap.training.state_corpus import StateCorpus
 from paraclap.training.train import main
 
@@ -111,11 +114,40 @@ def test_a_shard_without_its_table_does_not_count(heard, corpus_dir, tmp_path):
 
 
 def test_a_folder_of_other_states_is_refused(heard, corpus_dir, tiny_config):
-    with pytest.raises(ValueError, match="holds states of another audio encoder"):
-        corpus_of(corpus_dir, heard.folder, heard.model, AugmentationArguments(speed=1.0))
+    with pytest.raises(
+        TrainingError, match=r"other augmentation: speed 2.0 \(this run: 1.0\). Name another folder with"
+    ):
+        corpus_of(corpus_dir, heard.folder, heard.model, replace(AUGMENTATION, speed=1.0))
     torch.manual_seed(1)
-    with pytest.raises(ValueError, match="holds states of another audio encoder"):
-        corpus_of(corpus_dir, heard.folder, ParaClapModel(tiny_config(audio_cues=True)), AUGMENTATION)
+    other = ParaClapModel(tiny_config(audio_cues=True))
+    with pytest.raises(
+        TrainingError, match=r"another audio encoder: wav2vec2 with 2 layers.*run's is wav2vec2.*--audio_s"
+    ):
+        corpus_of(corpus_dir, heard.folder, other, AUGMENTATION)
+    with pytest.raises(TrainingError, match="another audio encoder"):  # the same weights, another layer
+        corpus_of(corpus_dir, heard.folder, ParaClapModel(tiny_config(audio_layer_weights=True)), AUGMENTATION)
+    assert corpus_of(corpus_dir, heard.folder, heard.model, replace(AUGMENTATION, gain=1.0)).states.places
+
+
+def test_a_folder_of_before_the_encoder_was_described_is_taken(heard, corpus_dir, tmp_path):
+    AudioStates(tmp_path, AUGMENTATION, 2, heard.model)
+    file = tmp_path / "settings.json"
+    settings = json.loads(file.read_text())
+    del settings["encoder_in_words"]
+    file.write_text(json.dumps(settings))
+    AudioStates(tmp_path, AUGMENTATION, 2, heard.model)
+    file.write_text(json.dumps(settings | {"encoder": "0"}))
+    with pytest.raises(TrainingError, match=r"another audio encoder: one \(0\); this run's is wav2vec2 with 2 layers"):
+        AudioStates(tmp_path, AUGMENTATION, 2, heard.model)
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "{}", '{"encoder": 1}', '{"encoder": "x", "augmentation": 3}', "\0"]
+)
+def test_a_damaged_record_of_states_is_one_error(heard, content, tmp_path):
+    (tmp_path / "settings.json").write_text(content)
+    with pytest.raises(TrainingError, match=r"settings.json is damaged .*expected the settings.*--audio_states_dir"):
+        AudioStates(tmp_path, AUGMENTATION, 2, heard.model)
 
 
 def test_a_batch_of_states_goes_through_the_model(heard, tiny_processor):

@@ -271,3 +271,15 @@ def test_only_complete_checkpoints_count_and_the_newest_are_kept(tmp_path):
     (tmp_path / "step-unknown!").mkdir()
     assert [path.name for path in complete_checkpoints(tmp_path)] == ["step-00000002", "step-00000003"]
     assert checkpoints(tmp_path / "nowhere").load() is None
+
+
+@pytest.mark.parametrize(("umask", "rights"), [(0o022, 0o644), (0o077, 0o600)])
+def test_all_files_of_a_checkpoint_have_the_rights_that_the_umask_gives(umask, rights, tmp_path):
+    before = os.umask(umask)
+    try:
+        checkpoints(tmp_path).save(RunState())
+    finally:
+        os.umask(before)
+    files = [file for file in tmp_path.rglob("*") if file.is_file()]
+    assert sum(file.suffix == ".safetensors" for file in files) >= 3
+    assert {file.name: file.stat().st_mode & 0o777 for file in files} == {file.name: rights for file in files}

@@ -54,6 +54,7 @@ def test_a_run_leaves_a_release_and_its_records(undisturbed):
     assert {"bins.json", "training.json", "config.json", "pipeline_paraclap.py"} <= {f.name for f in best.iterdir()}
     training = json.loads((best / "training.json").read_text(encoding="utf-8"))
     assert training["seconds"] > 0
+    assert training["steps_made"] == training["steps_of_all_epochs"] > 0
     assert training["device"]["processes"] == 1
     assert training["device"]["name"].startswith("CPU (")
     lines = (undisturbed / "history.csv").read_text(encoding="utf-8").splitlines()
@@ -159,7 +160,9 @@ def test_more_steps_or_epochs_go_on_where_fewer_ended(undisturbed, words, tmp_pa
         **{"step": 5, "epoch": 0, "batch": 5, "best_epoch": 1},
         **{"seconds": 0, "best_uar": 0},
     }
-    assert json.loads((run / "best" / "training.json").read_text())["arguments"]["max_steps"] == 5
+    training = json.loads((run / "best" / "training.json").read_text())
+    assert training["arguments"]["max_steps"] == 5
+    assert training["steps_made"] == 5 < training["steps_of_all_epochs"]
     assert train_in_process([*words, "--resume"]).code == 0
     final = [load_file(complete_checkpoints(of / "checkpoints")[-1] / "model.safetensors") for of in (run, undisturbed)]
     assert all(torch.equal(final[0][name], final[1][name]) for name in final[1])
