@@ -13,10 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
+from dataset_scripts.build_record import BUILD_FILE
+
 from .arguments import is_remote
 from .errors import TrainingError
 
-BUILD_FILE = "build.json"
 BLOCK = 2**20
 HASHED_REMOTELY = 10**9  # bytes of remote files up to which they are read once to check them
 SHARD = re.compile(r"data/(?P<split>.+?)-(?P<number>\d{5})-of-(?P<count>\d{5})\.parquet")

@@ -17,13 +17,13 @@ import dataset_scripts.corpora
 import paraclap.page
 import paraclap.publishing.dataset
 from dataset_scripts.build_query_corpus import BuildOptions, build_query_corpus
-from dataset_scripts.build_record import check_build
 from paraclap.publishing import push
 from paraclap.publishing.dataset import stage_dataset
 from paraclap.publishing.errors import PublishError
 from paraclap.publishing.hub import Target, publish
 from paraclap.publishing.others import METRIC, stage_metric
 from paraclap.resources import resource
+from paraclap.training.corpus_check import check_corpus
 
 TOKEN = "hf_writeWRITEwriteWRITE"
 
@@ -91,7 +91,7 @@ def test_the_corpus_goes_to_the_hub_and_back(hub, corpus, tmp_path):
     original = datasets.load_dataset(str(corpus), cache_dir=str(tmp_path / "cache"))
     expected = {s: [[r["file"], r["queries"], len(r["audio"]["bytes"])] for r in c] for s, c in original.items()}
     assert found == expected
-    assert check_build(tmp_path / "staged"), "build.json lists the files as they are published"
+    check_corpus(tmp_path / "staged", ("train", "validation", "test"))  # build.json lists the files as published
     card = DatasetCard.load(tmp_path / "staged" / "README.md")
     assert card.data.license == ["cc-by-nc-sa-4.0", "cc0-1.0"]
     assert 'load_dataset("lab/corpus")' in card.text

@@ -94,6 +94,13 @@ def test_damage_is_found_before_training(damage, reason, corpus):
         check_corpus(corpus, SPLITS)
 
 
+@pytest.mark.parametrize("damage", [damage for damage, _ in DAMAGES[:7]])
+def test_damage_to_one_split_leaves_the_others_usable(damage, corpus):
+    expected = check_corpus(corpus, ["validation"])
+    damage(corpus)
+    assert check_corpus(corpus, ["validation"]) == expected
+
+
 @pytest.mark.parametrize(("damage", "reason"), DAMAGES[:4])
 def test_damage_is_found_where_the_corpus_is_streamed_from(damage, reason, corpus):
     damage(corpus)
