@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dataset_scripts.tables import markdown_table
+
 BEGIN, END = "<!-- results: written by `make results` -->", "<!-- end of results -->"
 CALIBRATED = {
     "corpus": "**transductive**: calibrated with this audio, unlabelled",
@@ -32,14 +34,17 @@ FIRST_SCREEN = {
 
 def results_markdown(evaluations: Sequence[Mapping[str, Any]]) -> str:
     """Return the tasks of several results.json as one table, with the wordings below it."""
-    lines = [
-        "| corpus, rows | told apart | prompt | UAR [95 % interval] | chance | paper, best variant | most predicted |",
-        "|---|---|---|---|---|---|---|",
+    rows = [
+        _row(name, task, results["protocol"]["model"])
+        for results in evaluations
+        for name, task in results["tasks"].items()
     ]
-    for results in evaluations:
-        lines += [_row(name, task, results["protocol"]["model"]) for name, task in results["tasks"].items()]
     protocol = evaluations[0]["protocol"]
-    lines += ["", f"Utterances: {protocol['utterances']}. Intervals: {protocol['intervals']}, seed {protocol['seed']}."]
+    lines = [
+        markdown_table(rows),
+        "",
+        f"Utterances: {protocol['utterances']}. Intervals: {protocol['intervals']}, seed {protocol['seed']}.",
+    ]
     worded = [
         (name, task)
         for results in evaluations
@@ -47,16 +52,11 @@ def results_markdown(evaluations: Sequence[Mapping[str, Any]]) -> str:
         if task.get("wording") and not task["calibrated"]
     ]
     if worded:
-        lines += [
-            "",
-            "| task | UAR | ten paraphrases, mean ± deviation (lowest) | held-out words, mean of sets (each) | share |",
-            "|---|---|---|---|---|",
-            *(_wording_row(*one) for one in worded),
-        ]
+        lines += ["", markdown_table([_wording_row(*one) for one in worded])]
     return "\n".join(lines)
 
 
-def _row(name: str, task: Mapping[str, Any], model: str) -> str:
+def _row(name: str, task: Mapping[str, Any], model: str) -> dict[str, str]:
     low, high = task["intervals"]["uar"]
     paper = max(task["paper_uar"].items(), key=lambda item: item[1], default=None)
     prompts = [texts[0] for texts in task["prompts"].values()]
@@ -64,19 +64,19 @@ def _row(name: str, task: Mapping[str, Any], model: str) -> str:
     notes = [task["split"]]
     notes += [CALIBRATED[task["calibrated"]]] if task["calibrated"] else []
     notes += ["by the twin trained without it"] if "without" in model else []
-    cells = (
-        f"{task['corpus']}, {', '.join(notes)} ({task['n']})",
-        f"{task['column']} ({len(task['prompts'])})",
-        f"“{prompts[0] if whole else task['templates'][0]}”{' with synonyms' if name.endswith('-synonyms') else ''}",
-        f"**{task['uar']:.3f}** [{low:.3f}, {high:.3f}]",
-        f"{task['chance']:.3f}",
-        f"{paper[1]:.3f} ({paper[0]})" if paper else "",
-        f"{task['most_predicted']['label']} {task['most_predicted']['share']:.0%}",
-    )
-    return f"| {' | '.join(cells)} |"
+    prompt = prompts[0] if whole else task["templates"][0]
+    return {
+        "corpus, rows": f"{task['corpus']}, {', '.join(notes)} ({task['n']})",
+        "told apart": f"{task['column']} ({len(task['prompts'])})",
+        "prompt": f"“{prompt}”{' with synonyms' if name.endswith('-synonyms') else ''}",
+        "UAR [95 % interval]": f"**{task['uar']:.3f}** [{low:.3f}, {high:.3f}]",
+        "chance": f"{task['chance']:.3f}",
+        "paper, best variant": f"{paper[1]:.3f} ({paper[0]})" if paper else "",
+        "most predicted": f"{task['most_predicted']['label']} {task['most_predicted']['share']:.0%}",
+    }
 
 
-def _wording_row(name: str, task: Mapping[str, Any]) -> str:
+def _wording_row(name: str, task: Mapping[str, Any]) -> dict[str, str]:
     paraphrases, held_out = task["wording"]["paraphrases"], task["wording"]["held_out"]
     lowest = min(paraphrases["uars"].values())
     spread = f"{paraphrases['mean']:.3f} ± {paraphrases['standard_deviation']:.3f} ({lowest:.3f})"
@@ -84,7 +84,13 @@ def _wording_row(name: str, task: Mapping[str, Any]) -> str:
     if held_out:
         each = ", ".join(f"{uar:.3f}" for uar in held_out["uars"])
         words = (f"{held_out['mean']:.3f} ({each})", f"{held_out['share']:.0%}")
-    return f"| {name} | {task['uar']:.3f} | {spread} | {words[0]} | {words[1]} |"
+    return {
+        "task": name,
+        "UAR": f"{task['uar']:.3f}",
+        "ten paraphrases, mean ± deviation (lowest)": spread,
+        "held-out words, mean of sets (each)": words[0],
+        "share": words[1],
+    }
 
 
 def first_screen(results: Mapping[str, Mapping[str, Any]]) -> str:
@@ -93,12 +99,19 @@ def first_screen(results: Mapping[str, Mapping[str, Any]]) -> str:
     Args:
         results: File name in the checkpoint's folder -> its content.
     """
-    lines = ["| never heard in training | UAR | the paper's best | chance |", "|---|---|---|---|"]
+    rows = []
     for name, (title, file) in FIRST_SCREEN.items():
         task = results[file]["tasks"][name.split(",")[0]]
         paper = f"{max(task['paper_uar'].values()):.3f}" if task["paper_uar"] else ""
-        lines.append(f"| {title} | **{task['uar']:.3f}** | {paper} | {task['chance']:.3f} |")
-    return "\n".join(lines)
+        rows.append(
+            {
+                "never heard in training": title,
+                "UAR": f"**{task['uar']:.3f}**",
+                "the paper's best": paper,
+                "chance": f"{task['chance']:.3f}",
+            }
+        )
+    return markdown_table(rows)
 
 
 def with_table(text: str, table: str) -> str:

@@ -23,11 +23,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
+
 from dataset_scripts.corpora import CORPORA, TASKS, CorpusError, has_module, parse_corpora
 from dataset_scripts.queries import VARIANTS
+from dataset_scripts.tables import write_csv
 from dataset_scripts.tasks import Task
 
-from .table1_layout import PAPER, Table, draw_table, markdown_of, read_paper, write_csv
+from .table1_layout import PAPER, Table, draw_table, figure_rows, markdown_of, read_paper
 
 PAPER_TABLE = Path(__file__).with_name("paper_table1.csv")
 TITLES = {"no_emo": "no emo", "only_emo": "only emo", "rand1": "rand 1", "rand5": "rand 5"}
@@ -228,7 +231,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_floor(table, args)
     text = markdown_of(table)
     (args.output_dir / "table1.md").write_text(text, encoding="utf-8")
-    write_csv(table, args.output_dir / "table1.csv")
+    write_csv(pd.DataFrame(figure_rows(table)), args.output_dir / "table1.csv", float_format="%.4f")
     draw_table(table, args.output_dir / "table1.png")
     print(f"\n{text}\nWritten to {args.output_dir}: table1.md, table1.csv, table1.png")
     return 0

@@ -9,6 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from dataset_scripts.tables import markdown_table
+
 PAPER = {
     "IEMOCAP": "iemocap",
     "RAVDESS": "ravdess",
@@ -61,36 +63,38 @@ def read_paper(file: Path) -> dict[str, dict[str, float]]:
 
 def markdown_of(table: Table) -> str:
     """Return the table as Markdown: our systems with intervals, then the paper's figures of the same row."""
-    paper = list(PAPER_COLUMNS.values())
-    head = ["task", "chance", *table.systems, *(f"paper: {title}" for title in paper)]
-    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+    rows = []
     for task, chance in table.chance.items():
-        cells = [f"{task}{f' ({table.notes[task]})' if task in table.notes else ''}", f"{chance:.3f}"]
-        best = max(table.figures[task, system][0] for system in table.systems if (task, system) in table.figures)
-        for system in table.systems:
-            figure = table.figures.get((task, system))
-            if figure is None:
-                cells.append("")
-                continue
-            uar = f"**{figure[0]:.3f}**" if figure[0] == best else f"{figure[0]:.3f}"
-            cells.append(f"{uar} [{figure[1]:.3f}, {figure[2]:.3f}]")
-        cells += [f"{table.paper[task][title]:.3f}" if task in table.paper else "" for title in paper]
-        lines.append(f"| {' | '.join(cells)} |")
-    lines += ["", *(f"- {task} has no row: {why}" for task, why in table.missing.items())]
-    return "\n".join(lines).rstrip() + "\n"
+        known = {system: table.figures[task, system] for system in table.systems if (task, system) in table.figures}
+        best = max(uar for uar, _, _ in known.values())
+        ours = {name: _cell(*known[name], known[name][0] == best) if name in known else "" for name in table.systems}
+        paper = table.paper.get(task, {})
+        rows.append(
+            {
+                "task": f"{task}{f' ({table.notes[task]})' if task in table.notes else ''}",
+                "chance": f"{chance:.3f}",
+                **ours,
+                **{f"paper: {name}": f"{paper[name]:.3f}" if paper else "" for name in PAPER_COLUMNS.values()},
+            }
+        )
+    missing = "\n".join(f"- {task} has no row: {why}" for task, why in table.missing.items())
+    return f"{markdown_table(rows)}\n\n{missing}".rstrip() + "\n"
 
 
-def write_csv(table: Table, file: Path) -> None:
-    """Write one row for each task and system: task, system, uar, lower, upper, chance; the paper's have no interval."""
-    with open(file, "w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(["task", "system", "uar", "lower", "upper", "chance"])
-        for (task, system), (uar, low, high) in table.figures.items():
-            writer.writerow([task, system, f"{uar:.4f}", f"{low:.4f}", f"{high:.4f}", f"{table.chance[task]:.4f}"])
-        for task, figures in table.paper.items():
-            for title, uar in figures.items():
-                chance = f"{table.chance[task]:.4f}" if task in table.chance else ""
-                writer.writerow([task, f"paper: {title}", f"{uar:.4f}", "", "", chance])
+def _cell(uar: float, low: float, high: float, is_best: bool) -> str:
+    return f"{f'**{uar:.3f}**' if is_best else f'{uar:.3f}'} [{low:.3f}, {high:.3f}]"
+
+
+def figure_rows(table: Table) -> list[dict[str, str | float | None]]:
+    """Return a row for each task and system: task, system, uar, lower, upper, chance; the paper states no interval."""
+    ours = [(task, system, *figure) for (task, system), figure in table.figures.items()]
+    paper = [
+        (task, f"paper: {title}", uar, None, None)
+        for task, figures in table.paper.items()
+        for title, uar in figures.items()
+    ]
+    names = ("task", "system", "uar", "lower", "upper")
+    return [{**dict(zip(names, row, strict=True)), "chance": table.chance.get(row[0])} for row in (*ours, *paper)]
 
 
 def draw_table(table: Table, file: Path) -> None:

@@ -4,10 +4,12 @@ import csv
 import json
 import sys
 
+import pandas as pd
 import pytest
 
+from dataset_scripts.tables import write_csv
 from paraclap.evaluation import table1
-from paraclap.evaluation.table1_layout import PAPER, Table, draw_table, markdown_of, read_paper, write_csv
+from paraclap.evaluation.table1_layout import PAPER, Table, draw_table, figure_rows, markdown_of, read_paper
 
 PAPER_ROW = {"CLAP": 0.199, "Pengi": 0.148, "no emo": 0.170, "only emo": 0.302, "rand 1": 0.116, "rand 5": 0.234}
 
@@ -45,7 +47,7 @@ def test_markdown_has_ours_the_papers_and_what_is_missing(table):
 
 
 def test_csv_and_picture(table, tmp_path):
-    write_csv(table, tmp_path / "t.csv")
+    write_csv(pd.DataFrame(figure_rows(table)), tmp_path / "t.csv", float_format="%.4f")
     with open(tmp_path / "t.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert rows[1] == {
