@@ -109,7 +109,7 @@ results: $(VENV)/installed without-emodb without-crema_d  ## evaluate the defaul
 		|| exit 1; done
 	for corpus in emodb=$(FOLDER_emodb) crema_d=$(FOLDER_crema_d); do \
 		$(RUN) evaluate_zero_shot.py --model $(RUN_DIR)-without-$${corpus%%=*}/best --output_dir build/eval-without-$${corpus%%=*} \
-		--all_rows --tasks $${corpus%%=*} --corpora $${corpus%%=*}=$(CORPORA)/$${corpus#*=} || exit 1; done
+		--all_rows --wording --tasks $${corpus%%=*} --corpora $${corpus%%=*}=$(CORPORA)/$${corpus#*=} || exit 1; done
 	$(RUN) -m paraclap.evaluation.results_table $(CHECKPOINT) docs/evaluating.md README.md build/eval build/eval-calibrated \
 		build/eval-by-gender build/eval-by-speaker build/eval-without-emodb build/eval-without-crema_d
 

@@ -37,7 +37,7 @@ class ParaClapEncoder:
         self.model, self.tokenizer = self.classify.model.eval(), self.classify.tokenizer
 
     def encode(self, inputs: Iterable[str | dict], **kwargs) -> np.ndarray:
-        """(n, projection_dim) float32 of unit length, of sentences or of batches of either kind.
+        """(n, embedding_dim) float32 of unit length, of sentences or of batches of either kind.
 
         Raises:
             ValueError: If there is nothing to embed.
@@ -51,7 +51,7 @@ class ParaClapEncoder:
 
     @torch.inference_mode()
     def get_text_embeddings(self, inputs: Iterable[dict], **kwargs) -> np.ndarray:
-        """(n, projection_dim) of batches {"text": sentences}."""
+        """(n, embedding_dim) of batches {"text": sentences}."""
         found = []
         for batch in inputs:
             tokens = self.tokenizer(batch["text"], padding=True, truncation=True, return_tensors="pt")
@@ -60,7 +60,7 @@ class ParaClapEncoder:
         return normalize(torch.cat(found).float(), dim=-1).cpu().numpy()
 
     def get_audio_embeddings(self, inputs: Iterable[dict], **kwargs) -> np.ndarray:
-        """(n, projection_dim) of batches {"audio": recordings}, files or rows of `datasets`."""
+        """(n, embedding_dim) of batches {"audio": recordings}, files or rows of `datasets`."""
         clips = list(chain.from_iterable(batch["audio"] for batch in inputs))
         results = self.classify(clips, candidate_labels=["speech"], return_embeddings=True)
         return normalize(torch.tensor(np.stack([result["embedding"] for result in results])), dim=-1).numpy()

@@ -15,6 +15,7 @@ MOST = {
     "intermediate_size": 2**20,
     "encoder_ffn_dim": 2**20,
     "projection_dim": 2**16,
+    "num_members": 1000,
     "vocab_size": 2**24,
     "max_position_embeddings": 2**24,
     "max_source_positions": 2**20,

@@ -206,7 +206,7 @@ class ParaClapConfig(PreTrainedConfig):
             hubert, wavlm, data2vec-audio, unispeech-sat, sew; of a Whisper, whose encoder is used (whisper,
             `paraclap_whisper`); or a [`ParaClapAudioConfig`] (`paraclap_audio`).
         text_config: Configuration (or dict with a `model_type`) of any BERT-like encoder.
-        projection_dim: Size of the shared embedding space.
+        projection_dim: Size of a member's embedding.
         projection_dropout: Dropout inside both projections, in [0, 1).
         logit_scale_init_value: Initial log of the inverse temperature; the paper's is ln(1 / 0.07).
         logit_bias_init_value: Initial bias of the sigmoid loss; SigLIP's -10 fits one caption an utterance, where
@@ -229,6 +229,8 @@ class ParaClapConfig(PreTrainedConfig):
             of each other), `"sigmoid"` (SigLIP, https://arxiv.org/abs/2303.15343), or `"grouped"` (that, and a choice
             within each group of texts that exclude each other).
         center_audio: Whether to subtract from audio embeddings what all of the training's have in common.
+        num_members: Sets of pooling, cues and projections that are trained side by side on the same encoders. An
+            embedding is as many times as wide, and the cosine of two the mean of the members'.
 
     Raises:
         ValueError: If a value is outside what is listed above.
@@ -262,6 +264,7 @@ class ParaClapConfig(PreTrainedConfig):
         hypothesis_template: str = "speaker is {}.",
         loss_type: str = "contrastive",
         center_audio: bool = False,
+        num_members: int = 1,
         **kwargs,
     ):
         if text_pooling not in TEXT_POOLINGS:
@@ -303,9 +306,15 @@ class ParaClapConfig(PreTrainedConfig):
         self.hypothesis_template = hypothesis_template
         self.loss_type = loss_type
         self.center_audio = center_audio
+        self.num_members = num_members
         super().__init__(**kwargs)
         check_numbers(self.to_dict())
         _register_models()
+
+    @property
+    def embedding_dim(self) -> int:
+        """Size of the shared embedding space."""
+        return self.num_members * self.projection_dim
 
     def to_dict(self) -> dict[str, Any]:
         """Return all settings, with what a process without this package needs to find the code beside them."""

@@ -23,12 +23,13 @@ class ParaClapCues(nn.Module):
 
     Args:
         size: Dimensions of the shared space.
+        measures: Whether it has the front end that [`measure`] needs.
     """
 
-    def __init__(self, size: int):
+    def __init__(self, size: int, measures: bool = True):
         super().__init__()
         config = ParaClapAudioConfig()
-        self.front_end = ParaClapFrontEnd(config)
+        self.front_end = ParaClapFrontEnd(config) if measures else None
         self.num_pitch_bins, self.num_mel_bins = config.num_pitch_bins, config.num_mel_bins
         # Level and duration, the pitch statistics, the share of voiced frames, the timbre.
         self.num_cues = 2 + 3 * self.num_pitch_bins + 1 + self.num_mel_bins

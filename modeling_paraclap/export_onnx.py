@@ -2,8 +2,8 @@
 
     python -m modeling_paraclap.export_onnx --model DIR_OR_HUB_ID --output_dir DIR [--int8]
 
-    audio.onnx   input_values (batch, samples), padding_mask (batch, samples) -> embeddings (batch, projection_dim)
-    text.onnx    input_ids (batch, tokens), attention_mask (batch, tokens)    -> embeddings (batch, projection_dim)
+    audio.onnx   input_values (batch, samples), padding_mask (batch, samples) -> embeddings (batch, embedding_dim)
+    text.onnx    input_ids (batch, tokens), attention_mask (batch, tokens)    -> embeddings (batch, embedding_dim)
 
 The masks say what counts and is no padding, bool for audio and int64 for text, as the processor gives them; batch,
 samples and tokens are free. The embeddings have unit length, so that a score is softmax(exp(logit_scale) * audio @
@@ -38,7 +38,7 @@ class AudioTower(nn.Module):
         self.model = model
 
     def forward(self, input_values: torch.Tensor, padding_mask: torch.Tensor) -> torch.Tensor:
-        """(batch, samples) and its mask to (batch, projection_dim)."""
+        """(batch, samples) and its mask to (batch, embedding_dim)."""
         return F.normalize(self.model.get_audio_features(input_values, padding_mask).pooler_output, dim=-1)
 
 
@@ -54,7 +54,7 @@ class TextTower(nn.Module):
         self.model = model
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-        """(batch, tokens) and its mask to (batch, projection_dim)."""
+        """(batch, tokens) and its mask to (batch, embedding_dim)."""
         return F.normalize(self.model.get_text_features(input_ids, attention_mask).pooler_output, dim=-1)
 
 
@@ -133,6 +133,7 @@ def export_onnx(model: ParaClapModel, output_dir: Path, int8: bool = False) -> P
         "logit_scale": model.logit_scale.exp().item(),
         "logit_bias": 0.0 if model.logit_bias is None else model.logit_bias.item(),
         "projection_dim": model.config.projection_dim,
+        "embedding_dim": model.config.embedding_dim,
         "hypothesis_template": model.config.hypothesis_template,
     }
     (folder / "export.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")

@@ -14,20 +14,18 @@ from transformers.utils import can_return_tuple
 from .audio_tower_paraclap import ParaClapFrontEnd
 from .configuration_paraclap import ParaClapConfig
 from .cpu_paraclap import lay_out_for_cpu
-from .cues_paraclap import ParaClapCues
 from .freezing_paraclap import freeze_layers, frozen_modules
 from .heard_paraclap import HeardAudio
 from .loading_paraclap import RemembersLoading
 from .losses_paraclap import LOSSES, same_captions
+from .members_paraclap import ParaClapMember, add_parts, embed_heard, join_members, split_members
 from .output_paraclap import ParaClapOutput
 from .pickling_paraclap import make_picklable
 from .pooling_paraclap import ChannelNorm, ParaClapAudioPooling, masked_mean
-from .projection_paraclap import ParaClapProjection
 from .running_statistics_paraclap import audio_learns, hold_frozen_statistics, own_parameters
 from .towers_paraclap import MASK_EMBEDDING, build_tower, input_dtype, load_encoder
 
 TOWERS = ("audio", "text")
-CENTER_RATE = 0.01  # of the running mean, which follows about the last hundred batches
 
 
 class ParaClapPreTrainedModel(RemembersLoading, PreTrainedModel):
@@ -50,10 +48,10 @@ class ParaClapPreTrainedModel(RemembersLoading, PreTrainedModel):
             module.reset()
         if isinstance(module, ParaClapFrontEnd):
             module.fill()
+        if isinstance(module, (ParaClapModel, ParaClapMember)) and module.audio_center is not None:
+            init.zeros_(module.audio_center)
         if isinstance(module, ParaClapModel):
             init.constant_(module.logit_scale, self.config.logit_scale_init_value)
-            if self.config.center_audio:
-                init.zeros_(module.audio_center)
             if module.logit_bias is not None:
                 init.constant_(module.logit_bias, self.config.logit_bias_init_value)
 
@@ -80,16 +78,11 @@ class ParaClapModel(ParaClapPreTrainedModel):
         self.text_model = build_tower(config.text_config)
         make_picklable(self)
         hold_frozen_statistics(self)
-        size, dropout = config.projection_dim, config.projection_dropout
-        self.audio_pooling = ParaClapAudioPooling(config)
-        self.cues = ParaClapCues(size) if config.audio_cues else None
-        self.audio_projection = ParaClapProjection(self.audio_pooling.output_size, size, dropout)
-        self.text_projection = ParaClapProjection(config.text_config.hidden_size, size, dropout)
+        add_parts(self, config, measures=True)
+        self.members = nn.ModuleList(ParaClapMember(config) for _ in range(config.num_members - 1))
         self.logit_scale = nn.Parameter(torch.tensor(float(config.logit_scale_init_value)))
         bias = torch.tensor(float(config.logit_bias_init_value))
         self.logit_bias = nn.Parameter(bias) if LOSSES[config.loss_type].has_bias else None
-        if config.center_audio:
-            self.register_buffer("audio_center", torch.zeros(size))
         self._own_parameters = own_parameters(self)
         self.frozen_towers, self.frozen_audio_layers = (), None
         self.post_init()
@@ -272,7 +265,7 @@ class ParaClapModel(ParaClapPreTrainedModel):
             **kwargs: Handed to the audio tower, for example `output_hidden_states=True`.
 
         Returns:
-            `BaseModelOutputWithPooling` whose `pooler_output` (batch, projection_dim) is not normalised.
+            `BaseModelOutputWithPooling` whose `pooler_output` (batch, embedding_dim) is not normalised.
 
         A padded utterance has the embedding that it has alone, if the encoder's front end normalises each frame by
         itself (`feat_extract_norm="layer"`, as in the "large" models). One that normalises over time
@@ -280,30 +273,18 @@ class ParaClapModel(ParaClapPreTrainedModel):
         see the padding whatever the mask says.
         """
         moving = self.training and audio_learns(self, self._own_parameters)
-        if self.training and self.audio_pooling.input is not None:
-            self.audio_pooling.norm.train(moving and self.audio_pooling.input.weight.requires_grad)
         if audio_states is None:
             heard = self.hear(input_values, padding_mask, **kwargs)
         else:
             heard = HeardAudio.from_states(self.config, audio_states, padding_mask, audio_cues)
-        pooled = self.audio_pooling(heard.outputs, heard.mask)
-        cues = None if self.cues is None else self.cues(heard.cues)
+        embeds = [embed_heard(member, heard, moving) for member in (self, *self.members)]
         wanted = self.config.audio_layer_weights is None or kwargs.get("output_hidden_states")
         return BaseModelOutputWithPooling(
             last_hidden_state=heard.outputs.last_hidden_state,
-            pooler_output=self._centred(self.audio_projection(pooled, cues), moving),
+            pooler_output=join_members(embeds),
             hidden_states=heard.outputs.hidden_states if wanted else None,
             attentions=heard.outputs.attentions,
         )
-
-    def _centred(self, embeds: torch.Tensor, moving: bool) -> torch.Tensor:
-        """Return the embeddings without what all utterances have in common, a running mean of training's batches."""
-        if not self.config.center_audio:
-            return embeds
-        if moving:
-            with torch.no_grad():
-                self.audio_center.lerp_(embeds.mean(0).to(self.audio_center.dtype), CENTER_RATE)
-        return embeds - self.audio_center
 
     @can_return_tuple
     def get_text_features(
@@ -322,19 +303,22 @@ class ParaClapModel(ParaClapPreTrainedModel):
             **kwargs: Handed to the text tower, for example `token_type_ids` or `output_attentions=True`.
 
         Returns:
-            `BaseModelOutputWithPooling` whose `pooler_output` (batch, projection_dim) is not normalised.
+            `BaseModelOutputWithPooling` whose `pooler_output` (batch, embedding_dim) is not normalised.
         """
         if text_states is not None:
-            return BaseModelOutputWithPooling(pooler_output=self.text_projection(text_states))
+            return BaseModelOutputWithPooling(pooler_output=self._project_text(text_states))
         kwargs = {key: value for key, value in kwargs.items() if value is not None}
         outputs = self.text_model(input_ids, attention_mask=attention_mask, return_dict=True, **kwargs)
         states = outputs.last_hidden_state
         return BaseModelOutputWithPooling(
             last_hidden_state=states,
-            pooler_output=self.text_projection(self.pool_text(states, attention_mask)),
+            pooler_output=self._project_text(self.pool_text(states, attention_mask)),
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
         )
+
+    def _project_text(self, pooled: torch.Tensor) -> torch.Tensor:
+        return join_members([member.text_projection(pooled) for member in (self, *self.members)])
 
     def pool_text(self, hidden_states: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
         """(batch, tokens, hidden size) to (batch, hidden size), as `config.text_pooling` says."""
@@ -411,10 +395,12 @@ class ParaClapModel(ParaClapPreTrainedModel):
         audio_embeds = F.normalize(audio_outputs.pooler_output, dim=-1)
         text_embeds = F.normalize(text_outputs.pooler_output, dim=-1)
         logits_per_audio = self.similarity(audio_embeds, text_embeds)
+        loss = None
+        if return_loss:
+            labels = (input_ids, attention_mask, positives, unknown)
+            loss = self.embedding_loss(audio_embeds, text_embeds, *labels, groups=groups)
         return ParaClapOutput(
-            loss=self.loss(logits_per_audio, input_ids, attention_mask, positives, unknown, groups=groups)
-            if return_loss
-            else None,
+            loss=loss,
             logits_per_audio=logits_per_audio,
             logits_per_text=logits_per_audio.t(),
             audio_embeds=audio_embeds,
@@ -422,6 +408,19 @@ class ParaClapModel(ParaClapPreTrainedModel):
             audio_model_output=audio_outputs,
             text_model_output=text_outputs,
         )
+
+    def embedding_loss(self, audio_embeds: torch.Tensor, text_embeds: torch.Tensor, *args, **kwargs) -> torch.Tensor:
+        """Return the mean of the members' losses, each of its own part of embeddings of unit length.
+
+        Args:
+            audio_embeds: (n_audio, embedding_dim).
+            text_embeds: (n_text, embedding_dim).
+            *args: As of [`~ParaClapModel.loss`] behind the logits.
+            **kwargs: Likewise.
+        """
+        number = self.config.num_members
+        pairs = zip(split_members(audio_embeds, number), split_members(text_embeds, number), strict=True)
+        return sum(self.loss(self.similarity(audio, text), *args, **kwargs) for audio, text in pairs) / number
 
     def loss(
         self,

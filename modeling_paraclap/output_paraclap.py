@@ -16,8 +16,8 @@ class ParaClapOutput(ModelOutput):
         loss: Scalar, with `return_loss=True`.
         logits_per_audio: (n_audio, n_text), cosine similarity times exp(logit scale).
         logits_per_text: (n_text, n_audio), its transpose.
-        audio_embeds: (n_audio, projection_dim), of unit length.
-        text_embeds: (n_text, projection_dim), of unit length.
+        audio_embeds: (n_audio, embedding_dim), of unit length.
+        text_embeds: (n_text, embedding_dim), of unit length.
         audio_model_output: Output of the audio tower; `pooler_output` is the embedding before normalisation.
         text_model_output: Output of the text tower, likewise.
     """

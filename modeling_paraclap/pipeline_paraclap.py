@@ -139,7 +139,7 @@ class ParaClapZeroShotAudioClassificationPipeline(ZeroShotAudioClassificationPip
         Returns:
             For each audio a list of `{"score": float, "label": str}`, the best first.
 
-            With `return_embeddings`, `{"scores": that list, "embedding": array}`: float32, (projection_dim,), of unit
+            With `return_embeddings`, `{"scores": that list, "embedding": array}`: float32, (embedding_dim,), of unit
             length.
 
             With `window_length_s` in seconds, `{"scores": [...], "windows": [{"start": s, "end": s, "scores": [...]},

@@ -78,7 +78,8 @@ class ChannelNorm(nn.Module):
     def forward(self, hidden_states: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         """Normalise (batch, time, dim), in float32; in training, take its statistics in first."""
         states = hidden_states.float()
-        if self.training:
+        # On an accelerator, asking waits for the device, which costs more than an estimate that changes nothing.
+        if self.training and (self.batches.device.type != "cpu" or self.batches < CALIBRATING_BATCHES):
             self._estimate(states.detach(), mask)
         return (states - self.mean.float()) * (self.variance.float() + VARIANCE_FLOOR).rsqrt()
 
@@ -187,5 +188,7 @@ class ParaClapAudioPooling(nn.Module):
                 f"{self.layers} takes one state for each layer, all of one shape. Leave out audio_layer_weights, or "
                 "set the encoder's layerdrop to 0."
             )
-        weights = self.layer_weights.softmax(0)
-        return sum(weight * states[layer] for weight, layer in zip(weights, self.layers, strict=True))
+        weighed = [
+            weight * states[layer] for weight, layer in zip(self.layer_weights.softmax(0), self.layers, strict=True)
+        ]
+        return sum(weighed[1:], start=weighed[0])

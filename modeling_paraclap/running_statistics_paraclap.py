@@ -4,6 +4,7 @@ An adapter keeps the parameters that it adds, and nothing of the model that it s
 its training would be lost with the model, and the adapter loaded onto that model anew would answer otherwise.
 """
 
+import re
 from typing import Any
 
 from torch import nn
@@ -12,11 +13,12 @@ AUDIO_PARTS = ("audio_model.", "audio_pooling.", "audio_projection.")
 PARTS = (*AUDIO_PARTS, "text_model.", "text_projection.")
 # What compilation, activation checkpointing and FSDP put between the names of a module and its parameter.
 WRAPPERS = ("_orig_mod.", "_checkpoint_wrapped_module.", "_fsdp_wrapped_module.")
+MEMBER = re.compile(r"^members\.\d+\.")
 
 
 def own_parameters(model: nn.Module) -> frozenset[str]:
     """Return the names of the parameters of a model's towers and projections, as they are when it is made."""
-    return frozenset(name for name, _ in model.named_parameters() if name.startswith(PARTS))
+    return frozenset(name for name in map(_plain, dict(model.named_parameters())) if name.startswith(PARTS))
 
 
 def audio_learns(model: nn.Module, own: frozenset[str]) -> bool:
@@ -45,6 +47,7 @@ def _hold_if_frozen(module: nn.Module, inputs: Any) -> None:
 
 
 def _plain(name: str) -> str:
+    """Return a parameter's name without wrappers, and as the first member, whose name has no prefix, has it."""
     for wrapper in WRAPPERS:
         name = name.replace(wrapper, "")
-    return name
+    return MEMBER.sub("", name)

@@ -94,7 +94,7 @@ class Heard:
     """What the model heard of one audio.
 
     Args:
-        embeds: float32 (windows, projection_dim) on the CPU, of unit length; one window of all for short audio.
+        embeds: float32 (windows, embedding_dim) on the CPU, of unit length; one window of all for short audio.
         times: Start and end of each window in seconds. Windows of digital silence are not among them.
     """
 
@@ -103,7 +103,7 @@ class Heard:
 
     @property
     def embedding(self) -> np.ndarray:
-        """float32 (projection_dim,): the mean of the windows' embeddings, at unit length."""
+        """float32 (embedding_dim,): the mean of the windows' embeddings, at unit length."""
         return F.normalize(self.embeds.mean(0), dim=-1).numpy()
 
 
@@ -277,7 +277,7 @@ class Scorer:
             waveforms: float32 (samples,) each, at the model's rate.
 
         Returns:
-            float32 (waveforms, projection_dim) on the CPU, of unit length.
+            float32 (waveforms, embedding_dim) on the CPU, of unit length.
         """
         model = self.model
         if model.training:
@@ -304,7 +304,7 @@ class Scorer:
         """Score embeddings of unit length against the labels of a question.
 
         Args:
-            embeds: float32 (n, projection_dim).
+            embeds: float32 (n, embedding_dim).
             question: The labels and how they are put.
 
         Returns:
@@ -320,7 +320,7 @@ class Scorer:
         return logits.softmax(-1) if question.function_to_apply == "softmax" else logits.sigmoid()
 
     def embed_texts(self, question: Question) -> torch.Tensor:
-        """Return the float32 (labels, projection_dim) text embeddings of a question, of unit length.
+        """Return the float32 (labels, embedding_dim) text embeddings of a question, of unit length.
 
         Raises:
             ValueError: If a text is too long, the tokenizer knows nothing of a label, or cannot tell two apart.

@@ -122,7 +122,7 @@ class TextEmbeddings:
                 for error messages.
 
         Returns:
-            float32 tensor of shape (labels, projection_dim) on the model's device.
+            float32 tensor of shape (labels, embedding_dim) on the model's device.
 
         Raises:
             ValueError: If a text is longer than the text encoder can take, the tokenizer knows nothing of a label, or
@@ -191,7 +191,7 @@ def _quoted(text: str) -> str:
 
 
 def _embed(model: Any, tokenizer: Any, texts: list[str]) -> torch.Tensor:
-    """Unit-length embeddings (texts, projection_dim) in float32."""
+    """Unit-length embeddings (texts, embedding_dim) in float32."""
     inputs = tokenizer(texts, padding=True, return_tensors="pt")
     longest = min(tokenizer.model_max_length, getattr(model.config.text_config, "max_position_embeddings", 2**31))
     if inputs["input_ids"].shape[1] > longest:

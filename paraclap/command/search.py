@@ -90,7 +90,7 @@ def nearest(parts: Iterable[Path], current: set[Key], queries: np.ndarray, k: in
     Args:
         parts: Of the index.
         current: Path, size and time of change of the recordings that may be found.
-        queries: float32 (queries, projection_dim) of unit length.
+        queries: float32 (queries, embedding_dim) of unit length.
         k: How many for each query.
 
     Returns:

@@ -33,7 +33,7 @@ def embed_audio(
         progress: Whether to show a progress bar.
 
     Returns:
-        (usable, projection_dim) float32 embeddings of unit length on the CPU, in the order of `sources`, and
+        (usable, embedding_dim) float32 embeddings of unit length on the CPU, in the order of `sources`, and
         position in `sources` -> reason for each utterance that the pipeline would refuse.
     """
     scorer = Scorer(model, feature_extractor, tokenizer=None)
@@ -48,7 +48,7 @@ def embed_audio(
             reasons[position] = result.reason
         else:
             embeds.append(result.embeds[0])
-    return torch.stack(embeds) if embeds else torch.zeros(0, model.config.projection_dim), reasons
+    return torch.stack(embeds) if embeds else torch.zeros(0, model.config.embedding_dim), reasons
 
 
 def predict(

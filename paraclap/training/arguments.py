@@ -27,6 +27,7 @@ POSITIVE = (
     "validate_every",
     "audio_pooling_heads",
     "audio_frames_per_state",
+    "num_members",
 )
 NOT_NEGATIVE = (
     "encoder_learning_rate",
@@ -112,7 +113,8 @@ class ModelArguments:
         "audio encoder layers in the learned weighted sum: all, or numbers such as 0,1,2,3 (0: the input)",
     )
     center_audio: bool = option(False, "subtract the mean of all training audio embeddings")
-    projection_dim: int = option(768, "dimension of the shared embedding space")
+    projection_dim: int = option(768, "dimension of the shared embedding space, or of each member's part of it")
+    num_members: int = option(1, "ensemble members: sets of pooling and projections trained side by side")
     projection_dropout: float = option(0.5, "dropout of the projections")
     hypothesis_template: str = option("speaker is {}.", "prompt template of the release")
     do_normalize: bool = option(False, "normalise each waveform to zero mean and unit variance")

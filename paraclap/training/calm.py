@@ -2,7 +2,8 @@
 
 "calm" and "neutral" share their valence and differ in arousal, for which pitch, loudness and pitch variation relative
 to the speaker are cues. Some utterances labelled neutral are therefore relabelled as calm, with a probability that
-rises as their arousal falls below the speaker's mean.
+rises as their arousal falls below the speaker's mean. Whether such an utterance is neutral as well is treated as
+unknown.
 """
 
 import numpy as np

@@ -25,6 +25,7 @@ from .errors import loading
 # Arguments that ParaClapConfig has under the same name.
 CONFIG_OPTIONS = (
     "projection_dim",
+    "num_members",
     "projection_dropout",
     "text_pooling",
     "audio_pooling",

@@ -118,14 +118,17 @@ class ContrastiveStep:
             text_embeds, said = gather_texts(text_embeds, said, len(audio_embeds))
             audio_embeds = gather(audio_embeds)
             holds, unknown = (None if labels is None else gather(labels) for labels in (holds, unknown))
-        logits = self.towers.similarity(audio_embeds, text_embeds)
         if said is None:
-            return self.towers.loss(logits)
+            return self.towers.embedding_loss(audio_embeds, text_embeds)
         grouping = {}
         if LOSSES[self.towers.config.loss_type].takes_groups:
-            grouping = {"groups": groups_of(said, groups, len(logits)), "group_weights": self.group_weights}
-        return self.towers.loss(
-            logits, positives=positives_of(said, holds), unknown=unknown_of(said, unknown), **grouping
+            grouping = {"groups": groups_of(said, groups, len(audio_embeds)), "group_weights": self.group_weights}
+        return self.towers.embedding_loss(
+            audio_embeds,
+            text_embeds,
+            positives=positives_of(said, holds),
+            unknown=unknown_of(said, unknown),
+            **grouping,
         )
 
 

@@ -132,7 +132,8 @@ class QueryCorpus(Dataset):
             those of emotions that its corpus does not label.
         """
         rng = np.random.default_rng([self.seed, epoch, index])
-        if self.calm is not None and rng.random() < self.calm[index]:
+        calm = self.calm is not None and rng.random() < self.calm[index]
+        if calm:
             row = _with_emotion(row, CALM)
         heard, row, pairs = self._hear(index, row, audio, rng)
         unknown = []
@@ -147,6 +148,8 @@ class QueryCorpus(Dataset):
             drawn = rng.choice(len(words), min(self.options.emotion_words, len(words)), replace=False)
             bank, queries = queries + [words[place] for place in drawn], queries + words
         unknown_emotions = self.emotion_queries.keys() - self.annotated[row["corpus"]]
+        if calm:  # its label says that it is neutral, too
+            unknown_emotions |= {NEUTRAL}
         return heard | {
             "caption": caption,
             "queries": queries,

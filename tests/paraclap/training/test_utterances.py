@@ -69,6 +69,29 @@ def test_unknown_are_missing_labels_and_emotions_of_other_corpora(corpus_dir):
     assert not {"pitch_mean", "gender"} & first["unknown_attributes"]
 
 
+def test_calm_speech_is_said_to_be_calm_and_nothing_is_said_of_its_being_neutral(corpus_dir):
+    rows = load_split(corpus_dir, "train")
+    rows = rows.remove_columns("emotion").add_column("emotion", ["neutral"] * 12 + ["sad"] * 12)
+    augmentation = AugmentationArguments(gain=1.0)  # so that queries are made anew, of the emotions above
+    calm = QueryCorpus(rows, CorpusArguments(calm=1.0), augmentation, read_corpus_bins(corpus_dir))
+    assert calm.calm[:12].min() > 0
+    assert not calm.calm[12:].any()
+    calm.calm = np.r_[np.ones(6), np.zeros(18)]  # the first six in every draw, the others in none
+    neutral = {"speaker is neutral", "this is a neutral instance", "emotion is neutral"}
+    said = {"speaker is calm", "this is a calm instance", "emotion is calmness"}
+    for item in range(18):
+        example = calm[(0, item)]
+        holds, unknown = set(example["queries"]), example["unknown_queries"]
+        if item < 6:
+            assert said <= holds
+            assert not neutral & holds
+            assert neutral <= unknown
+        else:
+            assert (neutral <= holds) == (item < 12)
+            assert not neutral & unknown
+            assert not said & (holds | unknown)
+
+
 def test_emotions_tell_dimensions_where_asked(corpus_dir):
     rows = load_split(corpus_dir, "train")
     options = CorpusArguments(usual_dimensions=True)
