@@ -14,6 +14,7 @@ from .waveform_paraclap import AudioError
 
 # Writers to a pipe cannot know the length and put 0xFFFFFFFF (ffmpeg), 0x80000000 (arecord) or 0x7FFFF... (sox) there.
 STREAMED_SIZE = 0x7FFFF000
+SEARCHED = 2**20  # bytes that are searched at a time
 # No real header has more chunks than this before its samples.
 MOST_CHUNKS = 10_000
 WAV_MP3 = (0x50, 0x55)  # format tags of MPEG layers I to III
@@ -242,13 +243,14 @@ def _mp3(source: Source, tag: int) -> Container:
 
 def _ogg(source: Source, head: bytes) -> Container:
     """Ogg has no length in its header, but every page has one, and the last of each stream is marked as the last."""
-    position, unfinished, has_sound, chained = 0, set(), False, False
+    position, unfinished, has_sound, chained, numbers = 0, set(), False, False, set()
     while position < source.size:
         page = source.bytes_at(position, 27 + 255)
         if page[:4] != b"OggS"[: len(page)]:
-            if not unfinished:
-                break  # a tag behind the last page
-            raise _damaged(source, f"no Ogg page begins at byte {position}")
+            following = _find(source, b"OggS", position)
+            if unfinished or following is not None:
+                raise _damaged(source, f"no Ogg page begins at byte {position}")
+            break  # a tag behind the last page
         segments = page[26] if len(page) > 26 else 255
         length = 27 + segments + sum(page[27 : 27 + segments])
         if len(page) < 27 + segments or position + length > source.size:
@@ -256,7 +258,10 @@ def _ogg(source: Source, head: bytes) -> Container:
         flags, stream = page[5], page[14:18]
         if flags & 2:
             chained |= has_sound  # a stream that begins behind another: libsndfile reads the first alone
+            if stream in numbers and b"OpusHead" in page:  # ffmpeg takes the second for a repetition
+                raise _damaged(source, "two of its streams have one number, so that the second would not be heard")
             unfinished.add(stream)
+            numbers.add(stream)
         else:
             has_sound = True
         if flags & 4:
@@ -268,6 +273,16 @@ def _ogg(source: Source, head: bytes) -> Container:
             "a recording that was never closed, save it anew (`ffmpeg -i old.ogg -c copy new.ogg`)."
         )
     return Container("OGG", by_ffmpeg=chained)
+
+
+def _find(source: Source, mark: bytes, position: int) -> int | None:
+    """Return where some bytes are next, from a position on."""
+    while position < source.size:
+        found = source.bytes_at(position, SEARCHED + len(mark) - 1).find(mark)
+        if found >= 0:
+            return position + found
+        position += SEARCHED
+    return None
 
 
 def _matroska(source: Source, head: bytes) -> Container:

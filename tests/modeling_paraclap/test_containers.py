@@ -198,6 +198,22 @@ def test_chained_ogg_is_read_to_the_end(codec, rate):
         load_audio(first + other)
 
 
+@pytest.mark.parametrize(("codec", "rate"), [("VORBIS", 44100), ("OPUS", 48000)])
+def test_nothing_of_joined_ogg_files_is_lost_in_silence(codec, rate):
+    """What lies between two files hides the second; two Opus streams of one number are one to ffmpeg."""
+    first, second = (encoded(tone(1, rate, frequency), rate, "OGG", codec) for frequency in (220, 440))
+    for gap in (b"\0", b"TAG" + bytes(125), b"junk" * 500_000):
+        assert abs(len(load_audio(first + gap)) / 16000 - 1) < 0.03  # a tag behind the last page
+        with pytest.raises(AudioError, match=f"no Ogg page begins at byte {len(first)}"):
+            load_audio(first + gap + second)
+    for joined, seconds in ((first + first, 2), (first + second + first, 3)):
+        if codec == "VORBIS":
+            assert abs(len(load_audio(joined)) / 16000 - seconds) < 0.05
+        else:
+            with pytest.raises(AudioError, match="two of its streams have one number"):
+                load_audio(joined)
+
+
 def test_flac_that_does_not_say_its_length():
     content = without_flac_length(encoded(tone(3), container="FLAC"))
     assert len(read_audio(content)[0]) == 48000

@@ -141,9 +141,7 @@ def test_rows_of_a_dataset(prepare, tmp_path):
 
 @pytest.mark.parametrize("audio", [tone(0.5), INTEGERS, 5, [tone(0.5)], ["speaker is sad", None], [["sad"]]])
 def test_the_first_argument_is_text_and_nothing_else(tiny_processor, audio):
-    with pytest.raises(
-        TypeError, match="first argument is text, a string or a list.*Pass audio as `audio=`"
-    ):
+    with pytest.raises(TypeError, match="first argument is text, a string or a list.*Pass audio as `audio=`"):
         tiny_processor(audio)
 
 
