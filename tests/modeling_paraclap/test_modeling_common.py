@@ -1,5 +1,7 @@
 """What transformers' common tests ask of its own composite models, asked of ParaCLAP."""
 
+import copy
+import inspect
 import os
 import subprocess
 import sys
@@ -8,11 +10,14 @@ from pathlib import Path
 import pytest
 import torch
 from helpers.towers import AUDIO_CONFIGS, batch
+from transformers.initialization import no_init_weights
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from modeling_paraclap import ParaClapModel
+from modeling_paraclap import ParaClapAudioConfig, ParaClapAudioModel, ParaClapModel, ParaClapWhisperModel
 
 ROOT = Path(__file__).resolve().parents[2]
+WHISPER_TOWER = AUDIO_CONFIGS["whisper"]
+OWN_TOWER = ParaClapAudioConfig(conv_dim=(16, 16, 16), hidden_size=32, num_hidden_layers=1, intermediate_size=48)
 
 
 @pytest.fixture
@@ -309,3 +314,70 @@ def test_two_processes_train_in_step_without_unused_parameters(saved, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("done") == 2  # the two may write into one another's line
+
+
+# ------------------------------------------------------------ what transformers' own common tests found (5.24's sdist)
+
+
+def test_the_main_input_is_the_first_that_forward_takes(tiny_config):
+    """Transformers' tests of attention, hooks and token counts give a model this input and a mask of its shape."""
+    for model in (ParaClapModel(tiny_config()), ParaClapAudioModel(OWN_TOWER), ParaClapWhisperModel(WHISPER_TOWER)):
+        assert list(inspect.signature(model.forward).parameters)[0] == model.main_input_name
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("padding_side", ["left", "right"])
+@pytest.mark.parametrize("tower", ["wav2vec2", "whisper", "paraclap_audio"])
+def test_eager_and_sdpa_agree_whatever_side_texts_are_padded_on(tower, padding_side, dtype, tiny_config, tmp_path):
+    torch.manual_seed(0)
+    audio = {"whisper": {"audio_config": WHISPER_TOWER}, "paraclap_audio": {"audio_config": OWN_TOWER}}.get(tower, {})
+    ParaClapModel(tiny_config(**audio, text_pooling="mean")).save_pretrained(tmp_path)
+    inputs = batch(samples=16000)
+    inputs["attention_mask"] = torch.ones_like(inputs["attention_mask"])
+    inputs["attention_mask"][-1, slice(0, 2) if padding_side == "left" else slice(-2, None)] = 0
+    wanted = dict(output_hidden_states=True)
+    first, second = (
+        ParaClapModel.from_pretrained(tmp_path, attn_implementation=name, dtype=dtype)(**inputs, **wanted)
+        for name in ("eager", "sdpa")
+    )
+    tolerance = dict(atol=1e-5, rtol=1e-4) if dtype == torch.float32 else dict(atol=0.05, rtol=0.05)
+    for name in ("audio_embeds", "text_embeds"):
+        torch.testing.assert_close(getattr(first, name), getattr(second, name), **tolerance)
+
+
+@pytest.mark.parametrize("tower", ["whisper", "paraclap_audio"])
+def test_buffers_are_right_from_the_start_and_from_the_meta_device(tower, tiny_config):
+    """A model is made without initialisation where weights follow: what is no weight has to be there by then."""
+    config = tiny_config(audio_config=WHISPER_TOWER if tower == "whisper" else OWN_TOWER)
+    with no_init_weights():
+        made = dict(ParaClapModel(config).named_buffers())
+    with torch.device("meta"):
+        model = ParaClapModel(config)
+    model.to_empty(device="cpu")
+    model.init_weights()
+    filled = {name: value for name, value in model.named_buffers() if value.is_floating_point()}
+    assert len(filled) == 2
+    for name, value in filled.items():
+        assert value.abs().max() > 0, name
+        assert torch.equal(value, made[name]), name
+
+
+@pytest.mark.parametrize("tower", ["whisper", "paraclap_audio"])
+@pytest.mark.parametrize("samples", [600, 2000, 40_000])
+def test_spec_augment_leaves_batches_alone_that_are_shorter_than_a_mask(tower, samples, tiny_config):
+    config = tiny_config(audio_config=copy.deepcopy(WHISPER_TOWER if tower == "whisper" else OWN_TOWER))
+    config.audio_config.update({"apply_spec_augment": True, "mask_time_prob": 0.9, "mask_time_length": 20})
+    config.audio_config.update({"attention_dropout": 0.0, "activation_dropout": 0.0})
+    model = ParaClapModel(config).train()
+    for part in model.modules():
+        if isinstance(part, torch.nn.Dropout):
+            part.p = 0.0
+    model.audio_model.config.timbre_dropout = 0.0
+    inputs = batch(2) | {"input_values": torch.randn(2, samples), "padding_mask": None}
+    outputs = [model(**inputs, return_loss=True) for _ in range(2)]
+    outputs[0].loss.backward()
+    gradients = [name for name, value in model.named_parameters() if value.grad is None]
+    assert gradients == []  # a parameter without one would stop DDP
+    masked = not torch.equal(outputs[0].audio_embeds, outputs[1].audio_embeds)
+    assert masked == (samples == 40_000)
