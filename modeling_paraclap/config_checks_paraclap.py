@@ -40,7 +40,7 @@ def check_numbers(settings: dict[str, Any], where: str = "") -> None:
 
     Raises:
         ValueError: If a number is NaN or infinite, a size no whole number from 1 up to what is sensible, a dropout
-            outside [0, 1], or an epsilon not above 0 and below 1.
+            outside [0, 1], or an epsilon not above 0 or above 1.
     """
     for name, value in settings.items():
         place = f"{where}.{name}" if where else name
@@ -62,7 +62,7 @@ def _check_value(name: str, value: Any, place: str) -> None:
             _check_size(size, LISTS_MOST[name], place)
     elif name.endswith(PROBABILITIES) and _is_number(value) and not 0 <= value <= 1:
         raise ValueError(f"{place} is {value}; a probability lies in [0, 1]. Correct it in the configuration.")
-    elif name.endswith("_eps") and _is_number(value) and not 0 < value < 1:
+    elif name.endswith("_eps") and _is_number(value) and not 0 < value <= 1:
         raise ValueError(f"{place} is {value}; expected a small number above 0. Correct it in the configuration.")
 
 
