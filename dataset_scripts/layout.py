@@ -5,6 +5,7 @@ import io
 import math
 import os
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TypeVar
@@ -13,9 +14,9 @@ from .corpus import Reading
 
 T = TypeVar("T")
 
-# What libsndfile reads, by the extensions that corpora use. The content decides in the end (a WAV may be named .opus).
+# What can be decoded, by the extensions that corpora use. The content decides in the end (a WAV may be named .opus).
 AUDIO_EXTENSIONS = frozenset(
-    (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf")
+    (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".mp4", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf")
     + (".w64", ".rf64", ".sph", ".nist")
 )
 IN_MESSAGES = 8  # names of a folder's content that an error lists
@@ -53,6 +54,24 @@ def locate(root: Path, is_corpus: Callable[[Path], bool], expected: str, inner: 
         found = ", ".join(sorted(entry.name for entry in root.iterdir())[:IN_MESSAGES]) or "nothing"
         raise CorpusError(f"{root} does not have the owner's layout: expected {expected}; found {found}.")
     return below[0]
+
+
+def has_named_audio(folders: Iterable[Path], name: re.Pattern) -> bool:
+    """Return whether one of some folders holds an audio file whose name without extension matches.
+
+    Folders that do not exist hold none; sub-folders are not searched.
+    """
+    return any(
+        path.suffix.lower() in AUDIO_EXTENSIONS and name.fullmatch(path.stem) is not None
+        for folder in folders
+        if folder.is_dir()
+        for path in folder.iterdir()
+    )
+
+
+def subfolders(folder: Path) -> list[Path]:
+    """List the folders in a folder, sorted; hidden ones are skipped."""
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
 def audio_files(folder: Path) -> list[Path]:
@@ -95,9 +114,14 @@ def rejection(path: Path, root: Path, reason: str) -> dict[str, str]:
 
 
 def read_names(
-    root: Path, files: Iterable[Path], name: re.Pattern, expected: str, row_of: Callable[[re.Match], dict | str]
+    root: Path,
+    files: Iterable[Path],
+    name: re.Pattern,
+    expected: str,
+    row_of: Callable[[re.Match], dict | str],
+    with_folders: bool = False,
 ) -> Reading:
-    """Read a corpus whose file names hold the labels.
+    """Read a corpus whose file names, or folders and file names, hold the labels.
 
     Args:
         root: the corpus folder.
@@ -105,14 +129,17 @@ def read_names(
         name: the pattern of a file's name without extension.
         expected: whose names they are and how they are built, for the reason of a rejection.
         row_of: gives a matching name's row (without ``path``), or the reason why the file is left out.
+        with_folders: match the whole path below `root`, in POSIX form and Unicode's composed form (NFC), without the
+            extension.
 
     Raises:
         CorpusError: the same utterance is there twice.
     """
     rows, rejected = [], []
-    for path in index_by_stem(files, root).values():
-        match = name.fullmatch(stem_of(path.name))
-        row = row_of(match) if match else f"the name {stem_of(path.name)!r} is not one of {expected}"
+    for stem, path in index_by_stem(files, root).items():
+        named = unicodedata.normalize("NFC", stem if with_folders else PurePosixPath(stem).name)
+        match = name.fullmatch(named)
+        row = row_of(match) if match else f"the name {named!r} is not one of {expected}"
         if isinstance(row, str):
             rejected.append(rejection(path, root, row))
         else:

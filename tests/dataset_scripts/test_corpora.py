@@ -16,6 +16,7 @@ from dataset_scripts.corpora import CORPORA, CorpusError, load_corpus, scan_corp
 from dataset_scripts.layout import check_inside
 
 FOLDERS = {"nemo": "nEMO", "emodb": "EMO-DB", "ravdess": "RAVDESS", "librispeech": "LibriSpeech"}
+WITH_DIMENSIONS = ("msp_podcast", "iemocap", "msp_improv")
 
 
 @pytest.mark.parametrize("name", FOLDERS)
@@ -48,7 +49,7 @@ def test_one_schema_for_all_whatever_the_extension(tmp_path, name, extension):
     assert frame["file"].is_unique
     assert all((tmp_path / "corpus" / file).is_file() for file in frame["file"])
     assert all(file.endswith(f".{extension}") for file in frame["file"])
-    assert frame[["arousal", "valence", "dominance"]].isna().all(axis=None) == (name not in ("msp_podcast", "iemocap"))
+    assert frame[["arousal", "valence", "dominance"]].isna().all(axis=None) == (name not in WITH_DIMENSIONS)
     assert all(value is None or isinstance(value, str) for value in frame["transcript"])
 
 
@@ -236,6 +237,6 @@ def test_registry_names_licence_and_homepage():
         assert corpus.name == name
         assert corpus.licence
         assert corpus.homepage.startswith("http")
-        without = {"iemocap": 2510}.get(name, 0)  # other and no agreement
+        without = {"iemocap": 2510, "msp_improv": 640}.get(name, 0)  # other and no agreement
         for counts in corpus.counts.values():
             assert sum(counts.values()) + without == corpus.utterances

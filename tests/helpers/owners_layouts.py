@@ -1,30 +1,9 @@
-"""Small corpora in their owners' layouts, with synthetic voices: a tone with harmonics, whose pitch wanders."""
+"""Small corpora in their owners' layouts, with synthetic voices; `field_layouts` has more."""
 
-import zlib
-
-import numpy as np
 import soundfile
 
-RATE = 16000
-
-
-def voice(seconds=0.6, pitch=150.0, rate=RATE, level=0.3, seed=0):
-    """A voiced sound, float32 (samples,)."""
-    rng = np.random.default_rng(seed)
-    time = np.arange(int(seconds * rate)) / rate
-    phase = 2 * np.pi * np.cumsum(pitch * (1 + 0.1 * np.sin(2 * np.pi * 3 * time))) / rate
-    sound = sum(np.sin(k * phase) / k for k in range(1, 11))
-    return (level * sound / np.abs(sound).max() + 0.002 * rng.standard_normal(len(time))).astype("float32")
-
-
-def write(path, **kwargs):
-    """Write a voice; the extension chooses the container."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    rate = kwargs.get("rate", RATE)
-    kwargs.setdefault("seed", zlib.crc32(path.stem.encode()))  # no two recordings are the same
-    container = {".opus": dict(format="OGG", subtype="OPUS")}.get(path.suffix.lower(), {})
-    soundfile.write(path, voice(**kwargs), rate, **container)
-    return path
+from .field_layouts import FIELD_MAKERS
+from .voices import RATE, voice, write
 
 
 def make_emodb(root, speakers=("03", "08", "12", "15"), extension="wav"):
@@ -250,6 +229,7 @@ def make_sld(root, extension="wav"):
 
 
 MAKERS = {
+    **FIELD_MAKERS,
     **{"nemo": make_nemo, "emodb": make_emodb, "ravdess": make_ravdess, "librispeech": make_librispeech},
     **{"msp_podcast": make_msp_podcast, "iemocap": make_iemocap, "crema_d": make_crema_d, "tess": make_tess},
     **{"fau_aibo": make_fau_aibo, "alc": make_alc, "sld": make_sld},
