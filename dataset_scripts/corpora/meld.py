@@ -16,7 +16,7 @@ import re
 from pathlib import Path
 
 from ..corpus import Corpus, Reading
-from ..layout import Listing, choice, locate, read_table, subfolders
+from ..layout import Listing, choice, locate, read_table
 from ..queries import canonical_emotion
 from ..tasks import Task, same_words
 
@@ -67,7 +67,7 @@ def _parts(folder: Path) -> list[tuple[Path, Path, str]]:
     """Return table, folder of clips and split of each split of which both are there."""
     parts = []
     for name, (split, folders) in SPLITS.items():
-        places = [folder, *subfolders(folder)]
+        places = [folder, *(folder / inside for inside in folders)]
         tables = [place / name for place in places if (place / name).is_file()]
         clips = [place / inside for inside in folders for place in places if (place / inside).is_dir()]
         if tables and clips:
