@@ -1,13 +1,27 @@
 """The picture of an evaluation: a confusion matrix that can be read at a glance and in detail."""
 
+import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 
+import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ..fonts import drawable, families_for
 
-def draw_confusion(confusion: np.ndarray, labels: list[str], title: str, file: Path) -> None:
-    """Draws a confusion matrix as PNG: colours are shares of a row (the diagonal is the recall), numbers are both.
+WRAP = 20  # letters of a line of a label
+LINES = 2  # of a label
+DETAILED = 12  # classes up to which a cell has its count beside the share
+CELL, SMALL_CELL = 0.78, 0.4  # inches
+LETTERS_PER_INCH = 11.5  # of the title
+
+
+def draw_confusion(confusion: np.ndarray, labels: Sequence[str], title: str, file: Path) -> None:
+    """Draw a confusion matrix as PNG: colours are shares of a row (the diagonal is the recall), numbers are both.
+
+    Above `DETAILED` classes cells are small and have the share alone, in per cent.
 
     Args:
         confusion: (classes, classes) counts; rows are references, columns predictions.
@@ -16,21 +30,50 @@ def draw_confusion(confusion: np.ndarray, labels: list[str], title: str, file: P
         file: The PNG to write.
     """
     confusion = np.asarray(confusion)
-    support = confusion.sum(axis=1, keepdims=True)
-    shares = confusion / np.maximum(support, 1)
-    size = 2.6 + 0.78 * len(labels)
-    figure = Figure(figsize=(size + 1.4, size), layout="constrained")
-    axes = figure.add_subplot()
-    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    detailed = len(labels) <= DETAILED
+    families = families_for([*labels, title])
+    names = [_label_lines(drawable(label, families)) for label in labels]
+    longest = max(len(line) for name in names for line in name.split("\n"))
+    size = 1.2 + (CELL if detailed else SMALL_CELL) * len(labels) + 0.08 * longest
+    width = max(size + 1.6, 6.5)
+    with matplotlib.rc_context({"font.family": families, "text.parse_math": False}):
+        figure = Figure(figsize=(width, size + 0.8), layout="constrained")
+        lines = [textwrap.wrap(drawable(line, families), int(width * LETTERS_PER_INCH)) for line in title.split("\n")]
+        figure.suptitle("\n".join(line for wrapped in lines for line in wrapped), fontsize=10)
+        axes = figure.add_subplot()
+        support = confusion.sum(axis=1)
+        shares = confusion / np.maximum(support, 1)[:, None]
+        image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        _write_cells(axes, confusion, shares, detailed)
+        positions, small = range(len(labels)), None if detailed else 8
+        axes.set_xticks(positions, names, rotation=40, ha="right", rotation_mode="anchor", fontsize=small)
+        axes.set_yticks(positions, [f"{name} ({n})" for name, n in zip(names, support, strict=True)], fontsize=small)
+        axes.set(xlabel="prediction", ylabel="reference (utterances)")
+        figure.colorbar(
+            image,
+            ax=axes,
+            shrink=0.8,
+            aspect=25,
+            fraction=0.05 if detailed else 0.025,
+            format=lambda share, _: f"{share:.0%}",
+            label=f"share of the reference{'' if detailed else ' (the numbers, in %)'}",
+        )
+        figure.savefig(file, dpi=150, bbox_inches="tight")
+
+
+def _label_lines(label: str) -> str:
+    """Return a label in at most `LINES` lines, cut where it is longer."""
+    lines = textwrap.wrap(label, WRAP) or [label]
+    if len(lines) > LINES:
+        lines = [*lines[: LINES - 1], f"{lines[LINES - 1][: WRAP - 1]}…"]
+    return "\n".join(lines)
+
+
+def _write_cells(axes: Axes, confusion: np.ndarray, shares: np.ndarray, detailed: bool) -> None:
     for row, column in np.ndindex(*confusion.shape):
-        count = confusion[row, column]
-        text = f"{shares[row, column]:.0%}\n{count}" if count else "0"
-        color = "white" if shares[row, column] > 0.5 else "black" if count else "0.6"
-        axes.text(column, row, text, ha="center", va="center", fontsize=8, color=color)
-    positions = range(len(labels))
-    axes.set_xticks(positions, labels, rotation=40, ha="right", rotation_mode="anchor")
-    axes.set_yticks(positions, [f"{label} ({n})" for label, n in zip(labels, support[:, 0], strict=True)])
-    axes.set(xlabel="prediction", ylabel="reference (utterances)")
-    axes.set_title(title, fontsize=10)
-    figure.colorbar(image, ax=axes, shrink=0.8, format=lambda share, _: f"{share:.0%}", label="share of the reference")
-    figure.savefig(file, dpi=150)
+        count, share = confusion[row, column], shares[row, column]
+        text = f"{share:.0%}\n{count}" if detailed else f"{100 * share:.0f}"
+        if not count:
+            text = "0" if detailed else ""
+        color = "white" if share > 0.5 else "black" if count else "0.6"
+        axes.text(column, row, text, ha="center", va="center", fontsize=8 if detailed else 7, color=color)

@@ -5,13 +5,15 @@ import pandas as pd
 import pytest
 import yaml
 from helpers.owners_layouts import make_emodb, make_msp_podcast, write
+from matplotlib.axes import Axes
 
 from dataset_scripts.binning import ATTRIBUTES, Bins
 from dataset_scripts.build_query_corpus import main as build
 from dataset_scripts.describe import main
 from dataset_scripts.egemaps import functionals_of
-from dataset_scripts.queries import EMOTION_NOUNS, generate_queries, with_paraphrases
+from dataset_scripts.queries import EMOTION_NOUNS, INDEX, TEMPLATES, generate_queries, with_paraphrases
 from dataset_scripts.query_columns import query_columns
+from dataset_scripts.sheet import draw_sheet
 
 
 def pairs_of(frame, *index):
@@ -145,3 +147,26 @@ def test_the_report_is_a_picture(built):
     content = (built / "report.png").read_bytes()
     assert content[:4] == b"\x89PNG"
     assert len(content) > 20_000
+
+
+def test_the_report_shows_every_functional_and_captions_that_differ(built, tmp_path, monkeypatch):
+    frame = pd.concat(pd.read_parquet(path) for path in sorted((built / "data").glob("*.parquet")))
+    titles, texts = [], []
+    set_title, write_text = Axes.set_title, Axes.text
+    monkeypatch.setattr(
+        Axes, "set_title", lambda axes, text, **more: titles.append(text) or set_title(axes, text, **more)
+    )
+    monkeypatch.setattr(
+        Axes, "text", lambda axes, x, y, text, **more: texts.append(text) or write_text(axes, x, y, text, **more)
+    )
+    silent = frame.assign(jitter=None)
+    draw_sheet(silent.reset_index(drop=True), Bins.load(built / "bins.json"), tmp_path / "report.png", INDEX)
+    names = ("mean pitch", "pitch variation", "equivalent sound level", "duration", "jitter", "shimmer")
+    assert [title.partition(":")[0] for title in titles[1:7]] == list(names)
+    assert "low < " in titles[1]
+    captions = [line.partition(": ")[2] for line in texts[-1].split("\n")]
+    assert len(captions) == len(set(captions)) == 8
+    by_text = {template.text: template.attribute for template in TEMPLATES}
+    for caption in captions:
+        about = [by_text[query].split("+")[0] for query in caption.split(" and ") if query in by_text]
+        assert len(about) == len(set(about)) > 0
