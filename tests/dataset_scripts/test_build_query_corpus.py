@@ -213,7 +213,7 @@ def test_a_corpus_of_unreadable_files_says_so(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nemo"], "'nemo'; expected NAME=DIR with a NAME of alc, "),
+        (["nemo"], "'nemo'; expected NAME=DIR with a NAME of aesdd, alc, "),
         (["nemo="], "expected NAME=DIR"),
         (["aemocap=/x"], "Unknown corpus 'aemocap'"),
         (["nemo=/x", "nemo=/y"], "named twice"),

@@ -114,7 +114,7 @@ def test_a_wrong_folder_is_told_what_was_expected(tmp_path, name):
 
 
 def test_unknown_and_ambiguous_corpora_are_refused(tmp_path):
-    with pytest.raises(CorpusError, match="Unknown corpus 'aemocap'; known are alc, "):
+    with pytest.raises(CorpusError, match="Unknown corpus 'aemocap'; known are aesdd, alc, "):
         load_corpus("aemocap", tmp_path)
     make_emodb(tmp_path / "first")
     make_emodb(tmp_path / "second")

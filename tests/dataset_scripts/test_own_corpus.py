@@ -178,7 +178,7 @@ def test_names_and_folders_that_are_none(tmp_path):
         f"my={tmp_path / 'nowhere'}": "is neither a folder nor a table",
         f"../my={tmp_path / 'labels.csv'}": "cannot be the name of a corpus",
         f"pooled={tmp_path / 'labels.csv'}": "cannot be the name of a corpus",
-        f"ravdes={tmp_path / 'nowhere'}": "Unknown corpus 'ravdes'; known are alc, ",
+        f"ravdes={tmp_path / 'nowhere'}": "Unknown corpus 'ravdes'; known are aesdd, alc, ",
     }.items():
         with pytest.raises(CorpusError) as error:
             parse_corpora([argument])
