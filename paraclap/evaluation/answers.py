@@ -24,7 +24,7 @@ def load_answers(file: Path) -> dict[str, str]:
     """Return the answer of each file.
 
     Raises:
-        AnswerError: If the file is no CSV with the columns `file` and `answer`, or names a file twice.
+        AnswerError: If the file is not a CSV with the columns `file` and `answer`, or names a file twice.
     """
     try:
         table = pd.read_csv(file, dtype=str, keep_default_na=False)
@@ -37,7 +37,7 @@ def load_answers(file: Path) -> dict[str, str]:
         raise AnswerError(f"{file} has no column {missing[0]!r}; it has {', '.join(table.columns)}.")
     twice = table.loc[table["file"].duplicated(), "file"]
     if len(twice):
-        raise AnswerError(f"{file} answers {twice.iloc[0]!r} more than once, in row {twice.index[0] + 2}.")
+        raise AnswerError(f"{file} has several answers for {twice.iloc[0]!r}, again in row {twice.index[0] + 2}.")
     return dict(zip(table["file"], table["answer"].str.strip(), strict=True))
 
 
@@ -53,7 +53,7 @@ class SentenceEncoder:
 
     @torch.inference_mode()
     def __call__(self, texts: Sequence[str]) -> torch.Tensor:
-        """Return (texts, dim) embeddings of unit length; a text too long for the encoder is cut at its end."""
+        """Return (texts, dim) embeddings of unit length; texts too long for the encoder are truncated."""
         found = []
         for start in range(0, len(texts), TEXTS_PER_BATCH):
             batch = list(texts[start : start + TEXTS_PER_BATCH])

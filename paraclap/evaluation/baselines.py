@@ -1,7 +1,7 @@
-"""The classical floor of a zero-shot table: eGeMAPS functionals and a linear classifier, and chance.
+"""Classical baselines of a zero-shot table: a linear classifier on eGeMAPS functionals, and chance.
 
-The linear classifier is supervised: it learns the emotions of the training corpora, as the models do, and can only
-answer with labels that those have. It says how much of a figure needs no language model at all.
+The linear classifier is supervised: it is trained on the emotions of the training corpora, as the models are, and can
+predict only their labels. It shows which performance needs no language model.
 """
 
 from collections.abc import Mapping
@@ -24,10 +24,10 @@ KIND = "supervised: 88 eGeMAPSv02 functionals, balanced multinomial logistic reg
 
 
 class FunctionalsCache:
-    """The 88 functionals of corpora, extracted once and kept in Parquet shards.
+    """The 88 functionals of corpora, extracted once and cached in Parquet shards.
 
     Args:
-        folder: Where the shards are kept.
+        folder: Folder of the shards.
         num_proc: Worker processes for openSMILE.
     """
 
@@ -43,7 +43,7 @@ class FunctionalsCache:
 
 
 def functional_matrix(frame: pd.DataFrame) -> np.ndarray:
-    """Return the (utterances, 88) functionals; what openSMILE could not compute is 0."""
+    """Return the (utterances, 88) functionals, 0 where openSMILE gave no value."""
     return np.nan_to_num(frame.filter(regex="^egemaps_").to_numpy(float))
 
 
@@ -51,22 +51,22 @@ def fit_floor(frames: Mapping[str, pd.DataFrame], split: str = "train") -> Pipel
     """Fit the linear classifier on the emotions of a split of the training corpora.
 
     Raises:
-        ValueError: If fewer than two emotions are labelled there.
+        ValueError: If the split has fewer than two emotions.
     """
     rows = pd.concat([frame[(frame["split"] == split) & frame["emotion"].notna()] for frame in frames.values()])
     if rows["emotion"].nunique() < 2:
         raise ValueError(
             f"The split {split!r} of {', '.join(frames)} has {rows['emotion'].nunique()} emotions; the linear "
-            "classifier needs two or more."
+            "classifier needs at least two."
         )
     classifier = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=2000, C=0.1))
     return classifier.fit(functional_matrix(rows), rows["emotion"])
 
 
 def evaluate_floor(classifier: Pipeline, task: Task, frame: pd.DataFrame, n_resamples: int, seed: int) -> dict:
-    """Return the classifier's measures on a task, as the evaluator's `results.json` has them.
+    """Return the classifier's measures on a task, in the format of `results.json`.
 
-    Labels that the training corpora lack are never predicted.
+    Labels missing from the training corpora are never predicted.
     """
     references = task.references(frame)
     rows = references.notna().to_numpy()

@@ -1,4 +1,4 @@
-"""Calibrations for an evaluation: with all of its audio, of each gender as the model hears it, or of each speaker."""
+"""Calibrations of an evaluation: on all audio, on each predicted gender, or on each speaker."""
 
 from collections.abc import Sequence
 
@@ -15,15 +15,15 @@ VOICES = ("a female is speaking", "a male is speaking")
 class SpeakerCalibrations:
     """A [`Calibration`] for each speaker of the audio; speakers with too few utterances share one fitted on all.
 
-    What is neutral for a voice is not in one utterance; the mean of a speaker's utterances tells it, as far as the
-    speaker's labels are about equally frequent.
+    A single utterance does not show what is neutral for a voice; the mean of a speaker's utterances does, provided that
+    the speaker's labels are about equally frequent.
 
     Args:
         embeddings: (utterances, dim), of unit length.
-        speakers: (utterances,), whose each is; those of None share the calibration of all.
+        speakers: (utterances,) speakers; utterances with None share the calibration fitted on all.
 
     Attributes:
-        n_sharing: How many speakers had too few utterances.
+        n_sharing: Number of speakers with too few utterances.
     """
 
     def __init__(self, embeddings: torch.Tensor, speakers: Sequence[str | None]):
@@ -47,16 +47,16 @@ class SpeakerCalibrations:
 def fit_calibration(
     kind: str | None, embeddings: torch.Tensor, frame: pd.DataFrame, voices: torch.Tensor | None = None
 ) -> Calibration | SpeakerCalibrations | None:
-    """Return what `--calibrate` names, fitted on the evaluated audio without its labels; None for none.
+    """Return the calibration of a kind, fitted on the evaluated audio without labels; None if `kind` is None.
 
     Args:
         kind: `"corpus"`, `"gender"` or `"speaker"`.
         embeddings: (utterances, dim), of unit length.
         frame: The utterances, with their speakers.
-        voices: (2, dim), text embeddings of `VOICES`; for `"gender"` alone.
+        voices: (2, dim), text embeddings of `VOICES`; only for `"gender"`.
 
     Raises:
-        ValueError: If there are too few utterances to calibrate with.
+        ValueError: If there are too few utterances to fit on.
     """
     if kind is None:
         return None

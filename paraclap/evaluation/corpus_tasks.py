@@ -1,4 +1,4 @@
-"""Run the zero-shot tasks of a corpus: its utterances are embedded once, however many tasks there are."""
+"""Run the zero-shot tasks of a corpus, whose utterances are embedded once for all tasks."""
 
 import dataclasses
 import re
@@ -30,27 +30,27 @@ TASK_TEMPLATE = re.compile(r"(?P<task>\w[\w.-]*)=(?P<template>.+)", re.DOTALL)
 
 
 class TaskError(ValueError):
-    """A task that cannot run with what was given."""
+    """A task that cannot run with the given corpora and options."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """How tasks are run.
+    """Options of an evaluation.
 
     Attributes:
-        output_dir: Where pictures and predictions go.
+        output_dir: Folder for pictures and predictions.
         templates: Prompt templates in place of the system's own, averaged; None for its own.
         templates_by_task: Task -> prompt templates in place of these and of the task's own.
-        paper_prompts: Whether the paper's tasks take the prompts of the authors' evaluation.
+        paper_prompts: Whether the paper's tasks use the prompts of the authors' evaluation.
         compare_templates: Further templates to measure on the same embeddings.
-        wording: Whether paraphrases and held-out words are measured, for tasks of emotions.
+        wording: Whether to measure paraphrases and held-out words, for emotion tasks.
         calibrate: `"corpus"`, `"gender"`, `"speaker"`, or None.
-        batch_size: Utterances in one forward pass.
+        batch_size: Utterances per forward pass.
         max_length_s: Seconds to keep of a longer utterance; None for all.
         limit: Utterances drawn at random from each corpus; None for all.
         num_proc: Processes for openSMILE.
-        n_resamples: Of the bootstrap; 0 for no intervals.
-        seed: Of the bootstrap and of `limit`.
+        n_resamples: Number of bootstrap resamples; 0 disables intervals.
+        seed: Seed of the bootstrap and of `limit`.
     """
 
     output_dir: Path
@@ -73,11 +73,11 @@ class HeardCorpus:
     """The utterances of a corpus with their embeddings.
 
     Attributes:
-        name: Of the corpus.
+        name: Name of the corpus.
         frame: A row for each usable utterance, with functionals and bins where a task needs them.
         embeds: (rows, dim), of unit length.
-        left_out: What is in no figure: corpus, file, reason.
-        n_unusable: How many of these have labels but cannot be heard.
+        left_out: Excluded files: corpus, file, reason.
+        n_unusable: Number of excluded files that have labels but unusable audio.
     """
 
     name: str
@@ -90,11 +90,11 @@ class HeardCorpus:
 def select_tasks(
     corpora: Sequence[str], names: Sequence[str] | None, all_rows: bool = False, calibrate: str | None = None
 ) -> list[Task]:
-    """Return the tasks to run: all of the corpora, or those named; with `all_rows`, on all splits.
+    """Return the tasks to run: all tasks of the corpora, or the named ones; with `all_rows`, on all splits.
 
     Raises:
-        TaskError: If a task is unknown, its corpus was not given, a corpus has no task, or the calibration takes out
-            what a task asks for.
+        TaskError: If a task is unknown, its corpus was not given, a corpus has no task, or the calibration removes
+            the attribute of a task.
     """
     if names is None:
         tasks = [task for task in TASKS.values() if task.corpus in corpora]
@@ -116,7 +116,9 @@ def select_tasks(
         )
     emptied = [task.name for task in tasks if task.column == calibrate]
     if emptied:
-        raise TaskError(f"--calibrate {calibrate} takes out what {emptied[0]} asks for: name the others with --tasks.")
+        raise TaskError(
+            f"--calibrate {calibrate} removes the attribute of {emptied[0]}: select other tasks with --tasks."
+        )
     return [dataclasses.replace(task, split=None) for task in tasks] if all_rows else tasks
 
 
@@ -145,19 +147,19 @@ def split_templates(
 
 
 def load_task_bins(tasks: Sequence[Task], file: Path) -> Bins | None:
-    """Return the bins that the tasks need; None where none does.
+    """Return the bins that the tasks need; None if none needs any.
 
     Raises:
-        FileNotFoundError: If they are needed and the file is missing.
-        TaskError: If it is not a file of bins.
+        FileNotFoundError: If they are needed but the file is missing.
+        TaskError: If the file is not a file of bins.
     """
     needy = [task.name for task in tasks if task.needs_functionals]
     if not needy:
         return None
     if not file.is_file():
         raise FileNotFoundError(
-            f"{file} is missing: {', '.join(needy)} compare with low, mid and high as the model learnt them. Give the "
-            "bins.json of its query corpus with --bins, or name other tasks with --tasks."
+            f"{file} is missing: {', '.join(needy)} need the bin edges that the model was trained with. Give the "
+            "bins.json of its query corpus with --bins, or select other tasks with --tasks."
         )
     try:
         return Bins.load(file)
@@ -166,7 +168,7 @@ def load_task_bins(tasks: Sequence[Task], file: Path) -> Bins | None:
 
 
 def load_rows(corpus: str, root: Path, tasks: Sequence[Task], options: Options) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the utterances of a corpus that any of the tasks needs, and what `scan_corpus` left out."""
+    """Return the utterances of a corpus that any of the tasks needs, and the files that `scan_corpus` left out."""
     frame, left_out = scan_corpus(corpus, root)
     needed = np.full(len(frame), False)
     for task in tasks:
@@ -204,7 +206,7 @@ def evaluate_corpora(
     """Run all tasks, corpus by corpus and then on the pooled test speakers.
 
     Returns:
-        Task -> its entry in results.json, and the files that are in no figure (corpus, file, reason).
+        The entries of results.json by task, and the excluded files (corpus, file, reason).
 
     Raises:
         TaskError: If no utterance is left for a task.
@@ -230,7 +232,7 @@ def run_on(task: Task, heard: HeardCorpus, system: System, options: Options, whe
     """Run a task on the utterances that belong to it.
 
     Raises:
-        TaskError: If there are none.
+        TaskError: If there are no such utterances.
     """
     of_split = task.of_split(heard.frame)
     rows = task.references(heard.frame).notna().to_numpy()
@@ -246,8 +248,8 @@ class TaskScorer:
 
     Args:
         embeds: (utterances, dim), of unit length.
-        system: What embedded them.
-        calibration: Fitted on them; None for none.
+        system: System that embedded them.
+        calibration: Calibration fitted on them; None for none.
     """
 
     def __init__(self, embeds: torch.Tensor, system: System, calibration: Any):
@@ -262,7 +264,7 @@ class TaskScorer:
 
 
 def prompts_of_task(task: Task, system: System, options: Options) -> tuple[Mapping[str, str], tuple[str, ...]]:
-    """Return the phrase of each label, and the templates that it is put into."""
+    """Return the phrase of each label, and the templates for it."""
     if templates := options.templates_by_task.get(task.name):
         return task.labels, templates
     if options.paper_prompts and task.paper_prompts:
@@ -271,7 +273,7 @@ def prompts_of_task(task: Task, system: System, options: Options) -> tuple[Mappi
 
 
 def run_task(task: Task, frame: pd.DataFrame, embeds: torch.Tensor, system: System, options: Options) -> dict:
-    """Score the utterances of one task, measure, write picture and predictions; return the entry for results.json."""
+    """Score the utterances of one task, write picture and predictions, and return the entry for results.json."""
     phrases, templates = prompts_of_task(task, system, options)
     voices = system.embed_labels([[voice] for voice in VOICES]) if options.calibrate == "gender" else None
     try:

@@ -1,4 +1,4 @@
-"""From the utterances of a corpus to embeddings, and from embeddings to scores, as the pipeline makes them."""
+"""Embed the utterances of a corpus, and score embeddings as the pipeline does."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -22,19 +22,19 @@ def embed_audio(
     max_length_s: float | None = None,
     progress: bool = True,
 ) -> tuple[torch.Tensor, dict[int, str]]:
-    """Embed utterances, each in one piece, in batches of similar length.
+    """Embed whole utterances in batches of similar length.
 
     Args:
         model: A ParaClapModel in evaluation mode.
         feature_extractor: Its feature extractor.
         sources: Audio files, or their bytes.
-        batch_size: Utterances a forward pass.
+        batch_size: Utterances per forward pass.
         max_length_s: Seconds to keep of a longer utterance, from its start; None for all.
         progress: Whether to show a progress bar.
 
     Returns:
         (usable, embedding_dim) float32 embeddings of unit length on the CPU, in the order of `sources`, and
-        position in `sources` -> reason for each utterance that the pipeline would refuse.
+        the reason for each utterance that the pipeline would refuse, by its position in `sources`.
     """
     scorer = Scorer(model, feature_extractor, tokenizer=None)
     load = dataclasses.replace(scorer.loader, longest_s=max_length_s)
@@ -57,16 +57,16 @@ def predict(
     logit_scale: torch.Tensor | float,
     calibration: Callable[[torch.Tensor, torch.Tensor, float], torch.Tensor] | None = None,
 ) -> torch.Tensor:
-    """Score labels that exclude one another, as the pipeline does.
+    """Score mutually exclusive labels, as the pipeline does.
 
     Args:
         audio_embeds: (utterances, dim), of any length.
         text_embeds: (labels, dim), of any length.
         logit_scale: Natural logarithm of the inverse temperature: `model.logit_scale`.
-        calibration: Fitted on unlabelled audio; None for none.
+        calibration: Calibration fitted on unlabelled audio; None for none.
 
     Returns:
-        (utterances, labels) probabilities; the greatest of a row is the prediction.
+        (utterances, labels) probabilities; the largest of a row is the prediction.
     """
     audio_embeds, text_embeds = F.normalize(audio_embeds, dim=-1), F.normalize(text_embeds, dim=-1)
     return logits_of(audio_embeds, text_embeds, torch.as_tensor(logit_scale), calibration).softmax(dim=-1)

@@ -1,16 +1,16 @@
-"""Zero-shot evaluation: how well does a model tell classes apart that it was never trained to tell apart?
+"""Evaluate a model on zero-shot classification.
 
     paraclap evaluate --model FOLDER --corpora ravdess=DIR librispeech=DIR --output_dir EVAL
     paraclap evaluate --corpora mine=DIR --output_dir EVAL
 
 The second evaluates the default model on a corpus of your own: DIR/files.csv names files and labels (docs/corpora.md).
-Runs every task of the corpora named (or those of --tasks). Each utterance is embedded once, whole, and compared with
+Run every task of the given corpora (or those of --tasks). Each utterance is embedded once, uncropped, and compared with
 one prompt for each label; the most similar label is the prediction. --model takes a ParaCLAP release, any transformers
 or sentence-transformers model that embeds audio and text, or MODULE:FACTORY (paraclap/evaluation/models.py); --answers
 scores a system that answers in free text.
 
-EVAL gets `results.json`, for each task `TASK_confusion.png` and `TASK_predictions.csv`, and `rejected.csv`: the files
-that cannot be used and so are in no figure. Intervals are percentile bootstraps over the utterances, stratified by
+EVAL receives `results.json`, for each task `TASK_confusion.png` and `TASK_predictions.csv`, and `rejected.csv`, the
+files excluded as unusable. Intervals are percentile bootstraps over the utterances, stratified by
 class.
 """
 
@@ -49,14 +49,14 @@ POSITIVE = ("batch_size", "max_length_s", "limit", "num_proc")
 
 
 def file_of(model: str, name: str) -> Path:
-    """Return where a file of a release folder is, or of a model on the Hub, which is fetched; it may not exist."""
+    """Return the path of a file of a release folder or a model on the Hub, downloaded if needed; it may not exist."""
     if is_factory(model):
         return Path(model) / name
     return Path(cached_file(model, name, _raise_exceptions_for_missing_entries=False) or Path(model) / name)
 
 
 def protocol(args: argparse.Namespace, facts: ModelFacts) -> dict:
-    """Return how the figures came about: everything needed to get them again."""
+    """Return everything needed to reproduce the results."""
     weights = file_of(args.model, "model.safetensors") if args.answers is None else None
     return {
         "model": args.model,
@@ -84,15 +84,15 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--output_dir", type=Path, required=True)
     tasks = f"of {', '.join([*TASKS, *POOLED_TASKS])}; default: all of the corpora"
     parser.add_argument("--tasks", nargs="+", metavar="TASK", help=tasks)
-    rows = "use all splits of each corpus, for a model that never trained on it"
+    rows = "use all splits of each corpus, for a model that was not trained on it"
     parser.add_argument("--all_rows", action="store_true", help=rows)
     parser.add_argument("--bins", type=Path, help="bins.json of the model's query corpus; default: the model folder's")
     parser.add_argument("--answers", type=Path, help="CSV (file, answer) of a system that answers in free text")
     parser.add_argument("--text_encoder", help="sentence encoder for --answers; default: all-MiniLM-L6-v2")
     _add_prompts(parser)
-    parser.add_argument("--batch_size", type=int, default=8, help="utterances in one forward pass")
+    parser.add_argument("--batch_size", type=int, default=8, help="utterances per forward pass")
     parser.add_argument("--max_length_s", type=float, help="seconds to keep of a longer utterance; default: all")
-    parser.add_argument("--limit", type=int, help="utterances drawn at random from each corpus, for a quick look")
+    parser.add_argument("--limit", type=int, help="evaluate a random sample of this many utterances of each corpus")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--num_proc", type=int, default=1, help="processes for openSMILE")
     parser.add_argument("--n_resamples", type=int, default=1000, help="bootstrap resamples; 0 disables intervals")
@@ -101,7 +101,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_prompts(parser: argparse.ArgumentParser) -> None:
-    """Add the options about prompts and calibration."""
+    """Add the options for prompts and calibration."""
     own = (
         "prompt templates with {} in place of the model's own, averaged; tasks with a template of their own keep it, "
         "unless TASK=TEMPLATE names them"
@@ -114,15 +114,15 @@ def _add_prompts(parser: argparse.ArgumentParser) -> None:
     paper = "use the prompts of the authors' evaluation for the paper's tasks"
     parser.add_argument("--paper_prompts", action="store_true", help=paper)
     calibrate = (
-        "transductive: remove what the evaluated audio has in common, and even out how often each label comes; with "
-        "`gender`, for women and men apart, as the model hears them; with `speaker`, for each known speaker "
-        "(default: corpus)"
+        "transductive: remove what the evaluated audio has in common, and balance the predicted labels; with "
+        "`gender`, separately for voices predicted as female and male; with `speaker`, separately for each known "
+        "speaker (default: corpus)"
     )
     parser.add_argument("--calibrate", nargs="?", choices=KINDS, const="corpus", help=calibrate)
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Parse the command line, and check what argparse cannot."""
+    """Parse and validate the command line."""
     parser = build_parser()
     args = parser.parse_args(arguments)
     for name in POSITIVE:
@@ -152,7 +152,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Read the command line, evaluate, print the tables; return the exit status."""
+    """Evaluate, and print the tables; return the exit status."""
     args = parse_arguments(arguments)
     try:
         results, left_out = run(args)
@@ -189,7 +189,7 @@ def run(args: argparse.Namespace) -> tuple[dict[str, dict], pd.DataFrame]:
         keep_freed_memory()
     system = load_system(args.model, args.device, args.answers, args.text_encoder)
     args.output_dir.mkdir(parents=True, exist_ok=True)
-    (args.output_dir / "results.json").unlink(missing_ok=True)  # never beside the pictures of another run
+    (args.output_dir / "results.json").unlink(missing_ok=True)  # of an earlier run
     options = Options(
         output_dir=args.output_dir,
         **dict(zip(("templates", "templates_by_task"), split_templates(args.template or (), tasks), strict=True)),

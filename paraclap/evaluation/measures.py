@@ -16,17 +16,17 @@ CONFIDENCE_LEVEL = 0.95
 def measure(
     references: Sequence[str], predictions: Sequence[str], labels: Iterable[str], n_resamples: int = 1000, seed: int = 0
 ) -> dict:
-    """Measure UAR, accuracy and macro-F1, each with its interval, and what lies behind them.
+    """Return UAR, accuracy and macro-F1 with intervals, and the underlying counts.
 
     Args:
         references: (n,) true labels.
         predictions: (n,) predicted labels.
         labels: All labels of the task, in the order of the confusion matrix.
-        n_resamples: Of the bootstrap; 0 for no intervals.
-        seed: Of the bootstrap.
+        n_resamples: Number of bootstrap resamples; 0 disables intervals.
+        seed: Seed of the bootstrap.
 
     Returns:
-        A dict ready for JSON: `uar`, `accuracy`, `macro_f1` (of the classes that occur), `intervals` of the three,
+        A JSON-serialisable dict: `uar`, `accuracy`, `macro_f1` (of the classes that occur), `intervals` of the three,
         `recall_per_class`, `support_per_class`, `most_predicted` (label and share), `confusion` (rows are references).
     """
     labels = list(labels)
@@ -63,7 +63,7 @@ def measure(
 
 
 def resample_confusions(confusion: np.ndarray, n_resamples: int, seed: int) -> np.ndarray:
-    """Return (n_resamples, classes, classes) confusion matrices of utterances drawn anew within each true class."""
+    """Return (n_resamples, classes, classes) confusion matrices of utterances resampled within each true class."""
     rng = np.random.default_rng(seed)
     resampled = np.zeros((n_resamples, *confusion.shape), dtype=int)
     for index, row in enumerate(confusion):
@@ -86,11 +86,11 @@ def macro_f1_of(confusions: np.ndarray) -> np.ndarray:
 
 
 def uar_per_group(table: pd.DataFrame, groups: pd.Series, labels: list[str]) -> dict[str, float]:
-    """Return the UAR of each group alone, say of each session of IEMOCAP, whose mean is the paper's figure.
+    """Return the UAR of each group, such as each session of IEMOCAP, whose mean the paper reports.
 
     Args:
         table: Columns `reference` and `prediction`.
-        groups: The group of each row; rows without one are left out.
+        groups: The group of each row; rows without a group are ignored.
         labels: All labels of the task.
     """
     return {
@@ -102,14 +102,14 @@ def uar_per_group(table: pd.DataFrame, groups: pd.Series, labels: list[str]) -> 
 def evaluate_task(
     references: Iterable[str], scores: torch.Tensor, labels: Iterable[str], n_resamples: int = 1000, seed: int = 0
 ) -> tuple[dict, list]:
-    """Turn scores into predictions and measure them.
+    """Return the measures of the predictions that the scores give.
 
     Args:
         references: (n,) true labels.
-        scores: (n, labels), as `predict` gives them.
-        labels: The labels that the columns of `scores` stand for.
-        n_resamples: Of the bootstrap; 0 for no intervals.
-        seed: Of the bootstrap.
+        scores: (n, labels), as returned by `predict`.
+        labels: Labels of the columns of `scores`.
+        n_resamples: Number of bootstrap resamples; 0 disables intervals.
+        seed: Seed of the bootstrap.
 
     Returns:
         The dict of `measure`, and the (n,) predicted labels.

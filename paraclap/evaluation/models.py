@@ -1,4 +1,4 @@
-"""Any zero-shot model behind three methods, so that one evaluator serves them all.
+"""A common interface of three methods for all zero-shot models, so that one evaluator serves them all.
 
 `--model` takes a ParaCLAP release, any transformers model with `get_audio_features` and `get_text_features` (such as
 `ClapModel`: laion/clap-htsat-unfused, laion/larger_clap_general), or `MODULE:FACTORY`, a function without arguments in
@@ -27,14 +27,14 @@ class UnusableModel(ValueError):
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """What a model is fed, as the results state it.
+    """Input format of a model, as recorded in the results.
 
     Attributes:
-        name: Of the model.
-        kind: What reads it, such as "ParaClapModel".
-        sampling_rate: Of the waveforms that it takes, in Hz.
+        name: Name of the model.
+        kind: Class that loads it, such as "ParaClapModel".
+        sampling_rate: Sampling rate of its input in Hz.
         template: Its own prompt template, with `{}` for the label.
-        preprocessing: What happens to a waveform before the encoder.
+        preprocessing: Description of the preprocessing of waveforms.
         logit_scale: Natural logarithm of the inverse temperature of its cosine similarities.
     """
 
@@ -46,12 +46,12 @@ class ModelFacts:
     logit_scale: float
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the facts ready for JSON."""
+        """Return the facts as a JSON-serialisable dict."""
         return asdict(self)
 
 
 class ZeroShotModel(Protocol):
-    """What the evaluator needs of a model."""
+    """Interface that the evaluator needs."""
 
     def describe(self) -> ModelFacts:
         """Return what the model is fed."""
@@ -64,14 +64,14 @@ class ZeroShotModel(Protocol):
 
 
 class TransformersModel:
-    """Any model of transformers that embeds audio and text, with its own processor.
+    """A transformers model that embeds audio and text, with its own processor.
 
     Args:
         name: Hub id or folder.
         device: Of torch.
 
     Raises:
-        UnusableModel: If the model has no `get_audio_features` and `get_text_features`, or its processor no audio.
+        UnusableModel: If the model lacks `get_audio_features` or `get_text_features`, or its processor audio.
     """
 
     def __init__(self, name: str, device: str = "cpu"):
@@ -81,7 +81,7 @@ class TransformersModel:
             if not hasattr(self.model, method):
                 raise UnusableModel(
                     f"{name} is a {type(self.model).__name__} without {method}: it does not embed audio and text. "
-                    "Give a model that does, or MODULE:FACTORY with an adapter of your own."
+                    "Give a model that does, or an adapter as MODULE:FACTORY."
                 )
         self.processor = AutoProcessor.from_pretrained(name)
         self.extractor = getattr(self.processor, "feature_extractor", None)
@@ -133,7 +133,7 @@ class SentenceModel:
         device: Of torch.
 
     Raises:
-        UnusableModel: If the package is missing, or the model does not take audio.
+        UnusableModel: If the package is missing, or the model does not accept audio.
     """
 
     def __init__(self, name: str, device: str = "cpu"):
@@ -145,7 +145,7 @@ class SentenceModel:
             ) from error
         self.name, self.model = name, SentenceTransformer(name, device=device)
         if not (hasattr(self.model, "supports") and self.model.supports("audio")):
-            raise UnusableModel(f"{name} does not take audio, or sentence-transformers is older than 5.4.")
+            raise UnusableModel(f"{name} does not accept audio, or sentence-transformers is older than 5.4.")
         processor = getattr(self.model[0], "processor", None)
         self.rate = getattr(getattr(processor, "feature_extractor", processor), "sampling_rate", 16000)
 
@@ -171,5 +171,5 @@ class SentenceModel:
 
 
 def _pooled(output: Any) -> torch.Tensor:
-    """The embeddings of `get_…_features`, which are a tensor or an output with a `pooler_output`."""
+    """Return the embeddings from `get_…_features`, which returns a tensor or an output with a `pooler_output`."""
     return output if isinstance(output, torch.Tensor) else output.pooler_output

@@ -1,4 +1,4 @@
-"""The picture of an evaluation: a confusion matrix that can be read at a glance and in detail."""
+"""Plot confusion matrices."""
 
 import textwrap
 from collections.abc import Sequence
@@ -19,9 +19,9 @@ LETTERS_PER_INCH = 11.5  # of the title
 
 
 def draw_confusion(confusion: np.ndarray, labels: Sequence[str], title: str, file: Path) -> None:
-    """Draw a confusion matrix as PNG: colours are shares of a row (the diagonal is the recall), numbers are both.
+    """Draw a confusion matrix as PNG, coloured by the share of each row (the recall on the diagonal).
 
-    Above `DETAILED` classes cells are small and have the share alone, in per cent.
+    With more than `DETAILED` classes, small cells show only the share in per cent.
 
     Args:
         confusion: (classes, classes) counts; rows are references, columns predictions.

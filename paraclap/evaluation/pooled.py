@@ -1,4 +1,4 @@
-"""Tasks on the test speakers of all corpora together: one corpus alone may have a single utterance of a class."""
+"""Tasks on the pooled test speakers of all corpora, as one corpus may have a single utterance of a class."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -27,7 +27,7 @@ POOLED_TASKS: dict[str, Task] = {
 
 
 def pool(frames: Sequence[pd.DataFrame], embeds: Sequence[torch.Tensor]) -> tuple[pd.DataFrame, torch.Tensor]:
-    """Return the test rows of all corpora as one corpus, and their embeddings in the same order."""
+    """Return the test rows of all corpora in one table, and their embeddings in the same order."""
     rows = [(frame["split"] == "test").to_numpy() for frame in frames]
     frame = pd.concat([frame[kept] for frame, kept in zip(frames, rows, strict=True)], ignore_index=True)
     return frame, torch.cat([some[torch.tensor(kept)] for some, kept in zip(embeds, rows, strict=True)])

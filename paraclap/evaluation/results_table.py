@@ -23,7 +23,7 @@ CALIBRATED = {
     "speaker": "**transductive**: calibrated with each speaker's audio, unlabelled; speakers known",
 }
 CONFUSION = "ravdess_confusion.png"
-# Task -> (what the README calls it, folder of the evaluation): a figure on voices and corpora never heard.
+# Task -> (title in the README, results file): results on unseen voices and corpora.
 FIRST_SCREEN = {
     "ravdess": ("RAVDESS, English, 8 emotions", "results.json"),
     "ravdess, calibrated": ("RAVDESS, calibrated with its own unlabelled audio", "results-calibrated.json"),
@@ -126,7 +126,7 @@ def with_table(text: str, table: str) -> str:
 
 
 def read_kept(checkpoint: Path) -> dict[str, dict[str, Any]]:
-    """Return the results that the checkpoint's folder keeps, by file name, results.json first."""
+    """Return the results in the checkpoint's folder by file name, results.json first."""
     files = sorted(Path(checkpoint).glob("results*.json"), key=lambda file: (file.name != "results.json", file.name))
     return {file.name: json.loads(file.read_text(encoding="utf-8")) for file in files}
 

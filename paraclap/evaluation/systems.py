@@ -1,7 +1,7 @@
-"""What is evaluated: a ParaCLAP release, any other zero-shot model, or answers in free text.
+"""Systems under evaluation: a ParaCLAP release, another zero-shot model, or answers in free text.
 
-All three give embeddings of utterances and of labels in one space; the evaluator does the rest, so every figure comes
-from the same protocol.
+All three embed utterances and labels in one space; the evaluator does the rest, so that all results follow the same
+protocol.
 """
 
 import importlib
@@ -27,14 +27,14 @@ from .embedding import embed_audio
 from .models import METHODS, ModelFacts, SentenceModel, TransformersModel, UnusableModel, ZeroShotModel
 
 FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
-ANSWERS_SCALE = 3.0  # the greatest similarity is the answer; the scale only spreads the scores that are written down
+ANSWERS_SCALE = 3.0  # affects only the spread of the reported scores, not the predictions
 
 
 class System(ABC):
     """A system under evaluation.
 
     Attributes:
-        facts: What it is fed.
+        facts: Input format of the system.
     """
 
     facts: ModelFacts
@@ -46,13 +46,13 @@ class System(ABC):
         """Embed the utterances of a corpus.
 
         Args:
-            frame: With the columns `path` and `file`.
-            batch_size: Utterances in one forward pass, where the system takes batches.
+            frame: Table with the columns `path` and `file`.
+            batch_size: Utterances per forward pass, if the system supports batches.
             max_length_s: Seconds to keep of a longer utterance, from its start; None for all.
 
         Returns:
-            (usable, dim) float32 embeddings of unit length on the CPU, in the order of the frame, and row -> reason for
-            each utterance that cannot be used.
+            (usable, dim) float32 embeddings of unit length on the CPU, in the order of the frame, and the reason
+            for each unusable utterance by its row.
         """
 
     @abstractmethod
@@ -61,10 +61,10 @@ class System(ABC):
 
 
 class ReleaseSystem(System):
-    """A ParaCLAP release, heard as the pipeline hears.
+    """A ParaCLAP release, with the preprocessing of the pipeline.
 
     Args:
-        name: Folder, or name on the Hub.
+        name: Folder or Hub id.
         device: Of torch.
     """
 
@@ -106,7 +106,7 @@ class AdapterSystem(System):
     def embed_utterances(
         self, frame: pd.DataFrame, batch_size: int, max_length_s: float | None
     ) -> tuple[torch.Tensor, dict[int, str]]:
-        """Embed the utterances of a corpus, with the checks that a release's are given; see [`System`]."""
+        """Embed the utterances of a corpus, with the same checks as for a release; see [`System`]."""
         load = Loader(self.facts.sampling_rate, least_samples=1, longest_s=max_length_s)
         embeds: list[torch.Tensor] = []
         reasons: dict[int, str] = {}
@@ -134,9 +134,9 @@ class AnswersSystem(System):
     """A system that answered each file in free text.
 
     Args:
-        name: What results call it.
-        answers: File, as the corpus names it -> answer.
-        encoder: Embeds answers and labels.
+        name: Name of the system in the results.
+        answers: File name in the corpus -> answer.
+        encoder: Encoder of answers and labels.
     """
 
     def __init__(self, name: str, answers: dict[str, str], encoder: SentenceEncoder):
@@ -176,26 +176,26 @@ def average_texts(embed: ZeroShotModel.embed_texts, prompts: Sequence[Sequence[s
 
 
 def is_factory(model: str) -> bool:
-    """Return whether a model is named as `MODULE:FACTORY`, and not the path of a folder."""
+    """Return whether a model is given as `MODULE:FACTORY` rather than as a folder."""
     return bool(FACTORY.fullmatch(model)) and not Path(model).exists()
 
 
 def load_system(
     model: str, device: str = "cpu", answers: Path | None = None, text_encoder: str | Path | None = None
 ) -> System:
-    """Load what `--model` names.
+    """Load the system given with `--model`.
 
     Args:
         model: ParaCLAP release, transformers or sentence-transformers model (folder or Hub id), or `MODULE:FACTORY`;
-            with `answers`, only the name that results give the system.
+            with `answers`, the name of the system in the results.
         device: Of torch.
-        answers: CSV with the answers of a system without embeddings.
+        answers: CSV with the answers of a system.
         text_encoder: Sentence encoder that matches answers to labels (folder or Hub id).
 
     Raises:
-        UnusableModel: If the model embeds no audio, or the factory does not exist or returns something else.
-        AnswerError: If the file of answers cannot be used.
-        OSError: If a model is neither there nor on the Hub.
+        UnusableModel: If the model does not embed audio, or the factory does not exist or returns another object.
+        AnswerError: If the file of answers is invalid.
+        OSError: If a model is found neither locally nor on the Hub.
     """
     if answers is not None:
         return AnswersSystem(model, load_answers(answers), SentenceEncoder(text_encoder))
@@ -209,7 +209,7 @@ def load_system(
 
 
 def _from_factory(name: str) -> ZeroShotModel:
-    """Call the factory of the user's module, which is looked for in the working directory too."""
+    """Call the factory of the user's module, which may be in the working directory."""
     module_name, _, factory = name.partition(":")
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
@@ -218,7 +218,7 @@ def _from_factory(name: str) -> ZeroShotModel:
     except ModuleNotFoundError as error:
         if error.name != module_name:
             raise
-        raise UnusableModel(f"{name}: there is no module {module_name!r} in {Path.cwd()} or installed.") from error
+        raise UnusableModel(f"{name}: the module {module_name!r} is neither in {Path.cwd()} nor installed.") from error
     if not callable(getattr(module, factory, None)):
         raise UnusableModel(f"{name}: the module {module_name} has no function {factory!r}.")
     model = getattr(module, factory)()

@@ -1,16 +1,15 @@
-r"""Make the paper's Table 1 again: four training variants, baselines, every task whose corpus is there.
+r"""Reproduce the paper's Table 1: four training variants, baselines, and every task whose corpus is given.
 
     paraclap table1 --corpora nemo=DIR emodb=DIR librispeech=DIR ravdess=DIR crema_d=DIR \
         --train_on nemo emodb librispeech --output_dir build/table1 --text_model_name_or_path FOLDER
 
-Builds the query corpus of the corpora to train on, trains the variants no_emo, only_emo, rand1 and rand5 from one
-configuration (section 3.3 of the paper), and evaluates them on every task of the corpora given. `--models` adds
-columns: anything that `paraclap evaluate --model` takes; `--answers NAME=FILE` adds a system that answers in free text.
-Chance and a linear classifier on eGeMAPS functionals, which is supervised, stand beside them as the floor.
+Build the query corpus of the corpora to train on, train the variants no_emo, only_emo, rand1 and rand5 from one
+configuration (section 3.3 of the paper), and evaluate them on every task of the given corpora. `--models` adds columns
+for models that `paraclap evaluate --model` accepts; `--answers NAME=FILE` adds a system that answers in free text.
+Chance and a supervised linear classifier on eGeMAPS functionals are the baselines.
 
-What is done is not done again: a killed run goes on with the same command. `--dry_run` says what would be run and what
-training would take. OUT gets `table1.md`, `table1.csv` and `table1.png`. Options that are not
-listed below are handed to training.
+The same command resumes an interrupted run. `--dry_run` prints the commands and the estimated cost of training. OUT
+receives `table1.md`, `table1.csv` and `table1.png`. Options not listed below are passed to training.
 """
 
 import argparse
@@ -42,14 +41,14 @@ GPU_RATE, CPU_RATE = 100e12, 0.2e12
 
 @dataclass
 class Step:
-    """One command of the table, and the file whose existence says that it is done."""
+    """One command of the table, and the file whose existence marks it as done."""
 
     title: str
     arguments: list[str]
     done: Path
 
     def command(self) -> list[str]:
-        """Return the words to run."""
+        """Return the command as a list of words."""
         return [sys.executable, "-m", *self.arguments]
 
 
@@ -61,8 +60,8 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,  # every other option is training's
     )
-    parser.add_argument("--corpora", nargs="+", required=True, metavar="NAME=DIR", help="corpora at hand")
-    parser.add_argument("--train_on", nargs="+", required=True, metavar="NAME", help="those of them to learn from")
+    parser.add_argument("--corpora", nargs="+", required=True, metavar="NAME=DIR", help="available corpora")
+    parser.add_argument("--train_on", nargs="+", required=True, metavar="NAME", help="corpora to train on")
     parser.add_argument("--output_dir", type=Path, required=True)
     parser.add_argument(
         "--config", type=Path, default=Path("configs/table1.yaml"), help="YAML of the training arguments"
@@ -74,8 +73,8 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--num_proc", type=int, default=1, help="processes for openSMILE")
     parser.add_argument("--n_resamples", type=int, default=1000, help="bootstrap resamples of the intervals")
-    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
-    parser.add_argument("--dry_run", action="store_true", help="print the commands and what training would take")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the bootstrap")
+    parser.add_argument("--dry_run", action="store_true", help="print the commands and the estimated cost of training")
     args, training = parser.parse_known_args(arguments)
     args.training = [word for word in training if word != "--"]
     args.corpora = parse_corpora(args.corpora)
@@ -88,7 +87,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def tasks_of(corpora: Sequence[str]) -> list[Task]:
-    """Return the tasks to run: emotions and the paper's tasks of the corpora given, all tasks of the user's own."""
+    """Return the tasks to run: emotions and the paper's tasks of the given corpora, and all tasks of own corpora."""
     return [
         task
         for task in TASKS.values()
@@ -134,15 +133,15 @@ def steps_of(args: argparse.Namespace) -> list[Step]:
 
 
 def slug(name: str) -> str:
-    """Return a name as a folder's name."""
+    """Return a name as a folder name."""
     return "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in name)
 
 
 def run_steps(steps: Sequence[Step]) -> None:
-    """Run what is not done, one command after the other.
+    """Run the commands that are not done yet, in order.
 
     Raises:
-        SystemExit: If a command fails; what was done before it is kept.
+        SystemExit: If a command fails; the results of earlier ones are kept.
     """
     for number, step in enumerate(steps, start=1):
         if step.done.exists():
@@ -152,13 +151,13 @@ def run_steps(steps: Sequence[Step]) -> None:
         start = time.monotonic()
         code = subprocess.run(step.command(), check=False).returncode
         if code:
-            raise SystemExit(f"{step.title} ended with status {code}. The same command goes on from here.")
-        if step.done.suffix == ".trained":  # training leaves many files; this one says that the last step was made
+            raise SystemExit(f"{step.title} ended with status {code}. Repeat the command to resume here.")
+        if step.done.suffix == ".trained":  # training writes many files; this one marks its completion
             step.done.write_text(f"{time.monotonic() - start:.0f} s\n", encoding="utf-8")
 
 
 def add_floor(table: Table, args: argparse.Namespace) -> None:
-    """Add the linear classifier's figures; kept in `floor.json`, computed once."""
+    """Add the linear classifier's results, computed once and cached in `floor.json`."""
     file = args.output_dir / "floor.json"
     if not file.exists():
         from .baselines import FunctionalsCache, evaluate_floor, fit_floor
@@ -177,7 +176,7 @@ def add_floor(table: Table, args: argparse.Namespace) -> None:
 
 
 def collect(args: argparse.Namespace) -> Table:
-    """Return the table of all evaluations that are there."""
+    """Return the table of all available evaluations."""
     systems = {variant: TITLES[variant] for variant in args.variants}
     systems |= {slug(name): name for name in args.models}
     systems |= {slug(entry.partition("=")[0]): entry.partition("=")[0] for entry in args.answers}
@@ -199,12 +198,12 @@ def collect(args: argparse.Namespace) -> Table:
 
 
 def print_plan(args: argparse.Namespace, steps: Sequence[Step]) -> None:
-    """Print the commands, and what the paper's own experiment would take."""
+    """Print the commands, and the estimated cost of the paper's own experiment."""
     for step in steps:
         state = "done" if step.done.exists() else "to do"
         print(f"{state}: {shlex.join(['python', *step.command()[1:]])}")
     tested = ", ".join(task.name for task in tasks_of(list(args.corpora)))
-    print(f"\nLearns from {', '.join(CORPORA[name].title for name in args.train_on)}; tests on {tested}.")
+    print(f"\nTrains on {', '.join(CORPORA[name].title for name in args.train_on)}; tests on {tested}.")
     operations = PAPER_UTTERANCES * PAPER_EPOCHS * OPERATIONS_PER_UTTERANCE
     print(
         f"With --train_on msp_podcast and the paper's towers it is the paper's own experiment: {PAPER_UTTERANCES:,}\n"

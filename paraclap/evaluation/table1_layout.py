@@ -1,4 +1,4 @@
-"""Write the paper's Table 1 with our figures beside the paper's: Markdown, CSV and a picture."""
+"""Write Table 1 with our results and the paper's: Markdown, CSV and a picture."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -37,11 +37,11 @@ class Table:
 
     Attributes:
         systems: Column titles, in order.
-        chance: Task -> UAR of guessing.
+        chance: Task -> chance-level UAR.
         figures: (task, system) -> (UAR, lower, upper end of its 95 % interval).
         paper: Task -> variant's title -> UAR, as printed in the paper.
-        missing: Task -> why it has no row.
-        notes: Task -> what a reader must know, such as "in training".
+        missing: Task -> reason why it has no row.
+        notes: Task -> remark, such as "in training".
     """
 
     systems: list[str]
@@ -62,7 +62,7 @@ def read_paper(file: Path) -> dict[str, dict[str, float]]:
 
 
 def markdown_of(table: Table) -> str:
-    """Return the table as Markdown: our systems with intervals, then the paper's figures of the same row."""
+    """Return the table as Markdown: our systems with intervals, then the paper's results on the same task."""
     rows = []
     for task, chance in table.chance.items():
         known = {system: table.figures[task, system] for system in table.systems if (task, system) in table.figures}
@@ -113,7 +113,7 @@ def draw_table(table: Table, file: Path) -> None:
 
 
 def _draw_task(axes: Axes, table: Table, task: str, names: Sequence[str]) -> None:
-    """One panel of `draw_table`."""
+    """Draw one panel of `draw_table`."""
     known: Mapping[str, float] = table.paper.get(task, {})
     shown = [
         name

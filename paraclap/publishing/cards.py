@@ -1,4 +1,4 @@
-"""The model card: its metadata and its text, filled from what evaluation and training wrote, never by hand."""
+"""The model card: its metadata and text, filled from the records of evaluation and training, never by hand."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from .facts import Facts
 from .local_paths import last_part
 from .records import base_model, named_encoders
 
-# The Hub's tasks have no zero-shot audio classification; the tag of that name leads to it all the same.
+# Zero-shot audio classification is not a task of the Hub, but the tag of that name makes the model findable.
 PIPELINE_TAG = "audio-classification"
 TASK = "zero-shot-audio-classification"
 METRICS = (("uar", "recall", "UAR"), ("accuracy", "accuracy", "accuracy"), ("macro_f1", "f1", "macro-F1"))
@@ -63,7 +63,7 @@ def eval_results(facts: Facts) -> list[EvalResult]:
 
 
 def eval_results_yaml(facts: Facts) -> str:
-    """Return the UARs of the corpora that the Hub has, in the form of its `.eval_results/*.yaml`; empty without any."""
+    """Return the UARs on corpora of the Hub as the YAML of `.eval_results/*.yaml`; empty if there are none."""
     limited = f", drawn at random (--limit {facts.limit})" if facts.limit else ""
     entries = [
         EvalResultEntry(
@@ -100,37 +100,37 @@ def model_card(facts: Facts) -> ModelCard:
         recipe=recipe(facts.training),
         licence=facts.licence,
         licence_reason=licence_reason(facts),
-        sources=markdown_table(sources) or "What it was made of is not recorded.",
-        languages=", ".join(dict.fromkeys(languages)) or "languages that are not recorded",
+        sources=markdown_table(sources) or "The sources are not recorded.",
+        languages=", ".join(dict.fromkeys(languages)) or "unrecorded languages",
         collapse=collapse(facts),
         energy=energy(facts.training, facts.watts),
     )
 
 
 def licence_reason(facts: Facts) -> str:
-    """Return why the licence is not that of the rule, in parentheses; empty if it is."""
+    """Return why the licence differs from the rule's, in parentheses; empty if it does not."""
     if not facts.decision:
         return ""
     return f" (the publisher's decision{f': {facts.decision.reason}' if facts.decision.reason else ''})"
 
 
 def collapse(facts: Facts) -> str:
-    """Return a sentence on predictions that fall on one class, as far as the evaluation shows them."""
+    """Return a sentence on the task whose predictions concentrate most on one class."""
     if not facts.tasks:
         return ""
     excess = {name: r["most_predicted"]["share"] * len(r["prompts"]) for name, r in facts.tasks.items()}
     task = max(excess, key=excess.get)
     most, even = facts.tasks[task]["most_predicted"], 1 / len(facts.tasks[task]["prompts"])
     return (
-        f"At its worst, on {task}, {most['share']:.0%} of all predictions were “{most['label']}” (even would be "
-        f"{even:.0%})."
+        f"In the most extreme case, {task}, {most['share']:.0%} of all predictions were “{most['label']}” "
+        f"({even:.0%} if balanced)."
     )
 
 
 def recipe(training: dict[str, Any]) -> str:
-    """Return how it was trained, from the run's record."""
+    """Return a description of the training from the run's record."""
     if not training:
-        return "How it was trained is not recorded in this release."
+        return "The training is not recorded in this release."
     arguments = training["arguments"]
     starts = {tower: base_model(name) or last_part(name) for tower, name in named_encoders(training).items()}
     frozen = [tower for tower in ("audio", "text") if arguments.get(f"freeze_{tower}")]
@@ -146,12 +146,12 @@ def recipe(training: dict[str, Any]) -> str:
         ),
         **{f"{tower} encoder": starts.get(tower, "from scratch") for tower in ("audio", "text")},
         "frozen": ", ".join(f"{tower} encoder" for tower in frozen) or "nothing",
-        "seconds of a crop": arguments.get("crop_s"),
+        "length of crops in s": arguments.get("crop_s"),
         "seed": arguments.get("seed"),
-        "code at revision": (training.get("git_revision") or "")[:10],
+        "code revision": (training.get("git_revision") or "")[:10],
     }
     rows = [{"": name, "value": value} for name, value in facts.items() if value not in (None, "", "None and None")]
-    return f"{markdown_table(rows)}\n\nAll arguments are in `training.json`; it was made with `paraclap train`."
+    return f"{markdown_table(rows)}\n\nTrained with `paraclap train`; all arguments are in `training.json`."
 
 
 def cut_short(training: dict[str, Any]) -> str:
@@ -170,21 +170,21 @@ def cut_short(training: dict[str, Any]) -> str:
 
 
 def energy(training: dict[str, Any], watts: float | None = None) -> str:
-    """Return what training took, as far as the run's record and the publisher tell.
+    """Return the duration and energy of training, as far as they are known.
 
     Raises:
-        CardError: If the power is given and the record has no duration to multiply it with.
+        CardError: If the power is given but the record has no duration.
     """
     seconds, device = training.get("seconds"), training.get("device")
     if not seconds:
         if watts:
-            raise CardError("--watts needs the duration of training, and training.json has none: it was made before.")
-        return "How long training took was not recorded, so nothing can be said of its energy."
+            raise CardError("--watts needs the duration of training, which training.json does not record.")
+        return "The duration of training was not recorded, so its energy is unknown."
     hours = seconds * device["processes"] / 3600
     took = (
         f"Training with its validation took {seconds / 3600:.2f} hours on {device['processes']} × {device['name']}: "
-        f"{hours:.2f} device-hours, not counting what a kill undid."
+        f"{hours:.2f} device-hours, excluding steps lost to interruptions."
     )
     if not watts:
         return f"{took} Its energy was not metered."
-    return f"{took} At {watts:g} W a device, as the publisher says, that is {hours * watts / 1000:.3g} kWh."
+    return f"{took} At {watts:g} W per device, as stated by the publisher, that is {hours * watts / 1000:.3g} kWh."

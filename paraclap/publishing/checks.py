@@ -1,4 +1,4 @@
-"""What every staged folder is checked for, whatever its kind: only regular files, no token, no path of this machine."""
+"""Checks of every staged folder: regular files only, no token, no path of this machine."""
 
 import json
 import re
@@ -12,22 +12,21 @@ from .local_paths import local_paths
 
 TOKEN = re.compile(r"\b(?:hf|api_org)_(?:oauth_|jwt_)?[A-Za-z0-9.-]{16,}")
 TOKEN_BYTES = re.compile(TOKEN.pattern.encode())
-# Somebody's home in a file of any kind.
+# A home folder, in a file of any kind.
 HOME_BYTES = re.compile(
     rb"(?:/home/|/Users/|[A-Za-z]:(?:\\{1,2}|/)Users(?:\\{1,2}|/))[\w.-]+[/\\]|file:///(?:home|Users|[A-Za-z]:)"
 )
 TEXTS = (".md", ".txt", ".csv", ".yaml", ".yml", "")
-# A tokenizer's pieces of words may look like anything.
+# Tokens of a vocabulary can look like paths.
 VOCABULARIES = ("tokenizer.json", "vocab.json", "vocab.txt", "merges.txt", "added_tokens.json")
 PIECE, OVERLAP = 2**20, 512
 
 
 def copy_file(source: Path, target: Path) -> None:
-    """Copy a file to a staged folder.
+    """Copy a file into a staged folder.
 
     Raises:
-        PublishError: If it is missing, a link, or no regular file: what a link leads to was perhaps not meant to be
-            published.
+        PublishError: If it is missing or not a regular file; the target of a link may not be meant for publication.
     """
     try:
         mode = source.lstat().st_mode
@@ -35,7 +34,7 @@ def copy_file(source: Path, target: Path) -> None:
         raise PublishError(f"{source} cannot be read: {error.strerror}.") from error
     if not stat.S_ISREG(mode):
         kind = "a symbolic link" if stat.S_ISLNK(mode) else "not a regular file"
-        raise PublishError(f"{source} is {kind}; only regular files are published. Put the file itself there.")
+        raise PublishError(f"{source} is {kind}; only regular files are published. Replace it with the file itself.")
     shutil.copyfile(source, target)
 
 
@@ -45,16 +44,16 @@ def files_of(folder: Path) -> list[Path]:
 
 
 def check_staged(folder: Path) -> None:
-    """Check a folder that is to be published.
+    """Check a folder before it is published.
 
     Raises:
-        PublishError: If there is anything but regular files and folders in it, or something that looks like a token or
-            a path of this machine. A token is not printed.
+        PublishError: If it contains anything but regular files and folders, or something that looks like a token (which
+            is not printed) or a path of this machine.
     """
     for path in sorted(Path(folder).rglob("*")):
         mode = path.lstat().st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-            raise PublishError(f"{path.relative_to(folder)} is a link or no regular file, and cannot be published.")
+            raise PublishError(f"{path.relative_to(folder)} is not a regular file and cannot be published.")
     own = own_folders()
     for file in files_of(folder):
         name = file.relative_to(folder).as_posix()
@@ -68,15 +67,15 @@ def check_staged(folder: Path) -> None:
 
 
 def own_folders() -> re.Pattern[bytes]:
-    """Return what the home and the working folder of this process look like in a file."""
+    """Return a pattern of the home and the working folder of this process."""
     folders = [Path.home(), Path.cwd()]
     names = [re.escape(folder.as_posix().encode()) for folder in folders if len(folder.parts) > 1]
-    # Not within a longer name: /root is in /rootless, too.
+    # Not within a longer name, as /root is in /rootless.
     return re.compile(rb"(?<![\w.-])(?:" + b"|".join(names) + rb")/" if names else rb"(?!)")
 
 
 def pieces_of(file: Path) -> Iterator[bytes]:
-    """Yield a file's content in pieces that overlap, so that nothing short is cut in two."""
+    """Yield a file's content in overlapping pieces, so that no short match is split."""
     with file.open("rb") as stream:
         end = b""
         while piece := stream.read(PIECE):
@@ -85,7 +84,7 @@ def pieces_of(file: Path) -> Iterator[bytes]:
 
 
 def paths_in(file: Path) -> list[str]:
-    """Return the local paths in a text file or in the strings of a JSON file; none of other kinds."""
+    """Return the local paths in a text file or in the strings of a JSON file; empty for other files."""
     if file.name in VOCABULARIES or file.suffix not in (".json", *TEXTS):
         return []
     text = file.read_text(encoding="utf-8", errors="replace")

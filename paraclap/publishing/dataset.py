@@ -1,4 +1,4 @@
-"""Stages a query corpus: all of it where the licences allow that, else names, bins, templates and how to build it."""
+"""Stage a query corpus: complete where the licences allow it, else file names, bins, templates and build steps."""
 
 import csv
 import io
@@ -21,14 +21,18 @@ from .local_paths import clean_record, local_paths, without_local_paths
 from .records import read_json
 from .staging import write_json
 
-ALWAYS = ("file", "corpus", "split")  # of a corpus that may not be passed on; besides its bins
+ALWAYS = (
+    "file",
+    "corpus",
+    "split",
+)  # columns that are always published, as are the bins
 RECORDS = ("bins.json", BUILD_FILE)
 TABLES = ("queries.csv", "emotions.csv")  # the templates
 LEFT_OUT = """
 ## What is left out
 
-{titles} may not be passed on: of these rows there are only the files' names and the bins; audio, labels, transcripts
-and queries are empty. Whoever has the audio from its owners builds the whole corpus with
+{titles} may not be redistributed: their rows contain only file names and bins; audio, labels, transcripts and queries
+are empty. With the audio from its owners, build the complete corpus with
 
 ```bash
 paraclap corpus build --corpora {corpora} --output_dir OUT
@@ -37,17 +41,17 @@ paraclap corpus build --corpora {corpora} --output_dir OUT
 
 
 def stage_dataset(source: Path, folder: Path, repo_id: str, include_audio: bool = False, private: bool = False) -> None:
-    """Write a corpus's folder for the Hub and check that `datasets` reads it.
+    """Write the folder of a query corpus for the Hub and check that `datasets` can read it.
 
     Args:
-        source: What `dataset_scripts.build_query_corpus` wrote.
+        source: Folder written by `dataset_scripts.build_query_corpus`.
         folder: Empty folder to write.
         repo_id: ORG/NAME, for the card.
-        include_audio: Whether to publish audio and labels of corpora whose licence forbids it.
-        private: Whether the repo is private, without which that is refused.
+        include_audio: Whether to include audio and labels of corpora whose licence forbids publishing them.
+        private: Whether the repo is private, which `include_audio` requires for such corpora.
 
     Raises:
-        PublishError: If the source is no corpus, audio may not be published, or the result does not load.
+        PublishError: If the source is not a query corpus, audio may not be published, or the result does not load.
     """
     names = names_of(source)
     restricted = [name for name in names if not CORPORA[name].may_be_passed_on]
@@ -73,30 +77,30 @@ def names_of(source: Path) -> list[str]:
     """Return the names of the corpora in a query corpus.
 
     Raises:
-        PublishError: If the folder is none, or has a corpus that is not known.
+        PublishError: If the folder is not a query corpus, or contains an unknown corpus.
     """
     if not (source / "build.json").is_file():
-        raise PublishError(f"{source} is no query corpus: it has no build.json. Build one: paraclap corpus build.")
+        raise PublishError(f"{source} is not a query corpus: build.json is missing. Build one: paraclap corpus build.")
     names = read_json(source / "build.json").get("corpora")
     if not isinstance(names, list) or not names:
         raise PublishError(f"{source / 'build.json'}: corpora is {names!r}; expected a list of names.")
     unknown = [name for name in names if name not in CORPORA]
     if unknown:
-        raise PublishError(f"{source} has the corpus {unknown[0]!r}; known are {', '.join(CORPORA)}.")
+        raise PublishError(f"{source} has the unknown corpus {unknown[0]!r}; expected {', '.join(CORPORA)}.")
     return names
 
 
 def copy_rows(source: Path, target: Path, names: Collection[str], hidden: Collection[str]) -> int:
-    """Copy a Parquet file a row group at a time, without what may not be passed on.
+    """Copy a Parquet file one row group at a time, without what may not be redistributed.
 
     Args:
-        source: The file.
-        target: Where to.
-        names: All corpora in it.
-        hidden: Those of which only `ALWAYS` and the bins stay.
+        source: The file to copy.
+        target: The file to write.
+        names: All corpora in the file.
+        hidden: Corpora of which only `ALWAYS` and the bins are kept.
 
     Returns:
-        Bytes of its rows in memory.
+        Size of the copied rows in memory, in bytes.
 
     Raises:
         PublishError: If the file is damaged, has rows of another corpus, or names folders of this machine.
@@ -106,7 +110,7 @@ def copy_rows(source: Path, target: Path, names: Collection[str], hidden: Collec
     try:
         file = pq.ParquetFile(source)
         features = datasets.Features.from_arrow_schema(file.schema_arrow)
-        if set(names) <= set(hidden):  # columns without any value are of no use
+        if set(names) <= set(hidden):  # drop columns without any value
             features = datasets.Features({name: kind for name, kind in features.items() if stays(name)})
         schema = features.arrow_schema
         with pq.ParquetWriter(target, schema, write_page_index=True) as writer:
@@ -124,25 +128,25 @@ def copy_rows(source: Path, target: Path, names: Collection[str], hidden: Collec
 
 
 def check_names(source: Path, table: pa.Table, names: Collection[str]) -> None:
-    """Check that rows are of the corpora that the folder is said to hold, and name their files within these.
+    """Check that rows belong to the listed corpora and that their file names are relative to these.
 
     Raises:
         PublishError: If they do not.
     """
     if strange := set(table["corpus"].to_pylist()) - set(names):
-        raise PublishError(f"{source} has rows of {strange.pop()!r}; build.json names {', '.join(names)} alone.")
+        raise PublishError(f"{source} has rows of {strange.pop()!r}; build.json lists only {', '.join(names)}.")
     for file in table["file"].to_pylist():
         if file is None or Path(file).is_absolute() or local_paths(file):
             raise PublishError(f"{source} has the file name {file!r}; expected one relative to its corpus.")
 
 
 def stays(name: str) -> bool:
-    """Return whether a column is published of every corpus."""
+    """Return whether a column is published for every corpus."""
     return name in ALWAYS or name.endswith("_bin")
 
 
 def column_of(table: pa.Table, field: pa.Field, open_rows: Sequence[bool]) -> pa.Array:
-    """Return a column with nulls in the rows that may not be passed on, and without this machine's paths.
+    """Return a column without this machine's paths, and with nulls in rows that may not be redistributed.
 
     Raises:
         PublishError: If what may be passed on names such a path.
@@ -151,7 +155,7 @@ def column_of(table: pa.Table, field: pa.Field, open_rows: Sequence[bool]) -> pa
     if stays(field.name):
         return column.cast(field.type)
     shown = open_rows
-    if field.name == "audio":  # a corpus built with --audio path has no bytes, only where the files were
+    if field.name == "audio":  # a corpus built with --audio path has paths instead of bytes
         shown = [open_row and row.is_valid for open_row, row in zip(open_rows, column.field("bytes"), strict=True)]
         for path in column.field("path").filter(pa.array(shown)).to_pylist():
             if Path(path or "").is_absolute() or local_paths(path or ""):
@@ -161,7 +165,7 @@ def column_of(table: pa.Table, field: pa.Field, open_rows: Sequence[bool]) -> pa
 
 
 def copy_records(source: Path, folder: Path) -> None:
-    """Copy what the build wrote about itself, without paths of this machine and with the files as they are now."""
+    """Copy the record of the build, without paths of this machine and with an updated list of files."""
     for name in RECORDS:
         if content := read_json(source / name):
             write_json(folder / name, clean_record(content))
@@ -183,7 +187,7 @@ def write_card(
     hidden: Sequence[str],
     sizes: Mapping[str, int],
 ) -> None:
-    """Write the corpus's own card with the repo's name, licences that the Hub knows, and what is left out."""
+    """Write the corpus's card with the repo's name, licences that the Hub knows, and what is left out."""
     card = DatasetCard.load(source / "README.md")
     licences = sorted({CORPORA[name].licence_id for name in names})
     card.data.license = licences[0] if len(licences) == 1 else licences
@@ -203,7 +207,7 @@ def check_rows(folder: Path) -> None:
     """Read a row of each split through `datasets` and count the rows.
 
     Raises:
-        PublishError: If that fails, or the counts are not the card's.
+        PublishError: If a row cannot be read, or the counts differ from the card's.
     """
     info = DatasetCard.load(folder / "README.md").data.to_dict().get("dataset_info") or {}
     expected = {split["name"]: split["num_examples"] for split in info.get("splits", [])}
@@ -213,10 +217,10 @@ def check_rows(folder: Path) -> None:
             for split in loaded.values():
                 next(iter(split))
         except (OSError, ValueError, StopIteration, datasets.exceptions.DatasetsError) as error:
-            raise PublishError(f"datasets does not read the staged corpus: {' '.join(str(error).split())}") from error
+            raise PublishError(f"datasets cannot read the staged corpus: {' '.join(str(error).split())}") from error
     counts: dict[str, int] = {}
     for file in sorted((folder / "data").glob("*.parquet")):
         split = file.name.split("-")[0]
         counts[split] = counts.get(split, 0) + pq.ParquetFile(file).metadata.num_rows
     if counts != expected:
-        raise PublishError(f"The staged corpus has the rows {counts}, its card says {expected}.")
+        raise PublishError(f"The staged corpus has {counts} rows, but its card says {expected}.")

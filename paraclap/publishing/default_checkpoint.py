@@ -1,8 +1,8 @@
-"""The default model: a checkpoint without its base models, small enough for the repository, and back again.
+"""The default model: stripped to a checkpoint small enough for the repository, and assembled again for use.
 
-`checkpoints/NAME/` holds what was trained. Tensors that are a base model's own, such as those of a frozen encoder, are
-left out; `parts.json` names the base models and has the sha256 of every tensor. `default_release()` puts the model
-together in the user's cache folder, once, from the checkpoint and the base models that Python packages or the Hub give.
+`checkpoints/NAME/` holds the trained tensors. Tensors identical to a base model's, such as those of a frozen encoder,
+are left out; `parts.json` lists the base models and the sha256 of every tensor. `default_release()` assembles the model
+once in the user's cache folder, from the checkpoint and the base models from Python packages or the Hub.
 
     python -m paraclap.publishing.default_checkpoint strip RUN/best checkpoints/NAME --extra EVAL/results.json
     python -m paraclap.publishing.default_checkpoint assemble checkpoints/NAME build/NAME
@@ -38,8 +38,8 @@ __all__ = ["CheckpointError", "assemble_release", "default_release", "describe_p
 
 DEFAULT = "paraclap-base"
 PARTS = "parts.json"
-WAIT_S = 600.0  # for another process that assembles the same release
-PREFIXES = ("audio_model.", "text_model.")  # of the towers' tensors; behind them, the base models' own names
+WAIT_S = 600.0  # timeout while another process assembles the same release
+PREFIXES = ("audio_model.", "text_model.")  # of the towers' tensors, followed by the base models' own names
 READABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError)
 
 
@@ -49,22 +49,21 @@ READABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, Safetensor
 def strip_base_models(
     release: Path, checkpoint: Path, base_models: Sequence[str], licence: str, extras: Sequence[Path] = ()
 ) -> Path:
-    """Write a release folder without the tensors that are its base models' own, and without code.
+    """Write a release folder without code and without the tensors of its base models.
 
     Args:
         release: Folder written by `save_release`.
         checkpoint: Folder to write; its earlier files are replaced.
-        base_models: Names in `BASE_MODELS` of the encoders that training began with.
-        licence: The Hub's identifier of the model's licence.
-        extras: Further files to put in, such as the results of an evaluation.
+        base_models: Names in `BASE_MODELS` of the encoders that training started from.
+        licence: Hub identifier of the model's licence.
+        extras: Further files to include, such as the results of an evaluation.
 
     Returns:
         The checkpoint folder.
 
     Raises:
         FileNotFoundError: If the release has no model.safetensors, or a base model is missing.
-        CheckpointError: If a base model shares no tensor with the release, or an extra file has the name of one of the
-            release's.
+        CheckpointError: If a base model shares no tensor with the release, or the name of an extra file is taken.
     """
     release, checkpoint = Path(release), Path(checkpoint)
     if not (release / WEIGHTS).is_file():
@@ -80,7 +79,7 @@ def strip_base_models(
         taken = shared_tensors(trained, _base_model(name).load())
         if not taken:
             raise CheckpointError(
-                f"{release} has no tensor of {name}: it was trained throughout, or did not begin with it. Leave it out."
+                f"{release} has no tensor of {name}: all were trained, or training did not start from it. Leave it out."
             )
         parts.append({"base_model": name, "tensors": taken})
         trained = {key: value for key, value in trained.items() if key not in taken}
@@ -100,7 +99,7 @@ def strip_base_models(
 
 
 def shared_tensors(weights: Mapping[str, torch.Tensor], base: Mapping[str, torch.Tensor]) -> set[str]:
-    """Return the names of the tensors that lie in a tower of the model and are a base model's, value for value."""
+    """Return the names of a tower's tensors that equal a base model's exactly."""
     return {
         prefix + name
         for prefix in PREFIXES
@@ -111,7 +110,7 @@ def shared_tensors(weights: Mapping[str, torch.Tensor], base: Mapping[str, torch
 
 def _base_model(name: str) -> BaseModel:
     if name not in BASE_MODELS:
-        raise CheckpointError(f"The base model is {name!r}; expected one of {', '.join(BASE_MODELS)}.")
+        raise CheckpointError(f"Unknown base model {name!r}: expected one of {', '.join(BASE_MODELS)}.")
     return BASE_MODELS[name]
 
 
@@ -122,7 +121,7 @@ def read_parts(checkpoint: Path) -> dict:
     """Return the content of a checkpoint's parts.json.
 
     Raises:
-        FileNotFoundError: If the folder is no checkpoint.
+        FileNotFoundError: If the folder is not a checkpoint.
         CheckpointError: If the file is damaged, or names an unknown base model.
     """
     for name in ("config.json", WEIGHTS, PARTS):
@@ -136,7 +135,7 @@ def read_parts(checkpoint: Path) -> dict:
     except READABLE as error:
         raise CheckpointError(f"{checkpoint / PARTS} cannot be read: {type(error).__name__}: {error}.") from error
     if not all(isinstance(text, str) for text in texts):
-        raise CheckpointError(f"{checkpoint / PARTS} is damaged: licence and sha256 have to be text.")
+        raise CheckpointError(f"{checkpoint / PARTS} is damaged: licence and sha256 must be strings.")
     for name in names:
         _base_model(name)
     return content
@@ -147,7 +146,7 @@ def gather_weights(checkpoint: Path, parts: Mapping) -> dict[str, torch.Tensor]:
 
     Raises:
         FileNotFoundError: If a base model is missing.
-        CheckpointError: If a tensor is missing, left over or another than the one in training.
+        CheckpointError: If a tensor is missing, unexpected or differs from the one in training.
     """
     total = 1 + len(parts["parts"])
     with tqdm(total=total, desc=f"Assembling {checkpoint.name}", unit="part", leave=False) as bar:
@@ -173,7 +172,7 @@ def _check(weights: Mapping[str, torch.Tensor], expected: Mapping[str, str], sou
     wrong += sorted(name for name in weights.keys() & expected.keys() if tensor_sha256(weights[name]) != expected[name])
     if wrong:
         raise CheckpointError(
-            f"{len(wrong)} tensors of {source} are missing, left over or not those that the model was trained with, "
+            f"{len(wrong)} tensors of {source} are missing, unexpected or differ from those in training, "
             f"such as {wrong[0]}. Install it again."
         )
 
@@ -183,7 +182,7 @@ def write_release(checkpoint: Path, parts: Mapping, release: Path) -> None:
 
     Raises:
         FileNotFoundError: If a base model is missing.
-        CheckpointError: If checkpoint and base models do not make a model.
+        CheckpointError: If checkpoint and base models do not form a complete model.
     """
     weights = gather_weights(checkpoint, parts)
     model = load_strictly(ParaClapConfig.from_pretrained(checkpoint), weights, f"{checkpoint} and its base models")
@@ -197,7 +196,7 @@ def write_release(checkpoint: Path, parts: Mapping, release: Path) -> None:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Show none of transformers' progress bars."""
+    """Hide transformers' progress bars."""
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
@@ -208,21 +207,21 @@ def quiet() -> Iterator[None]:
 
 
 def assemble_release(checkpoint: Path, release: Path) -> bool:
-    """Put a checkpoint and its base models together to a complete release folder.
+    """Assemble a complete release folder from a checkpoint and its base models.
 
-    What it was made of is written to a file beside the folder, RELEASE.sources.json; while that and the folder are
-    unchanged, a second call does nothing.
+    The sources are recorded in RELEASE.sources.json beside the folder; a second call does nothing while that file and
+    the folder are unchanged.
 
     Args:
         checkpoint: Folder written by `strip_base_models`.
-        release: Folder to write. An existing one is replaced as a whole, and only when the new one is complete.
+        release: Folder to write. An existing one is replaced only once the new one is complete.
 
     Returns:
-        Whether the folder was written anew.
+        Whether the folder was written.
 
     Raises:
         FileNotFoundError: If the checkpoint or a base model is missing.
-        CheckpointError: If the two do not make a model: missing, unexpected or changed weights.
+        CheckpointError: If weights are missing, unexpected or changed.
     """
     checkpoint, release = Path(checkpoint), Path(release)
     parts = read_parts(checkpoint)
@@ -239,12 +238,12 @@ def assemble_release(checkpoint: Path, release: Path) -> bool:
 
 
 def describe_sources(sources: Mapping[str, Mapping[str, str]], release: Path) -> str:
-    """Return as JSON what a release was made of, and its own files."""
+    """Return the sources and the files of a release as JSON."""
     return json.dumps({"sources": sources, "release": hash_files(release.iterdir())}, indent=2) + "\n"
 
 
 def hash_sources(checkpoint: Path) -> dict[str, dict[str, str]]:
-    """Return the sha256 of all files that a release of this checkpoint is made of, but for the base models'."""
+    """Return the sha256 of all source files of a release of this checkpoint, except the base models'."""
     code = Path(modeling_paraclap.__file__).parent.glob("*.py")
     return {"checkpoint": hash_files(checkpoint.iterdir()), "code": hash_files(code)}
 
@@ -258,21 +257,21 @@ def hash_files(files: Iterable[Path]) -> dict[str, str]:
 
 
 def default_folder(cache_dir: Path | None = None) -> Path:
-    """Return where the default model's release lies, or will lie; its name tells the version of weights and code."""
+    """Return the folder of the default model's release; its name has the version of weights and code."""
     sources = json.dumps(hash_sources(resource(f"checkpoints/{DEFAULT}")), sort_keys=True)
     version = hashlib.sha256(sources.encode()).hexdigest()[:12]
     return Path(cache_dir or user_cache_path("paraclap")) / f"{DEFAULT}-{version}"
 
 
 def default_release(cache_dir: Path | None = None) -> Path:
-    """Return the release folder of the default model; put it together first where this was not done yet.
+    """Return the release folder of the default model, assembled first if it does not exist.
 
     Args:
-        cache_dir: Where it lies; the user's cache folder if not given.
+        cache_dir: Parent folder; the user's cache folder if not given.
 
     Raises:
         FileNotFoundError: If a base model is missing.
-        CheckpointError: If the parts do not make the model.
+        CheckpointError: If the parts do not form the model.
     """
     release = default_folder(cache_dir)
     record = release.with_name(f"{release.name}.files.json")
@@ -287,7 +286,7 @@ def default_release(cache_dir: Path | None = None) -> Path:
         return release
     checkpoint = resource(f"checkpoints/{DEFAULT}")
     with locked(release, WAIT_S):
-        if not is_complete():  # another process was quicker
+        if not is_complete():  # another process may have assembled it meanwhile
             with written_whole(release) as folder:
                 write_release(checkpoint, read_parts(checkpoint), folder)
             record.write_text(json.dumps(file_sizes(release)) + "\n", encoding="utf-8")
@@ -295,12 +294,12 @@ def default_release(cache_dir: Path | None = None) -> Path:
 
 
 def file_sizes(folder: Path) -> dict[str, int]:
-    """Return name -> bytes of a folder's files; empty if there is no such folder."""
+    """Return the sizes in bytes of a folder's files by name; empty if the folder does not exist."""
     return {file.name: file.stat().st_size for file in sorted(folder.glob("*")) if file.is_file()}
 
 
 def describe_parts(folder: Path) -> list[tuple[str, str]]:
-    """Return what a checkpoint, or the release assembled of it, was made of: what each line is about, and the line.
+    """Return the sources of a checkpoint, or of the release assembled from it, as pairs of subject and description.
 
     Raises:
         CheckpointError: If its parts.json is damaged.
@@ -323,9 +322,11 @@ def main(arguments: list[str] | None = None) -> int:
     strip = commands.add_parser("strip", help="write a release folder as a checkpoint without its base models")
     strip.add_argument("release", type=Path)
     strip.add_argument("checkpoint", type=Path)
-    strip.add_argument("--base_model", nargs="+", required=True, choices=BASE_MODELS, help="what training began with")
+    strip.add_argument(
+        "--base_model", nargs="+", required=True, choices=BASE_MODELS, help="base models that training started from"
+    )
     strip.add_argument("--license", required=True, help="of the model")
-    strip.add_argument("--extra", type=Path, nargs="*", default=[], help="further files to put in")
+    strip.add_argument("--extra", type=Path, nargs="*", default=[], help="further files to include")
     assemble = commands.add_parser("assemble", help="write a release folder from a checkpoint and its base models")
     assemble.add_argument("checkpoint", type=Path)
     assemble.add_argument("release", type=Path)

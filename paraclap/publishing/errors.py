@@ -1,13 +1,13 @@
-"""What keeps something from being published."""
+"""Errors of publishing."""
 
 
 class PublishError(Exception):
-    """What keeps something from being published, in one line that says what to do."""
+    """Publishing failed; the message says why and what to do, in one line."""
 
 
 class CardError(PublishError):
-    """Results or a training record that no card can be made of."""
+    """Results or a training record from which a card cannot be written."""
 
 
 class LicenceError(PublishError):
-    """Sources whose licences do not go together, are not known, or forbid what the publisher decides."""
+    """Licences of the sources are unknown, incompatible, or rule out the publisher's decision."""

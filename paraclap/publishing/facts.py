@@ -1,4 +1,4 @@
-"""What a model card is made of, and what follows from it: what the model was made of, and its licence."""
+"""Facts for a model card, and what follows from them: the model's sources and its licence."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -15,18 +15,18 @@ from .records import base_model, named_encoders, read_corpora, read_json, read_r
 
 @dataclass(frozen=True)
 class Facts:
-    """What a card is made of.
+    """Facts for a model card.
 
     Attributes:
-        repo_id: Where the model goes.
+        repo_id: Repo id of the model on the Hub.
         template: The model's own prompt template.
         evaluation: Content of results.json; empty if there is none.
         training: Content of training.json; empty if there is none.
         corpora: Names of the training corpora.
-        base_models: Their names on the Hub.
+        base_models: Repo ids of the base models on the Hub.
         decision: The publisher's decision on the licence, in place of the rule.
-        watts: Power that one of training's devices draws, as the publisher measured it.
-        pictures: Files beside the card -> caption.
+        watts: Power of one training device in W, as measured by the publisher.
+        pictures: Captions of the pictures by file name.
     """
 
     repo_id: str
@@ -46,27 +46,25 @@ class Facts:
 
     @property
     def tasks(self) -> dict[str, dict[str, Any]]:
-        """Return task -> its result in the evaluation."""
+        """Return the results of the evaluation by task."""
         return self.evaluation.get("tasks", {})
 
     @property
     def limit(self) -> int | None:
-        """Return the number of utterances of each corpus that the evaluation was limited to, if it was."""
+        """Return the limit of utterances per corpus in the evaluation; None if there was none."""
         return self.evaluation.get("protocol", {}).get("limit")
 
     @property
     def sources(self) -> dict[str, str]:
-        """Return all that the model was made of -> licence.
+        """Return the licence of each source of the model.
 
         Raises:
-            LicenceError: If a base model's licence is not known and none was given for the whole.
+            LicenceError: If a base model's licence is unknown and no licence was given for the model.
         """
         sources = {CORPORA[name].title: CORPORA[name].licence for name in self.corpora}
         for name in self.base_models:
             if name not in BASE_MODEL_LICENCES and not self.decision:
-                raise LicenceError(
-                    f"The licence of the base model {name} is not known here. Read it and give --license."
-                )
+                raise LicenceError(f"The licence of the base model {name} is unknown. Read it and give --license.")
             sources[name] = BASE_MODEL_LICENCES.get(name, "see its page")
         return sources
 
@@ -75,7 +73,7 @@ class Facts:
         """Return the Hub's identifier of the model's licence.
 
         Raises:
-            LicenceError: If none follows from the rule, or the publisher's decision needs a reason.
+            LicenceError: If the rule yields no licence, or the publisher's decision needs a reason.
         """
         return licence_of_model(self.sources, self.decision)
 
@@ -92,14 +90,14 @@ def gather_facts(
 
     Args:
         source: The release folder.
-        repo_id: ORG/NAME, where it goes.
+        repo_id: Repo id on the Hub, ORG/NAME.
         results: An evaluation's results.json; by default the folder's own, if it has one.
-        base_models: In place of those that the training record names.
+        base_models: Base models, in place of those in the training record.
         decision: The publisher's decision on the licence.
-        watts: Power that one of training's devices draws.
+        watts: Power of one training device in W.
 
     Raises:
-        CardError: If a record is damaged, or names a folder where a base model's name is needed.
+        CardError: If a record is damaged, or has a folder where a base model's name is needed.
     """
     if results is None and (source / "results.json").is_file():
         results = source / "results.json"
@@ -126,15 +124,15 @@ def named_base_models(training: dict[str, Any]) -> tuple[str, ...]:
     """Return the Hub's names of the base models that a training record names.
 
     Raises:
-        CardError: If it names a folder that is not known.
+        CardError: If it names an unknown folder.
     """
     found = []
     for name in named_encoders(training).values():
         known = base_model(name)
         if known is None:
             raise CardError(
-                f"The model was trained from the folder {last_part(name)}; say with --base_model ORG/NAME what it "
-                "holds (and name all base models)."
+                f"The model was trained from the folder {last_part(name)}: name the base model in it, and all others, "
+                "with --base_model ORG/NAME ..."
             )
         found.append(known)
     return tuple(found)

@@ -1,7 +1,7 @@
-"""Loads a staged model as a stranger does, and prints its scores of the sample as JSON.
+"""Load a staged model as a user without this package does, and print its scores of the sample as JSON.
 
 Run as a file in a process of its own, isolated (`python -I`), with the folder as its argument: this project's package
-cannot be imported there, so whatever works comes from the folder.
+cannot be imported there, so only the files of the folder are used.
 """
 
 import json
@@ -16,22 +16,22 @@ OURS = ("modeling_paraclap", "dataset_scripts", "paraclap")
 
 
 class NoPackage:
-    """Refuses to import what a stranger does not have."""
+    """Import hook that refuses this project's modules, which users of the folder do not have."""
 
     @staticmethod
     def find_spec(name: str, path: object = None, target: object = None) -> None:
         """Refuse a module of this project; import calls this for each module."""
         if name.split(".")[0] in OURS:
-            raise ModuleNotFoundError(f"{name} is not in the folder that is to be published, and has to be")
+            raise ModuleNotFoundError(f"{name} is missing from the folder to be published")
 
 
 def score(classifier: Callable[..., list[dict[str, Any]]], sample: str) -> dict[str, float]:
-    """Return label -> score of the sample."""
+    """Return the scores of the sample by label."""
     return {entry["label"]: entry["score"] for entry in classifier(sample, candidate_labels=list(LABELS))}
 
 
 def main(folder: str) -> None:
-    """Load the folder in the ways that people use, and print the scores."""
+    """Load the folder in every documented way, and print the scores."""
     sys.meta_path.insert(0, NoPackage)
     import torch
     from transformers import AutoModel, AutoProcessor, pipeline

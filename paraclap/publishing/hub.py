@@ -1,4 +1,4 @@
-"""Brings a staged folder to the Hub: compares first, then makes one commit, or none where nothing has changed."""
+"""Upload a staged folder to the Hub: compare first, then make one commit, or none if nothing has changed."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -29,9 +29,9 @@ ATTEMPTS = 3
 # Seconds before the repo is looked at again after a commit that was not answered, and how often: the Hub may still be
 # at work on it.
 PATIENCE = (0.5, 1.5, 4.0)
-# Seconds that the Hub may take to begin its answer; huggingface_hub itself would wait for ever.
+# Seconds until the Hub must start to answer; huggingface_hub has no timeout of its own.
 TIMEOUT_S = 300
-KEPT = ".gitattributes"  # the Hub's own, made with the repo
+KEPT = ".gitattributes"  # created by the Hub with the repo
 T = TypeVar("T")
 # What a request may end with. OSError is what hf_xet raises, and huggingface_hub where there is no token.
 FAILURES = (HfHubHTTPError, httpx2.HTTPError, OSError, RuntimeError, ValueError)
@@ -44,12 +44,12 @@ class Target:
     Attributes:
         repo_id: ORG/NAME.
         repo_type: "model", "dataset" or "space".
-        marker: A file that repos of this sort have; a repo with other files and without it is somebody's other work.
-        private: Whether a repo that has to be created is private.
+        marker: A file that every repo of this kind has; one that has files but not this is refused as unrelated.
+        private: Whether to create a missing repo as private.
         revision: Branch; created from main if it is missing.
-        create_pr: Whether to open a pull request in place of committing.
-        tag: Tag to put on the published revision.
-        space_sdk: Of a Space.
+        create_pr: Whether to open a pull request instead of committing.
+        tag: Tag for the published revision.
+        space_sdk: SDK of a Space.
     """
 
     repo_id: str
@@ -73,7 +73,7 @@ class Target:
 
     @property
     def where(self) -> dict[str, str]:
-        """Return the arguments by which huggingface_hub's functions find the repo."""
+        """Return the arguments that identify the repo for huggingface_hub's functions."""
         return {"repo_id": self.repo_id, "repo_type": self.repo_type}
 
 
@@ -88,7 +88,7 @@ class Outcome:
 
 
 def redact(text: str) -> str:
-    """Return a text without anything that looks like a token of the Hub."""
+    """Return a text with everything that looks like a Hub token removed."""
     return TOKEN.sub("hf_***", text)
 
 
@@ -99,9 +99,9 @@ class Publication:
     Attributes:
         api: The client.
         folder: The staged folder; all its files are published.
-        target: Where to.
-        message: Of the commit.
-        say: Prints progress.
+        target: Repo to publish to.
+        message: Commit message.
+        say: Function that prints progress.
         made: "repo" and "branch", if this push creates them.
     """
 
@@ -114,7 +114,7 @@ class Publication:
 
 
 def publish(folder: Path, target: Target, message: str, say: Callable[[str], None] = print) -> Outcome:
-    """Make the repo's files those of the folder, in one commit; in none if they are that already.
+    """Make the repo's files equal to the folder's in one commit, or none if they already are.
 
     The commit names its parent, so that it cannot be made twice, nor over one that came in between. One that was not
     answered is looked for in the repo before it is tried again. Large files go to the Hub's Xet storage where hf_xet is
@@ -123,17 +123,17 @@ def publish(folder: Path, target: Target, message: str, say: Callable[[str], Non
 
     Args:
         folder: The staged folder; all its files are published.
-        target: Where to.
-        message: Of the commit.
-        say: Prints progress.
+        target: Repo to publish to.
+        message: Commit message.
+        say: Function that prints progress.
 
     Returns:
-        What was done.
+        The result.
 
     Raises:
-        PublishError: If the Hub refuses, the repo holds other work, or the connection fails for good. The repo is then
-            as it was before: a repo or branch created for this commit is deleted, or the message says that this failed,
-            too. An interrupt (Ctrl-C) deletes nothing.
+        PublishError: If the Hub refuses, the repo is unrelated, or the connection fails for good. The repo is left as
+            it was: a newly created repo or branch is deleted, or the message says that deleting it failed. An interrupt
+            (Ctrl-C) deletes nothing.
     """
     huggingface_hub.set_client_factory(_client)
     push = Publication(HfApi(), folder, target, message, say)
@@ -149,20 +149,20 @@ def publish(folder: Path, target: Target, message: str, say: Callable[[str], Non
             )
         except FAILURES as error:
             raise PublishError(
-                f"The files are published ({outcome.url}), the tag {target.tag} is not ({short(error)}). "
+                f"The files are published ({outcome.url}), but the tag {target.tag} is not ({short(error)}). "
                 "Repeat the command."
             ) from error
     return outcome
 
 
 def bring(push: Publication) -> tuple[Outcome, bool]:
-    """Compare the folder with the repo and commit what differs.
+    """Compare the folder with the repo and commit the differences.
 
     Returns:
-        What was done, and whether the tag exists already.
+        The result, and whether the tag exists already.
 
     Raises:
-        PublishError: If the token cannot write, the repo holds other work, or the tag is at another revision.
+        PublishError: If the token cannot write, the repo is unrelated, or the tag is at another revision.
     """
     api, target = push.api, push.target
     check_user(with_retries(api.whoami))
@@ -171,7 +171,7 @@ def bring(push: Publication) -> tuple[Outcome, bool]:
     remote = remote_files(api, target, head)
     if target.marker not in remote and set(remote) - {KEPT, "README.md"}:
         raise PublishError(
-            f"{target.repo_id} is taken: it has files but no {target.marker}, so it is no {target.repo_type} of "
+            f"{target.repo_id} is taken: it has files but no {target.marker}, so it is not a {target.repo_type} of "
             "this project. Choose another --repo_id."
         )
     written, deleted = difference(push.folder, remote)
@@ -188,9 +188,9 @@ def bring(push: Publication) -> tuple[Outcome, bool]:
 
 
 def undo(api: HfApi, target: Target, made: Sequence[str]) -> list[str]:
-    """Delete the repo or the branch created for a commit that never came; return sentences on what is left of them.
+    """Delete the repo or branch created for a failed commit; return a sentence for each that could not be deleted.
 
-    Only what holds nothing but the Hub's own first commit is deleted.
+    Nothing is deleted that has commits other than the Hub's initial one.
     """
     left = []
     for what in reversed(made):
@@ -203,14 +203,14 @@ def undo(api: HfApi, target: Target, made: Sequence[str]) -> list[str]:
             elif what == "repo" and set(heads.values()) == {main} and is_untouched(api, target):
                 with_retries(lambda: api.delete_repo(**target.where, missing_ok=True))
         except (RepositoryNotFoundError, RevisionNotFoundError):
-            continue  # it was not even created
+            continue  # it was not created
         except FAILURES as error:
-            left.append(f"The {what} created for this may be left there, empty ({short(error)}).")
+            left.append(f"The newly created {what} could not be deleted and may be left empty ({short(error)}).")
     return left
 
 
 def is_untouched(api: HfApi, target: Target) -> bool:
-    """Return whether a repo has the Hub's own first commit alone."""
+    """Return whether a repo has only the Hub's initial commit."""
     return len(with_retries(lambda: api.list_repo_commits(**target.where))) == 1
 
 
@@ -224,11 +224,11 @@ def check_user(user: dict[str, Any]) -> None:
     """Check that a token can write.
 
     Raises:
-        PublishError: If it can only read.
+        PublishError: If the token is read-only.
     """
     if user.get("auth", {}).get("accessToken", {}).get("role") == "read":
         raise PublishError(
-            f"The token of {user['name']} can only read. Create one that can write at "
+            f"The token of {user['name']} is read-only. Create one that can write at "
             "https://huggingface.co/settings/tokens and log in with `hf auth login`."
         )
 
@@ -238,25 +238,25 @@ def open_repo(api: HfApi, target: Target, made: list[str]) -> str:
 
     Args:
         api: The client.
-        target: Where.
-        made: Gets "repo" or "branch" before either is created.
+        target: Repo to publish to.
+        made: List to which "repo" or "branch" is added before either is created.
 
     Raises:
-        PublishError: If the repo is there and public, and was to be private.
+        PublishError: If the repo should be private but exists and is public.
     """
     try:
         repo = with_retries(lambda: api.repo_info(**target.where))
-    except GatedRepoError:  # a kind of RepositoryNotFoundError
+    except GatedRepoError:  # a subclass of RepositoryNotFoundError
         raise
     except RepositoryNotFoundError:
         made.append("repo")
         sdk = {"space_sdk": target.space_sdk} if target.space_sdk else {}
-        # exist_ok: a repeated request of ours may have been answered the first time
+        # exist_ok: an earlier attempt may have succeeded without an answer
         with_retries(lambda: api.create_repo(**target.where, private=target.private, exist_ok=True, **sdk))
         repo = with_retries(lambda: api.repo_info(**target.where))
     if target.private and not repo.private:
         raise PublishError(
-            f"{target.repo_id} is public already: --private cannot hide it. Change that in its settings on the Hub."
+            f"{target.repo_id} is already public: --private applies to new repos only. Change its settings on the Hub."
         )
     if target.revision == "main":
         return repo.sha
@@ -274,20 +274,20 @@ def newest(api: HfApi, target: Target) -> str:
 
 
 def remote_files(api: HfApi, target: Target, revision: str) -> dict[str, RepoFile]:
-    """Return path -> entry of all files of a revision."""
+    """Return the entries of all files of a revision by path."""
     entries = with_retries(lambda: list(api.list_repo_tree(**target.where, recursive=True, revision=revision)))
     return {entry.path: entry for entry in entries if isinstance(entry, RepoFile)}
 
 
 def difference(folder: Path, remote: dict[str, RepoFile]) -> tuple[list[str], list[str]]:
-    """Return the paths whose content differs from the folder's, and those that the folder does not have."""
+    """Return the paths whose content differs from the folder's, and those missing from the folder."""
     local = {path.relative_to(folder).as_posix(): path for path in files_of(folder)}
     written = [name for name, path in local.items() if name not in remote or not is_same(path, remote[name])]
     return written, sorted(set(remote) - set(local) - {KEPT})
 
 
 def is_same(path: Path, entry: RepoFile) -> bool:
-    """Return whether a local file has the content of one on the Hub."""
+    """Return whether a local file has the same content as one on the Hub."""
     if path.stat().st_size != entry.size:
         return False
     if entry.lfs:
@@ -297,7 +297,7 @@ def is_same(path: Path, entry: RepoFile) -> bool:
 
 
 def commit(push: Publication, head: str, written: Sequence[str], deleted: Sequence[str]) -> tuple[str, str]:
-    """Commit, and where the answer stays away find out whether it was done; return oid and address."""
+    """Commit, and check whether an unanswered commit was made; return its oid and URL."""
     target = push.target
     for attempt in range(1, ATTEMPTS + 1):
         operations = [CommitOperationAdd(path_in_repo=name, path_or_fileobj=push.folder / name) for name in written]
@@ -317,7 +317,7 @@ def commit(push: Publication, head: str, written: Sequence[str], deleted: Sequen
                 constants.HF_HUB_DISABLE_XET = True
                 return commit(push, head, written, deleted)
             if not (is_passing(error) or status_of(error) in (409, 412)) or target.create_pr:
-                raise  # a pull request cannot be recognised as ours: better none than two
+                raise  # our pull request could not be recognised, and a retry might open a second one
             push.say(f"No answer to the commit ({short(error)}); checking whether it was made")
             if found := find_commit(push, head):
                 return found
@@ -329,10 +329,10 @@ def commit(push: Publication, head: str, written: Sequence[str], deleted: Sequen
 
 
 def find_commit(push: Publication, head: str) -> tuple[str, str] | None:
-    """Return oid and address of a commit that was made without an answer; None if none is there in a while.
+    """Return the oid and URL of a commit whose answer was lost; None if it does not appear in time.
 
     Raises:
-        PublishError: If the newest commit is somebody else's.
+        PublishError: If the newest commit is another user's.
     """
     for pause in PATIENCE:
         now = newest(push.api, push.target)
@@ -343,13 +343,13 @@ def find_commit(push: Publication, head: str) -> tuple[str, str] | None:
         return None
     if any(difference(push.folder, remote_files(push.api, push.target, now))):
         raise PublishError(
-            f"Somebody else committed to {push.target.repo_id} in the meantime. Look at it, then repeat the command."
+            f"Another commit was made to {push.target.repo_id} in the meantime. Review it, then repeat the command."
         )
     return now, f"{address(push.api, push.target)}/commit/{now}"
 
 
 def with_retries(request: Callable[[], T]) -> T:
-    """Call a function that does no harm when it is called twice; again if the connection or the Hub fails."""
+    """Call an idempotent function, with retries if the connection or the Hub fails."""
     for pause in PATIENCE:
         try:
             return request()
@@ -361,7 +361,7 @@ def with_retries(request: Callable[[], T]) -> T:
 
 
 def is_passing(error: BaseException) -> bool:
-    """Return whether the same request may succeed a little later."""
+    """Return whether an error is transient."""
     return any(isinstance(e, httpx2.TransportError) for e in causes(error)) or status_of(error) in (
         408,
         429,
@@ -370,45 +370,45 @@ def is_passing(error: BaseException) -> bool:
 
 
 def status_of(error: BaseException) -> int | None:
-    """Return the HTTP status behind an error, if there is one."""
+    """Return the HTTP status of an error; None if it has none."""
     return next((e.response.status_code for e in causes(error) if isinstance(e, httpx2.HTTPStatusError)), None)
 
 
 def is_of_xet(error: BaseException) -> bool:
-    """Return whether it was the upload to Xet storage, whose own server raises no HTTP errors, that failed."""
+    """Return whether the upload to Xet storage failed, whose server raises no HTTP errors."""
     used = find_spec("hf_xet") is not None and not constants.HF_HUB_DISABLE_XET
     return used and not any(isinstance(e, httpx2.HTTPError) for e in causes(error))
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error and those that led to it."""
+    """Yield an error and its causes."""
     while error is not None:
         yield error
         error = error.__cause__
 
 
 def explain(error: Exception, target: Target) -> str:
-    """Return in one line what went wrong and what to do."""
+    """Return a one-line explanation of an error and its remedy."""
     status, namespace = status_of(error), target.repo_id.split("/")[0]
     tokens = "https://huggingface.co/settings/tokens"
     if isinstance(error, LocalTokenNotFoundError):
-        return "There is no token of the Hugging Face Hub. Log in with `hf auth login`, or set HF_TOKEN."
+        return "No Hugging Face Hub token was found. Log in with `hf auth login`, or set HF_TOKEN."
     if isinstance(error, GatedRepoError):
-        return f"{target.repo_id} is gated, and this token has no access to it. Ask for it on its page, then repeat."
+        return f"{target.repo_id} is gated, and this token has no access. Request access on its page, then repeat."
     if status == 401:
-        return f"The Hub does not know this token. Log in again with `hf auth login`; create tokens at {tokens}."
+        return f"The Hub rejects this token as invalid. Log in again with `hf auth login`; create tokens at {tokens}."
     if status == 403:
         return (
-            f"This token may not write to {target.repo_id}: it is read-only, or has no right to {namespace}. "
-            f"Create one that has at {tokens}, or choose another --repo_id."
+            f"This token cannot write to {target.repo_id}: it is read-only, or lacks permission for {namespace}. "
+            f"Create another at {tokens}, or choose another --repo_id."
         )
     if status == 404:
-        return f"There is no user or organisation {namespace} on the Hub that this token can see. Check --repo_id."
+        return f"The user or organisation {namespace} does not exist, or this token cannot see it. Check --repo_id."
     if status == 409:
         return f"The name {target.repo_id} is taken. Choose another --repo_id."
     if status == 429:
         return (
-            "The Hub asks for fewer requests (status 429). Nothing was published; repeat the command in a few minutes."
+            "The Hub's rate limit was reached (status 429). Nothing was published; repeat the command in a few minutes."
         )
     if status and status >= 500:
         return f"The Hub failed (status {status}). Nothing was published; repeat the command later."
@@ -421,7 +421,7 @@ def explain(error: Exception, target: Target) -> str:
 
 
 def short(error: BaseException) -> str:
-    """Return the deepest cause of an error in one line."""
+    """Return the root cause of an error in one line."""
     last = list(causes(error))[-1]
     text = " ".join(str(last).split())
     return redact(f"{type(last).__name__}: {text}" if text else type(last).__name__)

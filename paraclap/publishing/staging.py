@@ -1,4 +1,4 @@
-"""Stages a model: writes the very folder that is to be published, and proves that it works without this project."""
+"""Stage a model: write the folder to publish, and check that it works without this package."""
 
 import json
 import os
@@ -50,25 +50,25 @@ def stage_model(
     """Write a model's folder for the Hub and check it.
 
     Args:
-        source: Release folder, as training or `save_release` writes it.
+        source: Release folder written by training or `save_release`.
         folder: Empty folder to write.
         repo_id: ORG/NAME, for the card.
         results: An evaluation's results.json; pictures beside it are published. By default the source folder's own, if
             it has one.
-        base_models: In place of those that the training record names.
-        decision: On the licence, in place of the rule of `licences`.
-        watts: Power that one of training's devices draws, for an estimate of its energy.
+        base_models: Base models, in place of those in the training record.
+        decision: Decision on the licence, in place of the rule of `licences`.
+        watts: Power of one training device in W, for an estimate of the energy.
 
     Returns:
-        Label -> score of the sample recording, which the fresh process confirmed.
+        Scores of the sample recording by label, confirmed in a fresh process.
 
     Raises:
-        PublishError: If the source is no release, its records cannot be used, no licence follows from the rule, or the
-            staged folder does not work as the source does.
+        PublishError: If the source is not a release, its records are invalid, the rule yields no licence, or the staged
+            folder does not reproduce the source's scores.
     """
     if not (source / "config.json").is_file():
         raise PublishError(
-            f"{source} is no release folder: it has no config.json. Give what training wrote (RUN/best)."
+            f"{source} is not a release folder: config.json is missing. Give the folder written by training (RUN/best)."
         )
     facts = gather_facts(source, repo_id, results, base_models, decision, watts)
     write_model(source, folder)
@@ -83,7 +83,7 @@ def stage_model(
 
 
 def write_model(source: Path, folder: Path) -> None:
-    """Write weights, as small as their values allow, configuration, processor, code and a sample recording.
+    """Write the losslessly compacted weights, configuration, processor, code and a sample recording.
 
     Raises:
         PublishError: If the source does not load.
@@ -121,7 +121,7 @@ def write_records(source: Path, folder: Path, facts: Facts) -> None:
 
 
 def with_base_models(training: Mapping[str, Any], started_from: Mapping[str, str]) -> dict[str, Any]:
-    """Return a training record in which arguments and command line give base models by their names on the Hub."""
+    """Return a training record whose arguments and command line name base models by their repo ids."""
     arguments = training["arguments"]
     names = {arguments[key]: name for key, name in started_from.items()}
     command = [names.get(word, word) for word in training.get("command") or [] if isinstance(word, str)]
@@ -129,7 +129,7 @@ def with_base_models(training: Mapping[str, Any], started_from: Mapping[str, str
 
 
 def without_sources(config: Any) -> Any:
-    """Return a configuration that does not say from which folder its encoders were loaded."""
+    """Return a configuration without the folders from which its encoders were loaded."""
     if isinstance(config, Mapping):
         cleaned = {key: without_sources(value) for key, value in config.items() if key != "_name_or_path"}
         name = base_model(config.get("_name_or_path") or ".")
@@ -138,17 +138,17 @@ def without_sources(config: Any) -> Any:
 
 
 def write_preprocessor_config(folder: Path) -> None:
-    """Write the feature extractor's settings also where transformers 4 looks for them."""
+    """Write the feature extractor's settings to the file that transformers 4 expects."""
     settings = read_json(folder / "processor_config.json")
     extractor = settings["feature_extractor"] | {"processor_class": settings["processor_class"]}
     write_json(folder / "preprocessor_config.json", dict(sorted(extractor.items())))
 
 
 def copy_pictures(evaluation: Path, folder: Path, tasks: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """Copy the confusion matrices of an evaluation; return file name -> caption.
+    """Copy the confusion matrices of an evaluation; return their captions by file name.
 
     Raises:
-        PublishError: If one is a link, or no picture.
+        PublishError: If one is a link, or not a PNG picture.
     """
     pictures = {}
     for task, result in tasks.items():
@@ -163,15 +163,15 @@ def copy_pictures(evaluation: Path, folder: Path, tasks: Mapping[str, Mapping[st
 
 
 def check_metadata(read: Mapping[str, Any], written: Mapping[str, Any]) -> None:
-    """Check that the card's metadata say, when huggingface_hub reads them back, what was meant.
+    """Check that the card's metadata are unchanged when huggingface_hub reads them back.
 
     Raises:
-        PublishError: If they do not.
+        PublishError: If a field differs.
     """
     if read != written:
         wrong = next(key for key in {*read, *written} if read.get(key) != written.get(key))
         raise PublishError(
-            f"The card's metadata do not survive: {wrong} is {read.get(wrong)}, not {written.get(wrong)}."
+            f"The card's metadata change when read back: {wrong} is {read.get(wrong)}, not {written.get(wrong)}."
         )
 
 
@@ -179,7 +179,7 @@ def check_scores(source: Path, folder: Path) -> dict[str, float]:
     """Load the staged folder in a fresh process without the package and compare its scores with the source's.
 
     Raises:
-        PublishError: If it does not load, or scores differently.
+        PublishError: If it does not load, or its scores differ.
     """
     sample = str(folder / fresh_check.SAMPLE)
     expected = fresh_check.score(transformers.pipeline(TASK, model=str(source), device="cpu"), sample)
@@ -194,7 +194,7 @@ def check_scores(source: Path, folder: Path) -> dict[str, float]:
 
 
 def fresh_scores(folder: Path) -> dict[str, dict[str, float]]:
-    """Return what [`fresh_check`] prints in a process of its own: way of loading -> label -> score.
+    """Return the output of [`fresh_check`] run in a new process: way of loading -> label -> score.
 
     Raises:
         PublishError: If the folder does not load there.
@@ -213,5 +213,5 @@ def fresh_scores(folder: Path) -> dict[str, dict[str, float]]:
 
 
 def write_json(file: Path, content: Any) -> None:
-    """Write a JSON file as people read it."""
+    """Write an indented JSON file."""
     file.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

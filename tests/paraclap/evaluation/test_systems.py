@@ -116,7 +116,7 @@ def test_an_adapter_of_the_users_own(ravdess, tmp_path, monkeypatch):
         load_system("my_adapter:nothing")
     with pytest.raises(UnusableModel, match="has no function 'missing'"):
         load_system("my_adapter:missing")
-    with pytest.raises(UnusableModel, match="there is no module 'no_such_module'"):
+    with pytest.raises(UnusableModel, match="the module 'no_such_module' is neither"):
         load_system("no_such_module:load")
 
 

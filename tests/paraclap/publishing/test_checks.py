@@ -177,7 +177,7 @@ def test_only_regular_files_are_published(tmp_path, make):
     with pytest.raises(PublishError, match="a.txt is .*only regular files are published"):
         copy_file(tmp_path / "source" / "a.txt", tmp_path / "copy.txt")
     assert not (tmp_path / "copy.txt").exists()
-    with pytest.raises(PublishError, match="a.txt is a link or no regular file"):
+    with pytest.raises(PublishError, match="a.txt is not a regular file"):
         check_staged(tmp_path / "source")
     with pytest.raises(PublishError, match="none.txt cannot be read"):
         copy_file(tmp_path / "none.txt", tmp_path / "copy.txt")
@@ -224,7 +224,7 @@ def test_a_page_with_a_link_or_a_token_is_refused(space, tmp_path):
 def test_a_metric_with_a_link_or_a_token_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(others, "run_check", lambda *arguments: None)
     (tmp_path / "uar").mkdir(), (tmp_path / "staged").mkdir()
-    with pytest.raises(PublishError, match="is no metric: it has no uar.py"):
+    with pytest.raises(PublishError, match="is not a metric: uar.py is missing"):
         stage_metric(tmp_path / "uar", tmp_path / "staged", "lab/uar")
     (tmp_path / "uar" / "uar.py").write_text("")
     (tmp_path / "uar" / "README.md").write_text(f"# uar\n{TOKEN}\n")

@@ -127,13 +127,13 @@ def change_parts(key, value):
     ("damage", "message"),
     [
         (change("logit_scale", None), "1 tensors of .*checkpoint are missing.*such as logit_scale"),
-        (change("logit_scale", torch.tensor(1.0)), "not those that the model was trained with, such as logit_scale"),
+        (change("logit_scale", torch.tensor(1.0)), "differ from those in training, such as logit_scale"),
         (change("extra", torch.zeros(1)), "such as extra"),
         (lambda folder: (folder / "model.safetensors").write_bytes(b"cut"), "model.safetensors is damaged"),
         (lambda folder: (folder / PARTS).write_text("{"), "parts.json cannot be read: JSONDecodeError"),
         (lambda folder: (folder / PARTS).write_text("[]"), "parts.json cannot be read: TypeError"),
-        (change_parts("licence", 3), "parts.json is damaged: licence and sha256 have to be text"),
-        (change_parts("parts", [{"base_model": "lab/other", "tensors": {}}]), "base model is 'lab/other'; expected"),
+        (change_parts("licence", 3), "parts.json is damaged: licence and sha256 must be strings"),
+        (change_parts("parts", [{"base_model": "lab/other", "tensors": {}}]), "base model 'lab/other': expected"),
         (change_parts("parts", []), "do not fit the configuration: .* missing"),
     ],
 )
@@ -154,14 +154,14 @@ def test_other_weights_of_a_base_model_are_refused(checkpoint, tiny_release, tmp
 
 
 def test_what_does_not_fit_is_not_taken_apart(tiny_bases, trained, tmp_path):
-    with pytest.raises(CheckpointError, match="base model is 'lab/other'; expected one of"):
+    with pytest.raises(CheckpointError, match="base model 'lab/other': expected one of"):
         strip_base_models(trained, tmp_path / "checkpoint", ["lab/other"], "mit")
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(CheckpointError, match="would replace the release's own config.json"):
         strip_base_models(trained, tmp_path / "checkpoint", [TEXT], "mit", [tmp_path / "config.json"])
     weights = {name: value + 1 for name, value in load_file(trained / "model.safetensors").items()}
     save_file(weights, trained / "model.safetensors")
-    with pytest.raises(CheckpointError, match="has no tensor of tiny/text: it was trained throughout"):
+    with pytest.raises(CheckpointError, match="has no tensor of tiny/text: all were trained"):
         strip_base_models(trained, tmp_path / "checkpoint", [TEXT], "mit")
     assert not (tmp_path / "checkpoint").exists()
 

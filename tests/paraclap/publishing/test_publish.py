@@ -134,7 +134,7 @@ def test_faults(client, folder, stage, fault, times):
         assert published or ("are published" in reason and "tag v1 is not" in reason) or stage == "commit"
     elif stage == "refs":  # without which it cannot be seen that nobody else has written there
         assert client.commits("models", NAME) == ["initial commit"]
-        assert "The repo created for this may be left there, empty" in reason
+        assert "The newly created repo could not be deleted and may be left empty" in reason
     else:
         assert client.repos == {}
     assert published or times > 1 or stage in ("validate",)
@@ -194,7 +194,7 @@ def test_a_commit_that_came_in_between_is_not_overwritten(client, folder, monkey
         return original(request)
 
     monkeypatch.setattr(client, "preupload", somebody_commits)
-    with pytest.raises(PublishError, match="Somebody else committed to lab/tiny in the meantime"):
+    with pytest.raises(PublishError, match="Another commit was made to lab/tiny in the meantime"):
         publish(following, target(), "second")
     assert client.commits("models", NAME) == ["initial commit", "first", "theirs"]
 
@@ -205,14 +205,14 @@ def test_a_commit_that_came_in_between_is_not_overwritten(client, folder, monkey
 @pytest.mark.parametrize(
     ("changes", "token", "message"),
     [
-        ({}, None, "There is no token of the Hugging Face Hub. Log in with `hf auth login`"),
-        ({}, "hf_unknownUNKNOWNunknown", "does not know this token"),
-        ({}, READ_TOKEN, "The token of me can only read"),
-        ({"repo_id": "stranger/tiny"}, TOKEN, "may not write to stranger/tiny"),
+        ({}, None, "No Hugging Face Hub token was found. Log in with `hf auth login`"),
+        ({}, "hf_unknownUNKNOWNunknown", "rejects this token"),
+        ({}, READ_TOKEN, "The token of me is read-only"),
+        ({"repo_id": "stranger/tiny"}, TOKEN, "cannot write to stranger/tiny"),
         ({"repo_id": "nobody/tiny"}, TOKEN, "no user or organisation nobody"),
         ({"repo_id": "lab/other"}, TOKEN, "lab/other is taken: it has files but no configuration_paraclap.py"),
         ({"repo_id": "lab/gated"}, TOKEN, "lab/gated is gated"),
-        ({"repo_id": "lab/other", "private": True}, TOKEN, "lab/other is public already"),
+        ({"repo_id": "lab/other", "private": True}, TOKEN, "lab/other is already public"),
     ],
 )
 def test_refusals_are_one_clear_line(client, folder, monkeypatch, changes, token, message):

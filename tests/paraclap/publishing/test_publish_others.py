@@ -135,7 +135,7 @@ def test_folders_of_this_machine_are_not_published(tmp_path):
 
 
 def test_what_is_no_corpus_is_refused(tmp_path):
-    with pytest.raises(PublishError, match="is no query corpus: it has no build.json"):
+    with pytest.raises(PublishError, match="is not a query corpus: build.json is missing"):
         stage(tmp_path, tmp_path)
 
 
@@ -151,7 +151,7 @@ def test_the_metric_loads_by_its_name(hub, tmp_path):
         "['unweighted_average_recall'])\n"
     )
     assert float(fresh(script, hub, tmp_path)) == pytest.approx(5 / 6)
-    with pytest.raises(PublishError, match="'u-a-r' cannot be a module's name"):
+    with pytest.raises(PublishError, match="'u-a-r' is not a valid module name"):
         stage_metric(resource(METRIC), tmp_path, "lab/u-a-r")
 
 

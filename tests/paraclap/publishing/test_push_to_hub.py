@@ -201,7 +201,7 @@ def test_the_token_is_never_printed(client, tiny_release, tmp_path, monkeypatch,
 
 def test_what_is_no_release_is_refused(tmp_path, tiny_release):
     (tmp_path / "out").mkdir()
-    with pytest.raises(PublishError, match="is no release folder"):
+    with pytest.raises(PublishError, match="is not a release folder"):
         stage_model(tmp_path, tmp_path / "out", NAME)
     broken = Path(shutil.copytree(tiny_release, tmp_path / "broken"))
     (broken / "model.safetensors").write_bytes(b"cut short")

@@ -145,8 +145,8 @@ FC1 = "encoder/layer_1/ffn/linear_0/weight"
     [
         (lambda variables: packed(variables, version=5), "format version 5, expected CTranslate2's 6"),
         (lambda variables: packed(variables, specification="TransformerSpec"), "type 'TransformerSpec', expected"),
-        (lambda variables: packed(variables)[:-400], "the weights end .* bytes before they should"),
-        (lambda variables: b"", "the weights end 4 bytes before they should"),
+        (lambda variables: packed(variables)[:-400], "the weights are .* bytes too short"),
+        (lambda variables: b"", "the weights are 4 bytes too short"),
         (lambda variables: packed(without(variables, FC1)), "1 weights .* such as layers.1.fc1.weight: none for"),
         (lambda variables: packed(without(variables, "encoder/num_heads")), "no variable 'encoder/num_heads'"),
         (lambda variables: packed(variables | {FC1: variables[FC1][:5]}), "layers.1.fc1.weight: .5, 16. for .24, 16."),
