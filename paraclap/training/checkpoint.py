@@ -1,9 +1,9 @@
-"""Training state on disk: written whole or not at all, checked when it is read, and free of anything that runs code.
+"""Training checkpoints: written atomically, verified when they are read, and free of pickles.
 
 A checkpoint is a folder `step-00000200` with
 
-    model.safetensors                       the weights that learn
-    optimizer, scheduler, ... .safetensors  tensors of their states, and .json, the rest of these
+    model.safetensors                       the weights
+    optimizer, scheduler, ... .safetensors  tensors of their states, with the rest in .json
     random-00000.safetensors and .json      random states of process 0, and so on
     state.json                              where the run stands
     manifest.json                           size and sha256 of each file
@@ -36,13 +36,13 @@ UNLOADABLE = (OSError, ValueError, KeyError, TypeError, RuntimeError, Safetensor
 
 
 class Stateful(Protocol):
-    """What a checkpoint keeps besides the weights."""
+    """A training component with a state, such as an optimizer."""
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state."""
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take a state."""
+        """Load a state."""
 
 
 class Checkpoints:
@@ -50,9 +50,9 @@ class Checkpoints:
 
     Args:
         folder: Folder of the checkpoints.
-        accelerator: The run's.
-        model: The model as it was before it was prepared.
-        parts: Name to optimizer, schedule and whatever else has a state.
+        accelerator: The run's accelerator.
+        model: The unwrapped model.
+        parts: Optimizer, schedule and other components with a state, by name.
         keep: Number of checkpoints to keep.
     """
 
@@ -91,16 +91,16 @@ class Checkpoints:
         self.accelerator.wait_for_everyone()
 
     def load(self, batches: int | None = None) -> RunState | None:
-        """Load the newest intact checkpoint; one that is damaged is set aside, and the one before it is taken.
+        """Load the newest intact checkpoint, and set damaged newer ones aside.
 
         Args:
-            batches: Batches of an epoch, to check whether the state fits.
+            batches: Batches per epoch, to validate the state.
 
         Returns:
-            Where the run stands; None if there is no checkpoint.
+            The state of the run; None if there is no checkpoint.
 
         Raises:
-            SystemExit: If there are checkpoints but none is intact, or the newest is of a version that wrote pickles.
+            SystemExit: If all checkpoints are damaged, or the newest is from a version that wrote pickles.
         """
         found = complete_checkpoints(self.folder)
         reasons = []
@@ -118,7 +118,7 @@ class Checkpoints:
         return None
 
     def _check(self, checkpoint: Path, batches: int | None) -> tuple[str | None, RunState | None]:
-        """Return what is wrong with a checkpoint, or its state; the main process looks, and all get the same answer."""
+        """Return the fault of a checkpoint, or its state, as determined by the main process for all."""
         answer: list[Any] = [None, None]
         if self.accelerator.is_main_process:
             try:
@@ -129,7 +129,7 @@ class Checkpoints:
         return reason, state
 
     def _load(self, checkpoint: Path) -> str | None:
-        """Load a checkpoint whose files are intact; return what does not fit."""
+        """Load a checkpoint whose files are intact; return the reason if its content does not fit."""
         device = self.accelerator.device
         try:
             load_model(self.model, checkpoint / MODEL)
@@ -153,16 +153,16 @@ class Checkpoints:
 
 
 def check_checkpoint(checkpoint: Path, batches: int | None = None) -> RunState:
-    """Return the state of a checkpoint after a check of all its files.
+    """Return the state of a checkpoint after verifying all its files.
 
     Args:
         checkpoint: Folder of the checkpoint.
-        batches: Batches of an epoch, to check whether the state fits.
+        batches: Batches per epoch, to validate the state.
 
     Raises:
         SystemExit: If it was written by a version that wrote pickles.
         OSError: If a file cannot be read.
-        ValueError: If a file is missing or differs from the manifest, or the state is not that of a run.
+        ValueError: If a file is missing or differs from the manifest, or the state is invalid.
     """
     if not (checkpoint / MANIFEST).exists() and any(checkpoint.glob("*.bin")):
         sys.exit(
@@ -187,14 +187,14 @@ def check_checkpoint(checkpoint: Path, batches: int | None = None) -> RunState:
 
 
 def complete_checkpoints(folder: Path) -> list[Path]:
-    """Return the complete checkpoints in a folder, oldest first. A killed write leaves none that looks complete."""
+    """Return the complete checkpoints in a folder, oldest first."""
     return sorted(path for path in folder.glob("step-????????") if path.is_dir() and path.name[5:].isdecimal())
 
 
 def where_to_continue(run: str | Path) -> str:
-    """Return a sentence on what is left of an interrupted run."""
+    """Return a sentence that says how to resume an interrupted run."""
     newest = complete_checkpoints(Path(run) / "checkpoints")[-1:]
-    return f"{newest[0]} is complete: go on with --resume." if newest else "There is no checkpoint yet."
+    return f"{newest[0]} is complete: resume with --resume." if newest else "There is no checkpoint yet."
 
 
 def _describe(folder: Path) -> dict[str, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""A run's config.json: its arguments, what it runs on, and what a resumed run may change of that."""
+"""A run's config.json: its arguments and environment, and what a resumed run may change."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ from .arguments import Arguments
 CONFIG = "config.json"
 PACKAGES = ("torch", "torchaudio", "transformers", "accelerate", "datasets", "numpy")
 UNRECORDED = ("config", "resume", "output_dir")
-# What a resumed run may change: how it works, and remedies for its failures. Each change is recorded with its step.
+# Arguments that a resumed run may change: technical ones, and remedies for failures. Each change is recorded.
 MAY_CHANGE = (
     "audio_states_dir",
     "checkpoint_every",
@@ -36,9 +36,9 @@ MAY_CHANGE = (
     "report_to",
     "tf32",
 )
-# What may change where the schedule of the learning rate does not depend on it.
+# Arguments that may change if the learning rate schedule does not depend on them.
 LENGTH = ("num_train_epochs", "max_steps")
-# Where something lies: it may change if the same lies there, which `identity` tells.
+# Locations, which may change if their content is the same according to `identity`.
 ADDRESSES = {
     "corpus_dir": "corpus",
     "audio_model_name_or_path": "model",
@@ -50,7 +50,7 @@ ADDRESSES = {
 
 
 def describe_run(args: Arguments, accelerator: Accelerator) -> dict[str, Any]:
-    """Return the content of config.json but for the `identity`, which is known later."""
+    """Return the content of config.json without the `identity`, which is determined later."""
     versions = {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES}
     return {
         "arguments": {name: value for name, value in args.flat().items() if name not in UNRECORDED},
@@ -66,8 +66,8 @@ def identify(corpus: str, model: ParaClapModel, processor: ParaClapProcessor) ->
     """Return hashes of the corpus, the model's configuration, and the tokenizer.
 
     Args:
-        corpus: The hash of the corpus.
-        model: Its weights do not matter: a resumed run takes those of its checkpoint.
+        corpus: Hash of the corpus.
+        model: The model; its weights are ignored, as a resumed run loads those of its checkpoint.
         processor: The processor.
     """
     tokenizer = processor.tokenizer
@@ -99,22 +99,22 @@ def read_config(run: Path) -> dict[str, Any] | None:
 
 
 def write_config(run: Path, content: dict[str, Any]) -> None:
-    """Write config.json, whole or not at all."""
+    """Write config.json atomically."""
     partial = run / f"{CONFIG}.partial"
     partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     os.replace(partial, run / CONFIG)
 
 
 def refuse_changes(run: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
-    """Refuse to resume a run with what cannot change within one.
+    """Refuse to resume a run with arguments that must not change.
 
     Args:
         run: Folder of the run, for the message.
         before: The run's config.json.
-        now: What [`describe_run`] says, with or without the `identity`.
+        now: The output of [`describe_run`], with or without the `identity`.
 
     Raises:
-        SystemExit: In one line, with what the run was started with and what is given.
+        SystemExit: If such an argument differs; the message has the old and the new values.
     """
     changed = [
         f"--{name} {_shown(old)} (given: {_shown(new)})"
@@ -140,7 +140,7 @@ def refuse_changes(run: Path, before: dict[str, Any], now: dict[str, Any]) -> No
 
 
 def record_resume(before: dict[str, Any], now: dict[str, Any], step: int) -> dict[str, Any]:
-    """Return the content of config.json after a resume, with what changed and at which step under `changes`."""
+    """Return the content of config.json after a resume, with the changes and their step under `changes`."""
     changes = {
         name: {"from": old, "to": new}
         for name, (old, new) in _changed_arguments(before, now).items()
@@ -169,7 +169,7 @@ def _shown(value: Any) -> str:
 
 
 def _without_addresses(content: Any) -> Any:
-    """Return a configuration without what differs from one machine or version to another."""
+    """Return a configuration without the values that depend on machine or version."""
     if not isinstance(content, dict):
         return content
     dropped = ("_name_or_path", "transformers_version")
@@ -197,7 +197,7 @@ def describe_device(accelerator: Accelerator) -> dict[str, Any]:
 
 
 def _describe_processor() -> str:
-    """Return the processor's name and the number of cores that this process may use, in brackets; Linux alone tells."""
+    """Return the processor's name and the number of usable cores, in brackets; known on Linux only."""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
         cores = len(os.sched_getaffinity(0))

@@ -1,4 +1,4 @@
-"""Whether a query corpus is complete and unchanged: its files against the list in build.json."""
+"""Verify that a query corpus is complete and unchanged, by the list of files in build.json."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ from .arguments import is_remote
 from .errors import TrainingError
 
 BLOCK = 2**20
-HASHED_REMOTELY = 10**9  # bytes of remote files up to which they are read once to check them
+HASHED_REMOTELY = 10**9  # bytes; larger remote corpora are not downloaded for verification
 SHARD = re.compile(r"data/(?P<split>.+?)-(?P<number>\d{5})-of-(?P<count>\d{5})\.parquet")
 
 
@@ -28,21 +28,21 @@ class DamagedCorpusError(TrainingError):
 
 
 def check_corpus(corpus_dir: str | Path, splits: Iterable[str], progress: bool = True) -> str:
-    """Check that the files of some splits are all there and as they were built.
+    """Check that the files of some splits are complete and unchanged.
 
-    Sizes and rows are checked everywhere; checksums of files on this machine, of files on the Hub, which states them,
-    and of other remote corpora up to 1 GB. The pages of larger ones are checked when they are read.
+    Sizes and rows are always checked; checksums for local files, for files on the Hub, which provides them, and for
+    other remote corpora up to 1 GB. The pages of larger ones are checked when they are read.
 
     Args:
-        corpus_dir: Folder or address of the corpus.
-        splits: Names of the splits; one that the corpus does not have is left to those who read it.
+        corpus_dir: Folder or URL of the corpus.
+        splits: Names of the splits; missing ones are ignored here.
         progress: Whether to show progress and messages.
 
     Returns:
-        A hash that tells these splits of this corpus from any other.
+        A hash that identifies these splits of this corpus.
 
     Raises:
-        DamagedCorpusError: With the file, what is wrong with it, and what to do.
+        DamagedCorpusError: If a file is missing, unexpected or changed.
     """
     corpus = _CorpusFiles(corpus_dir)
     listed = corpus.read_list()
@@ -67,7 +67,7 @@ class _CorpusFiles:
     """The files of one corpus.
 
     Args:
-        corpus_dir: Folder or address of the corpus.
+        corpus_dir: Folder or URL of the corpus.
     """
 
     def __init__(self, corpus_dir: str | Path):
@@ -75,9 +75,9 @@ class _CorpusFiles:
         self.filesystem, self.root = fsspec.url_to_fs(self.address)
 
     def damaged(self, what: str) -> DamagedCorpusError:
-        """Return the error for what is wrong."""
+        """Return the error for a fault of the corpus."""
         return DamagedCorpusError(
-            f"The corpus {self.address} is damaged: {what}. Copy or download it again, or build it anew with "
+            f"The corpus {self.address} is damaged: {what}. Copy or download it again, or rebuild it with "
             "python -m dataset_scripts.build_query_corpus."
         )
 
@@ -86,7 +86,7 @@ class _CorpusFiles:
         return f"{self.root}/{name}"
 
     def read_list(self) -> dict[str, dict[str, Any]] | None:
-        """Return name to rows, bytes and sha256 of the files that the corpus was built with; None if unknown."""
+        """Return rows, bytes and sha256 of the files in build.json by name; None if they are not listed."""
         if not self.filesystem.exists(self.path_of(BUILD_FILE)):
             return None
         try:
@@ -100,7 +100,7 @@ class _CorpusFiles:
         return listed
 
     def files_of_split(self, split: str, listed: dict[str, Any] | None) -> list[str]:
-        """Return the names of a split's files, none of which is missing or too many."""
+        """Return the names of a split's files, after checking that none is missing or unexpected."""
         pattern = f"{self.root}/data/{split}-*.parquet"
         found = sorted(f"data/{path.rsplit('/', 1)[1]}" for path in self.filesystem.glob(pattern))
         if listed is None:
@@ -109,7 +109,7 @@ class _CorpusFiles:
             expected = [
                 f"data/{split}-{number:05d}-of-{count}.parquet" for count in counts for number in range(int(count))
             ]
-            expected = expected if all(shards) else found  # files that somebody named otherwise
+            expected = expected if all(shards) else found  # files with custom names
         else:
             expected = [name for name in listed if (match := SHARD.fullmatch(name)) and match["split"] == split]
         if missing := sorted(set(expected) - set(found)):
@@ -119,7 +119,7 @@ class _CorpusFiles:
         return found
 
     def describe(self, name: str) -> dict[str, int]:
-        """Return the size of a file and the number of its rows, which its footer tells."""
+        """Return the size of a file and its number of rows from its footer."""
         size = self.filesystem.size(self.path_of(name))
         try:
             with self.filesystem.open(self.path_of(name)) as handle:
@@ -142,7 +142,7 @@ class _CorpusFiles:
                     raise self.damaged(f"{name} has the sha256 {found}, {BUILD_FILE} says {expected[name]}")
 
     def _sum_of(self, name: str, total: int, bar: tqdm) -> str | None:
-        """Return a file's sha256; None if that would mean to download much."""
+        """Return a file's sha256; None if it would need a large download."""
         if is_remote(self.address) and not self.address.startswith("file://"):
             stated = self.filesystem.info(self.path_of(name)).get("lfs")  # on the Hub
             if stated:

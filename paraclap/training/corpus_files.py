@@ -1,4 +1,4 @@
-"""The files of a query corpus, on disk or at an address that fsspec knows."""
+"""The files of a query corpus, on disk or at a URL that fsspec supports."""
 
 import tempfile
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ def load_split(corpus_dir: str | Path, split: str) -> Dataset:
 
 
 def split_files(corpus_dir: str | Path, split: str) -> list[str]:
-    """Return the addresses of a split's Parquet files, or of several splits' (`train+validation`), in order.
+    """Return the URLs of the Parquet files of a split, or of several (`train+validation`), in order.
 
     Raises:
         MissingSplitError: If the corpus has no such split.
@@ -58,7 +58,7 @@ class EncodedAudio(Sequence):
     """
 
     def __init__(self, rows: Dataset):
-        self.rows = rows.select_columns("audio")  # else every column of the row is decoded
+        self.rows = rows.select_columns("audio")  # otherwise every column of the row is decoded
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -69,7 +69,7 @@ class EncodedAudio(Sequence):
 
 
 def read_corpus_bins(corpus_dir: str | Path) -> Bins:
-    """Return the bins that the query corpus was made with."""
+    """Return the bins that the query corpus was built with."""
     with tempfile.TemporaryDirectory() as folder:
         return Bins.load(copy_bins(corpus_dir, folder))
 

@@ -1,4 +1,4 @@
-"""The picture of a run: its loss, its zero-shot UAR beside chance, and whether the embeddings collapse."""
+"""Plot the curves of a run: loss, zero-shot UAR with chance, and indicators of collapse."""
 
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,8 @@ from .records import read_rows
 from .validation import measure_name
 
 GREY = "0.55"
-SMOOTHED = 60  # points of a loss from which on a running mean is drawn
-TOP = 1.02  # of the names of lines
+SMOOTHED = 60  # minimum number of points for a running mean of the loss
+TOP = 1.02  # upper limit of line labels
 
 Line = tuple[str, str, np.ndarray, np.ndarray]  # name, colour, epochs, values
 
@@ -23,7 +23,7 @@ def draw_curves(run: Path, chances: dict[str, float]) -> None:
 
     Args:
         run: Folder of the run.
-        chances: Measure of history.csv -> what guessing would give.
+        chances: Measure of history.csv -> its chance level.
     """
     steps, epochs = read_rows(run / "steps.csv"), read_rows(run / "history.csv")
     figure = Figure(figsize=(15, 4.6), layout="constrained")
@@ -95,7 +95,7 @@ def _draw_line(axis: Axes, colour: str, points: np.ndarray, values: np.ndarray, 
 
 
 def _name_lines(axis: Axes, lines: list[Line], gap: float = 0.055) -> None:
-    """Write each line's name behind its end, none upon another."""
+    """Label each line at its end, without overlaps."""
     lines = sorted(lines, key=lambda line: line[3][-1])
     places = [line[3][-1] for line in lines]
     for index in range(1, len(places)):
@@ -119,6 +119,6 @@ def _name_lines(axis: Axes, lines: list[Line], gap: float = 0.055) -> None:
 
 
 def _points(rows: list[dict[str, str]], x: str, y: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return the values of two columns, of the rows that have the second."""
+    """Return the values of two columns, for the rows that have the second."""
     pairs = [(int(row[x]), float(row[y])) for row in rows if row.get(y)]
     return np.array([pair[0] for pair in pairs]), np.array([pair[1] for pair in pairs])

@@ -1,4 +1,4 @@
-"""Dropout whose random numbers cost less: on a CPU, drawing them takes longer than a small model's matrix products."""
+"""Dropout with cheaper random numbers, which on a CPU cost more than a small model's matrix products."""
 
 import types
 

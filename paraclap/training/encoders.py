@@ -1,4 +1,4 @@
-"""The model that a run starts from: each tower pretrained or from a configuration."""
+"""The initial model, each tower pretrained or built from a configuration."""
 
 import json
 import math
@@ -45,7 +45,7 @@ def build_model(options: ModelArguments, **config_kwargs: Any) -> ParaClapModel:
     """Build a ParaCLAP whose encoders are pretrained (`*_model_name_or_path`) or from a JSON file (`*_config`).
 
     Args:
-        options: Encoders and what is between them and the shared space.
+        options: Encoders, poolings and projections.
         **config_kwargs: Further arguments of [`ParaClapConfig`], such as `loss_type`.
 
     Raises:
@@ -63,7 +63,7 @@ def build_model(options: ModelArguments, **config_kwargs: Any) -> ParaClapModel:
             with loading(f"{name}_model_name_or_path", path):
                 pretrained[name] = load_encoder(path, options.audio_num_layers if name == "audio" else None)
             configs[name] = pretrained[name].config
-            if Path(path).is_dir():  # a release is not to name a folder of this machine
+            if Path(path).is_dir():  # a release must not name a folder of this machine
                 configs[name].name_or_path = ""
         else:
             configs[name] = read_encoder_config(file)
@@ -85,7 +85,7 @@ def build_model(options: ModelArguments, **config_kwargs: Any) -> ParaClapModel:
 
 
 def _adapt(audio_config: PreTrainedConfig, options: ModelArguments) -> None:
-    """Set what the options change in an audio encoder's configuration."""
+    """Apply the options to an audio encoder's configuration."""
     audio_config.apply_spec_augment = options.spec_augment
     if options.audio_num_layers is not None and options.audio_config:
         raise ValueError("--audio_num_layers is for a pretrained encoder; give num_hidden_layers in --audio_config.")
@@ -94,29 +94,29 @@ def _adapt(audio_config: PreTrainedConfig, options: ModelArguments) -> None:
         if value == default:
             continue
         if audio_config.model_type != ParaClapWhisperConfig.model_type:
-            raise ValueError(f"--audio_{name} is for Whisper's encoder; this one is a {audio_config.model_type}.")
+            raise ValueError(f"--audio_{name} needs a Whisper encoder; this one is a {audio_config.model_type}.")
         setattr(audio_config, name, value)
     if options.audio_layer_weights is not None or options.freeze_audio_layers is not None:
-        # A layer that training drops at random has no state to weigh, and one that is frozen is to stay what it is.
+        # A layer skipped by LayerDrop has no state to weight, and frozen layers should stay deterministic.
         audio_config.layerdrop = 0.0
 
 
 def _parse_layers(layers: str | None) -> list[int] | bool | None:
-    """Parse "all" or numbers with commas between them."""
+    """Parse "all" or comma-separated numbers."""
     if layers is None or layers == "all":
         return layers == "all"
     try:
         return [int(number) for number in layers.split(",")]
     except ValueError as error:
         raise ValueError(
-            f"--audio_layer_weights is {layers!r}; expected all, or numbers with commas between them: 0,1,2,3."
+            f"--audio_layer_weights is {layers!r}; expected all, or comma-separated numbers such as 0,1,2,3."
         ) from error
 
 
 def build_processor(
     tokenizer_name_or_path: str, do_normalize: bool = False, max_tokens: int | None = None
 ) -> ParaClapProcessor:
-    """Build feature extractor and tokenizer, which knows how many tokens the text encoder takes."""
+    """Build the processor, with the tokenizer limited to the text encoder's maximum number of tokens."""
     with loading("tokenizer_name_or_path", tokenizer_name_or_path):
         tokenizer = AutoTokenizer.from_pretrained(tokenizer_name_or_path)
     if max_tokens:
@@ -136,7 +136,7 @@ def read_encoder_config(file: str | Path) -> PreTrainedConfig:
             return own(**content)
     if content.get("model_type") not in CONFIG_MAPPING:
         raise ValueError(
-            f'{file} has model_type {content.get("model_type")!r}; give an encoder\'s, such as "wav2vec2".'
+            f'{file} has model_type {content.get("model_type")!r}; expected an encoder\'s, such as "wav2vec2".'
         )
     return CONFIG_MAPPING[content["model_type"]](**content)
 
@@ -145,20 +145,19 @@ def read_encoder_config(file: str | Path) -> PreTrainedConfig:
 def initialise_filter_bank(audio_model: PreTrainedModel, sampling_rate: int = 16000, amplitude: float = 3.0) -> None:
     """Make the first convolution a filter bank: windowed cosines and sines at frequencies spaced by the mel scale.
 
-    A few hours of speech are too little to find such filters from noise, and all later layers wait for them. The
-    filters go on learning.
+    A few hours of speech are too little to learn such filters from random weights. The filters remain trainable.
 
     Args:
         audio_model: An encoder of the wav2vec2 family (`feature_extractor.conv_layers`).
         sampling_rate: Rate of the waveform in Hz.
-        amplitude: Length of the filters' weight vectors; waveforms are far smaller than the unit variance that such
+        amplitude: Norm of the filters' weight vectors; waveforms are far smaller than the unit variance that such
             layers expect.
 
     Raises:
         ValueError: If the encoder has no such convolution.
     """
     if not hasattr(getattr(audio_model, "feature_extractor", None), "conv_layers"):
-        raise ValueError(f"A {audio_model.config.model_type} has no convolution over the waveform: no --filter_bank.")
+        raise ValueError(f"A {audio_model.config.model_type} has no waveform convolution: leave out --filter_bank.")
     weight = audio_model.feature_extractor.conv_layers[0].conv.weight
     channels, _, kernel = weight.shape
     pairs = channels // 2
@@ -166,7 +165,7 @@ def initialise_filter_bank(audio_model: PreTrainedModel, sampling_rate: int = 16
     hertz = 700 * (np.exp(mels / 1127) - 1)
     phase = 2 * np.pi * hertz[:, None] * (np.arange(kernel) - kernel / 2) / sampling_rate
     filters = np.concatenate([np.cos(phase), np.sin(phase)]) * np.hanning(kernel)
-    # Speech falls off with frequency: lift the high bands so that the channels have comparable power.
+    # The spectrum of speech falls with frequency: boost high bands so that the channels have comparable power.
     filters *= np.sqrt(1 + np.tile(hertz, 2) / 500)[:, None]
     filters *= amplitude / np.sqrt(np.square(filters[:pairs]).sum(1).mean())
     weight[: 2 * pairs] = torch.tensor(filters[:, None], dtype=weight.dtype)

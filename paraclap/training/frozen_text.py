@@ -1,4 +1,4 @@
-"""States of a frozen text encoder, computed once for each text, as the same queries occur in batch after batch."""
+"""States of a frozen text encoder, cached because the same queries recur in many batches."""
 
 import copy
 import functools
@@ -8,18 +8,18 @@ from torch import nn
 
 from modeling_paraclap.modeling_paraclap import ParaClapModel
 
-LARGEST = 200_000  # texts to keep, 300 MB at 384 numbers each
-PART = 16  # texts of similar length that are encoded together, so that few tokens are padding
+LARGEST = 200_000  # cached texts, 300 MB at 384 numbers each
+PART = 16  # texts of similar length per batch, to keep padding short
 
 
 class FrozenTextStates:
-    """Turns tokens into the pooled states of a text tower that is not trained.
+    """Cached pooled states of a frozen text tower.
 
     Args:
-        model: A model whose text tower is frozen, and so in evaluation mode.
-        noise: Standard deviation of the noise that is added to a state at each call, relative to the state's own. A few
-            dozen queries do not determine what a projection does between them; with noise, texts that are near a query,
-            such as its synonyms, land near it.
+        model: A model whose text tower is frozen and in evaluation mode.
+        noise: Standard deviation of the noise added to a state at each call, relative to the state's own. A few dozen
+            queries do not constrain the projection between them; with noise, texts near a query, such as its synonyms,
+            are projected near it.
     """
 
     def __init__(self, model: ParaClapModel, noise: float = 0.0):
@@ -27,9 +27,9 @@ class FrozenTextStates:
 
     @functools.cached_property
     def tower(self) -> nn.Module:
-        """The text tower at the first batch; under autocast a copy with its linear layers' weights in that dtype.
+        """Return the text tower; under autocast a copy with the weights of its linear layers in that dtype.
 
-        Autocast caches only weights that learn, and would convert these anew at every call.
+        Autocast caches only trainable weights, and would convert these at every call.
         """
         tower, device = self.model.text_model, self.model.device.type
         if torch.is_autocast_enabled(device):
@@ -63,11 +63,11 @@ class FrozenTextStates:
         input_ids: torch.Tensor,
         attention_mask: torch.Tensor,
     ) -> None:
-        """Keep the states of texts, sorted by length, that are in these rows of the batch."""
+        """Cache the states of texts, sorted by length, given by their rows in the batch."""
         for start in range(0, len(texts), PART):
             part = texts[start : start + PART]
             where = [rows[text] for text in part]
-            used = attention_mask[where].any(0)  # columns in which not all is padding
+            used = attention_mask[where].any(0)  # columns that are not all padding
             tokens, mask = input_ids[where][:, used], attention_mask[where][:, used]
             hidden = self.tower(tokens, attention_mask=mask).last_hidden_state
             self.states.update(zip(part, self.model.pool_text(hidden, mask).float(), strict=True))

@@ -1,4 +1,4 @@
-"""From arguments to a trained run: processes, trackers, and how a run that ends early is explained."""
+"""Launch a training run: processes, trackers, and messages for runs that end early."""
 
 import gc
 import sys
@@ -21,10 +21,10 @@ SHARDED = (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGA
 
 
 def launch(args: Arguments) -> None:
-    """Train as the arguments say.
+    """Train with the given arguments.
 
     Raises:
-        SystemExit: With a sentence, if the run was stopped or ended by something that is not a fault of the program.
+        SystemExit: If the run was stopped, or failed for a known reason, which the message explains.
     """
     tracker = args.run.report_to
     accelerator = Accelerator(
@@ -33,14 +33,14 @@ def launch(args: Arguments) -> None:
         project_dir=f"{args.paths.output_dir}/logs",
     )
     refuse_sharding(accelerator)
-    logging.disable_progress_bar()  # of saving, in the middle of our own
+    logging.disable_progress_bar()  # that of saving would interrupt the run's own
     end: str | int | None = None
     try:
         train(args, accelerator)
     except Stopped as stop:
         accelerator.print(f"{stop} {where_to_continue(args.paths.output_dir)}")
         end = stop.status
-    except KeyboardInterrupt:  # before the first step, or the second one
+    except KeyboardInterrupt:  # before the first step, or a second Ctrl-C
         accelerator.print(f"Interrupted. {where_to_continue(args.paths.output_dir)}")
         end = INTERRUPTED
     except (TrainingError, FolderInUseError) as error:
@@ -74,10 +74,10 @@ def train(args: Arguments, accelerator: Accelerator) -> None:
 
 
 def refuse_sharding(accelerator: Accelerator) -> None:
-    """End a launch that would spread the weights over processes: checks, average and release want them whole."""
+    """Exit if the launch shards the weights, which checks, average and release need unsharded."""
     if accelerator.distributed_type in SHARDED:
         sys.exit(
-            f"{accelerator.distributed_type.value} spreads the weights over processes, which this program does not: a "
-            "paper-size model and its optimizer take under 5 GB. Launch it with DDP: "
+            f"{accelerator.distributed_type.value} shards the weights over processes, which is not supported: a "
+            "paper-size model and its optimizer take under 5 GB. Launch with DDP: "
             "accelerate launch --config_file configs/accelerate/several_gpus.yaml train_accelerate.py ..."
         )

@@ -26,15 +26,15 @@ from .utterances import QueryCorpus
 
 
 class EpochSampler(Sampler):
-    """Yields `(epoch, i)` in a new random order each epoch, which depends on the seed and the epoch alone.
+    """Yield `(epoch, i)` in a new random order each epoch, which depends only on the seed and the epoch.
 
-    `epoch` is set by the training loop. There is no `set_epoch`: accelerate would call it with its own count of epochs,
-    which starts anew when a run is resumed.
+    The training loop sets `epoch`. There is no `set_epoch`, which accelerate would call with its own count of epochs
+    that restarts when a run is resumed.
 
     Args:
-        size: Number of utterances, and of draws in an epoch.
+        size: Number of utterances, and of draws per epoch.
         seed: Seed of the order.
-        weights: (size,), probability of each to be drawn, with replacement; without it each comes once.
+        weights: (size,) probabilities for drawing with replacement; without them, each utterance is drawn once.
     """
 
     def __init__(self, size: int, seed: int, weights: np.ndarray | None = None):
@@ -50,18 +50,18 @@ class EpochSampler(Sampler):
 
 
 def balance_weights(labels: pd.DataFrame, power: float, corpora: str = "") -> np.ndarray:
-    """Return probabilities that even out corpora and, within each, emotions.
+    """Return sampling probabilities that balance corpora and, within each, emotions.
 
-    A pair of corpus and emotion with n utterances gets the share of n ** (1 - power): 0 leaves it as it is, 1 gives
-    every pair the same share.
+    A pair of corpus and emotion with n utterances gets a share proportional to n ** (1 - power): 0 leaves the
+    frequencies unchanged, 1 makes them equal.
 
     Args:
         labels: Table with the columns corpus and emotion.
         power: In [0, 1].
-        corpora: How many times as often to draw from a corpus, as "librispeech=3,nemo=2".
+        corpora: Sampling factors of corpora, such as "librispeech=3,nemo=2".
 
     Returns:
-        (rows,) float64 that sum to 1.
+        (rows,) float64 probabilities that sum to 1.
 
     Raises:
         TrainingError: If a corpus is not in the table, or its factor is not a positive number.
@@ -74,10 +74,10 @@ def balance_weights(labels: pd.DataFrame, power: float, corpora: str = "") -> np
         try:
             factor = float(factor)
         except ValueError:
-            factor = 0.0  # refused as any other that is not above 0
+            factor = 0.0  # refused below
         if not rows.any() or not 0 < factor < math.inf:
             raise TrainingError(
-                f"--corpus_weights has {entry!r}; write NAME=FACTOR, a factor above 0 and one of the corpora "
+                f"--corpus_weights has {entry!r}; expected NAME=FACTOR with a factor above 0 and one of the corpora "
                 f"{', '.join(sorted(labels['corpus'].unique()))}."
             )
         weights[rows] *= factor
@@ -93,14 +93,14 @@ def build_loader(
 ) -> DataLoader:
     """Return a loader of batches of random crops with random captions; its `sampler` sets their order.
 
-    A streamed corpus gives each process its own part; the batches of any other are dealt out by accelerate.
+    A streamed corpus gives each process its own part; otherwise accelerate distributes the batches.
 
     Args:
         args: Arguments of the run.
-        processor: Makes tokens and padded waveforms.
+        processor: Tokenizer and feature extractor.
         process: Index of this process.
         processes: Number of processes.
-        states: Where the states of the audio are, if it is encoded before training.
+        states: Precomputed states of the audio, if any.
 
     Raises:
         TrainingError: If there is less than one batch for each process.
@@ -110,7 +110,7 @@ def build_loader(
     if len(sampler) < batch_size:
         raise TrainingError(
             f"The training split has {len(sampler)} utterances for each process, less than one batch of "
-            f"{batch_size}. Streaming deals out whole row groups, of which it needs several for each process."
+            f"{batch_size}. Streaming distributes whole row groups and needs several for each process."
             if args.corpus.streaming
             else f"The training split has {len(corpus)} utterances, less than one batch of {batch_size}."
         )
@@ -119,7 +119,7 @@ def build_loader(
     if LOSSES[args.recipe.loss_type].needs_positives:
         further = [CALM] if args.corpus.calm else []
         vocabulary = vocabulary_of(corpus.labels, bool(args.corpus.emotion_words), further)
-    # A short last batch would have fewer negatives, and across processes repeated samples, which are false ones.
+    # A short last batch would have fewer negatives and, across processes, repeated samples as false negatives.
     return DataLoader(
         corpus,
         batch_size=batch_size,
@@ -130,7 +130,7 @@ def build_loader(
         pin_memory=torch.cuda.is_available(),
         worker_init_fn=leave_signals_to_the_trainer,
         persistent_workers=args.run.num_workers > 0,
-        # Without one of its own, each new iterator draws from torch's, and a resumed epoch would see other dropout.
+        # Otherwise each new iterator draws from torch's global generator, which changes the dropout of a resumed epoch.
         generator=torch.Generator().manual_seed(args.recipe.seed),
     )
 
@@ -156,7 +156,7 @@ def build_corpus(
 
 
 def prepare_loader(loader: DataLoader, accelerator: Accelerator) -> DataLoader:
-    """Return the loader with its batches on the device, and dealt out to the processes if they share them."""
+    """Return the loader with its batches on the device, distributed over the processes if they share them."""
     if isinstance(loader.sampler, StreamSampler):  # each process reads its own rows
         return prepare_data_loader(loader, accelerator.device, num_processes=1, process_index=0, put_on_device=True)
     return accelerator.prepare(loader)
@@ -165,12 +165,12 @@ def prepare_loader(loader: DataLoader, accelerator: Accelerator) -> DataLoader:
 def rest_of_epoch(
     loader: DataLoader, sampler: EpochSampler | StreamSampler, accelerator: Accelerator, epoch: int, batch: int
 ) -> Iterable[dict[str, torch.Tensor]]:
-    """Return the batches of an epoch from one on.
+    """Return the remaining batches of an epoch.
 
     Args:
-        loader: What [`prepare_loader`] returned.
+        loader: The loader returned by [`prepare_loader`].
         sampler: The sampler of the loader before it was prepared.
-        accelerator: The run's.
+        accelerator: The run's accelerator.
         epoch: Number of the epoch.
         batch: Number of the first batch.
     """

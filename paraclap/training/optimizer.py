@@ -1,4 +1,4 @@
-"""The optimizer: which parameters learn how fast."""
+"""The optimizer and its parameter groups."""
 
 import torch
 
@@ -8,7 +8,7 @@ from .arguments import RecipeArguments
 
 
 def build_optimizer(model: ParaClapModel, args: RecipeArguments) -> torch.optim.AdamW:
-    """Return Adam with one learning rate for the encoders and one for projections and logit scale (section 3.3)."""
+    """Return AdamW with one learning rate for the encoders and one for projections and logit scale (section 3.3)."""
     groups = {}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:

@@ -1,4 +1,4 @@
-"""Torch's profiler for some steps."""
+"""Profile training steps with torch's profiler."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -9,10 +9,10 @@ import torch
 
 @contextlib.contextmanager
 def profiled(steps: int, run: Path) -> Iterator[Callable[[], None]]:
-    """Profile some steps after two to warm up: write profile.json and print the 20 most costly operations.
+    """Profile some steps after two warm-up steps: write profile.json and print the 20 most expensive operations.
 
     Args:
-        steps: Number of steps; 0 for none.
+        steps: Number of steps; 0 disables profiling.
         run: Folder for profile.json, a trace for https://ui.perfetto.dev.
 
     Yields:

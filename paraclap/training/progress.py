@@ -1,4 +1,4 @@
-"""The progress line, what is logged every few steps, and the time that training takes."""
+"""The progress line, logging, and the duration of training."""
 
 import shutil
 import time
@@ -21,14 +21,14 @@ LINE = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{pos
 
 
 class Progress:
-    """One line with loss, UAR, samples/s and the time that is left; the same figures to steps.csv and the tracker.
+    """Progress line with loss, UAR, samples/s and remaining time, which are also logged to steps.csv and the tracker.
 
     Args:
-        accelerator: The run's, with its trackers.
+        accelerator: The run's accelerator, with its trackers.
         model: The model.
         folder: Folder of the run.
-        steps: Steps of the whole run.
-        samples: Utterances a step, of all processes.
+        steps: Number of steps of the run.
+        samples: Utterances per step, over all processes.
     """
 
     def __init__(self, accelerator: Accelerator, model: ParaClapModel, folder: Path, steps: int, samples: int):
@@ -37,7 +37,7 @@ class Progress:
 
     @contextmanager
     def shown(self, state: RunState) -> Iterator[None]:
-        """Show the line and run the clock inside, from a state on, which is read at each step."""
+        """Show the line and measure the time within the context, starting from a state that is read at each step."""
         self.state = state
         self.last = (state.step, time.monotonic())
         self.started = time.monotonic() - state.seconds
@@ -56,11 +56,11 @@ class Progress:
         self.bar.update()
 
     def count_seconds(self) -> None:
-        """Bring `seconds` of the state up to now, resumes summed; what a kill undid is not in it."""
+        """Update `seconds` of the state, summed over resumes and without steps lost to a kill."""
         self.state.seconds = time.monotonic() - self.started
 
     def log(self, loss: torch.Tensor, optimizer: torch.optim.Optimizer) -> None:
-        """Log the step that was just made.
+        """Log the last step.
 
         Raises:
             FloatingPointError: If the loss is NaN or infinite.

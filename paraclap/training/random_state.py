@@ -1,4 +1,4 @@
-"""The state of everything that draws random numbers: torch on the CPU and the device, numpy and Python."""
+"""States of the random number generators: torch on the CPU and the device, numpy and Python."""
 
 import random
 from typing import Any
@@ -8,10 +8,10 @@ import torch
 
 
 def random_state(device: torch.device) -> dict[str, Any]:
-    """Return the states of all generators that training draws from.
+    """Return the states of all random number generators.
 
     Args:
-        device: The device whose own generator is included, if it has one.
+        device: Device whose generator is included, if it has one.
     """
     name, keys, *rest = np.random.get_state()
     version, internal, gauss = random.getstate()
@@ -25,7 +25,7 @@ def random_state(device: torch.device) -> dict[str, Any]:
 
 
 def set_random_state(state: dict[str, Any], device: torch.device) -> None:
-    """Set what [`random_state`] returned; a device that the state does not know keeps its own."""
+    """Restore the states that [`random_state`] returned; a device without a saved state is left unchanged."""
     torch.set_rng_state(state["torch"])
     numpy, python = state["numpy"], state["python"]
     np.random.set_state((numpy["name"], numpy["keys"].numpy().astype(np.uint32), *numpy["rest"]))

@@ -1,4 +1,4 @@
-"""What a run writes as it goes: tables of steps and epochs, and how far training has come."""
+"""Records that a run writes during training: tables of steps and epochs, and the progress."""
 
 import csv
 import json
@@ -8,13 +8,13 @@ from typing import Any
 
 
 def write_progress(record: Path, seconds: float, steps_made: int, steps_of_all_epochs: int) -> None:
-    """Put how far training has come into the record of a release, whose card says whether it was cut short.
+    """Write the progress of training to the record of a release, whose card says whether it was cut short.
 
     Args:
-        record: The JSON file; written whole or not at all.
-        seconds: Summed over resumes.
-        steps_made: Steps up to now, also those after the epoch that is kept.
-        steps_of_all_epochs: What `num_train_epochs` asks for.
+        record: The JSON file, written atomically.
+        seconds: Duration in s, summed over resumes.
+        steps_made: Steps so far, including those after the released epoch.
+        steps_of_all_epochs: Steps of `num_train_epochs` epochs.
     """
     progress = {"seconds": round(seconds, 1), "steps_made": steps_made, "steps_of_all_epochs": steps_of_all_epochs}
     content = json.loads(record.read_text(encoding="utf-8")) | progress
@@ -27,11 +27,11 @@ def write_progress(record: Path, seconds: float, steps_made: int, steps_of_all_e
 
 
 def write_row(file: Path, row: dict[str, Any]) -> None:
-    """Add a row to a CSV whose first column rises; a resumed run overwrites what it repeats.
+    """Add a row to a CSV whose first column is increasing; a resumed run overwrites the rows that it repeats.
 
     Args:
-        file: The CSV; written whole or not at all.
-        row: Column to value; the first is the step or the epoch.
+        file: The CSV, written atomically.
+        row: Values by column; the first is the step or the epoch.
     """
     key = next(iter(row))
     rows = [old for old in read_rows(file) if int(old[key]) < row[key]]
@@ -44,7 +44,7 @@ def write_row(file: Path, row: dict[str, Any]) -> None:
 
 
 def read_rows(file: Path) -> list[dict[str, str]]:
-    """Return the rows of a CSV as dicts of strings; none if there is no such file."""
+    """Return the rows of a CSV as dicts of strings; empty if the file does not exist."""
     if not file.exists():
         return []
     with open(file, encoding="utf-8", newline="") as handle:

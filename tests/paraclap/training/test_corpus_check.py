@@ -90,7 +90,7 @@ def test_an_intact_corpus_is_told_from_another(corpus, capsys):
 @pytest.mark.parametrize(("damage", "reason"), DAMAGES)
 def test_damage_is_found_before_training(damage, reason, corpus):
     damage(corpus)
-    with pytest.raises(DamagedCorpusError, match=f"The corpus {corpus} is damaged: .*{reason}.*build it anew with"):
+    with pytest.raises(DamagedCorpusError, match=f"The corpus {corpus} is damaged: .*{reason}.*rebuild it with"):
         check_corpus(corpus, SPLITS)
 
 

@@ -42,7 +42,7 @@ def test_the_slurm_script_is_valid_and_names_files_that_exist():
 def test_a_launch_that_shards_the_weights_is_refused(kind):
     accelerator = SimpleNamespace(distributed_type=kind)
     if kind in ("FSDP", "DEEPSPEED", "MEGATRON_LM"):
-        with pytest.raises(SystemExit, match=f"{kind.value} spreads the weights.*several_gpus.yaml"):
+        with pytest.raises(SystemExit, match=f"{kind.value} shards the weights.*several_gpus.yaml"):
             refuse_sharding(accelerator)
     else:
         refuse_sharding(accelerator)

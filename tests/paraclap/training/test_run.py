@@ -103,7 +103,7 @@ def test_a_stopped_run_saves_itself_and_ends_the_same(undisturbed, words, tmp_pa
         finished = train_in_process([*words, *more], {step: [number]})
         assert finished.code == status, finished.output
         left = complete_checkpoints(run / "checkpoints")
-        assert f"Stopped by {name} at step {step}. {left[-1]} is complete: go on with --resume." in finished.output
+        assert f"Stopped by {name} at step {step}. {left[-1]} is complete: resume with --resume." in finished.output
         assert "Traceback" not in finished.output
         assert state_of(run)["step"] == step
     assert train_in_process([*words, "--resume"]).code == 0
@@ -120,7 +120,7 @@ def test_a_second_interrupt_ends_at_once(words, tmp_path):
     assert finished.code == INTERRUPTED, finished.output
     assert state_of(tmp_path / "run")["step"] == 4
     assert "Interrupted. " in finished.output
-    assert "step-00000004 is complete: go on with --resume." in finished.output
+    assert "step-00000004 is complete: resume with --resume." in finished.output
     assert "Traceback" not in finished.output
 
 

@@ -105,5 +105,5 @@ def test_the_program_ends_with_the_reason_and_the_way_on(tmp_path, monkeypatch):
     with pytest.raises(SystemExit, match="No space left on device. Free some space. There is no checkpoint yet"):
         train.main(words)
     (tmp_path / "checkpoints" / "step-00000007").mkdir(parents=True)
-    with pytest.raises(SystemExit, match="step-00000007 is complete: go on with --resume"):
+    with pytest.raises(SystemExit, match="step-00000007 is complete: resume with --resume"):
         train.main(words)
