@@ -1,1 +1,1 @@
-"""What `train_accelerate.py` is made of: arguments, batches, augmentation, model, validation, checkpoints."""
+"""Training: arguments, batches, augmentation, model, validation, checkpoints."""

@@ -1,4 +1,4 @@
-"""One training run: it owns all that training needs, trains, saves itself, and continues where it was interrupted."""
+"""A training run: set-up, training loop, checkpoints, validation and resuming."""
 
 import json
 import math
@@ -42,7 +42,7 @@ MAX_LOGIT_SCALE = math.log(100)
 
 
 class Run:
-    """A training run in a folder of its own, which it holds a lock on until it is closed.
+    """A training run in its own folder, which stays locked until the run is closed.
 
         with Run(args, accelerator) as run:
             run.resume()
@@ -50,12 +50,12 @@ class Run:
 
     Args:
         args: Arguments of the run.
-        accelerator: Precision, device and processes; its trackers log the curves.
+        accelerator: Accelerator with precision, device, processes and trackers.
 
     Raises:
-        SystemExit: If the folder holds another run, or this one is to continue it with other arguments.
-        FolderInUseError: If another process trains into the folder.
-        TrainingError: If what the arguments describe cannot be trained.
+        SystemExit: If the folder holds another run, or the run is resumed with arguments that must not change.
+        FolderInUseError: If another process uses the folder.
+        TrainingError: If the model or the corpus cannot be used for training.
     """
 
     def __init__(self, args: Arguments, accelerator: Accelerator):
@@ -89,30 +89,30 @@ class Run:
         self._resources.close()
 
     def _open_folder(self) -> None:
-        """Make the run's folder; refuse one that holds another run."""
+        """Create the run's folder; refuse one that holds another run."""
         before, resume = read_config(self.folder), self.args.paths.resume
         if before and not resume:
-            sys.exit(f"{self.folder} holds a run already: give --resume to go on with it, or another --output_dir.")
+            sys.exit(f"{self.folder} already holds a run: add --resume to continue it, or give another --output_dir.")
         if complete_checkpoints(self.folder / "checkpoints"):
             if before is None:
                 sys.exit(
-                    f"{self.folder} has checkpoints but no {CONFIG} to tell of which run: name another --output_dir."
+                    f"{self.folder} has checkpoints but no {CONFIG} to describe their run: give another --output_dir."
                 )
             refuse_changes(self.folder, before, self.config)
         (self.folder / "logs").mkdir(parents=True, exist_ok=True)
         restore_folder(self.folder / "best")
 
     def _start_trackers(self) -> None:
-        """Start what logs the curves."""
+        """Start the experiment trackers."""
         name = "" if self.args.run.report_to == "tensorboard" else "paraclap"
-        # W&B writes into the working directory unless it is told, and elsewhere if the folder is not there.
+        # W&B writes to the working directory by default, and elsewhere if the folder does not exist.
         self.accelerator.init_trackers(name, init_kwargs={"wandb": {"dir": str(self.folder / "logs")}})
 
     def _build(self) -> None:
-        """Build all that learns and all that it learns from."""
+        """Build model, data, optimizer and schedule."""
         args, accelerator, recipe = self.args, self.accelerator, self.args.recipe
         splits = args.paths.train_split.split("+")
-        validates = "validation" not in splits  # what was learned from shows nothing
+        validates = "validation" not in splits  # training data cannot validate
         corpus = self._check_corpus([*splits, "validation"] if validates else splits)
         model, self.processor = build(args)
         self.config["identity"] = identify(corpus, model, self.processor)
@@ -131,7 +131,7 @@ class Run:
         self.model, self.optimizer = accelerator.prepare(model, build_optimizer(model, recipe))
         self.loader = prepare_loader(loader, accelerator)
         self.steps = min(recipe.num_train_epochs * len(self.loader), args.run.max_steps or math.inf)
-        # One step of the schedule is one step of the loop, on any number of processes: so it is not prepared.
+        # Not prepared, so that one step of the loop is one step of the schedule on any number of processes.
         warmup = int(recipe.warmup_ratio * self.steps)
         self.scheduler = get_scheduler(recipe.lr_scheduler_type, self.optimizer, warmup, self.steps)
         weights = {ATTRIBUTE_GROUPS["emotion"]: recipe.emotion_weight}
@@ -148,7 +148,7 @@ class Run:
         )
 
     def _check_corpus(self, splits: list[str]) -> str:
-        """Return a hash of the corpus after one process of each machine has checked it."""
+        """Return a hash of the corpus, after one process per machine has checked it."""
         corpus = None
         if self.accelerator.is_local_main_process:
             corpus = check_corpus(self.args.paths.corpus_dir, splits, progress=self.is_main)
@@ -156,7 +156,7 @@ class Run:
         return corpus
 
     def _open_states(self, model: ParaClapModel) -> AudioStates | None:
-        """Return the states of the audio, if it is encoded before training."""
+        """Return the precomputed states of the audio; None if audio is encoded in every step."""
         copies = self.args.corpus.audio_state_copies
         if not copies:
             return None
@@ -167,7 +167,7 @@ class Run:
         """Continue from the newest intact checkpoint, if there is one.
 
         Raises:
-            SystemExit: If corpus, model or tokenizer are others than the run's, or no checkpoint is intact.
+            SystemExit: If corpus, model or tokenizer differ from the run's, or no checkpoint is intact.
         """
         if not complete_checkpoints(self.folder / "checkpoints"):
             self.accelerator.print(f"{self.folder} has no checkpoint yet: starting at step 0.")
@@ -179,17 +179,17 @@ class Run:
         self.accelerator.print(f"Resumed at step {state.step} (epoch {state.epoch}, batch {state.batch}).")
 
     def stop(self) -> None:
-        """Ask the run to stop: it ends its step, saves itself, and [`fit`] raises `Stopped`."""
+        """Request a stop: the run finishes its step and saves a checkpoint, and [`fit`] raises `Stopped`."""
         self.request.ask("stop()")
 
     def fit(self) -> None:
-        """Train from where the run stands to its last step.
+        """Train from the current step to the last.
 
-        SIGTERM and Ctrl-C are requests to stop meanwhile.
+        SIGTERM and Ctrl-C request a stop.
 
         Raises:
-            Stopped: If it was asked to stop, after it has saved itself.
-            FloatingPointError: If the loss or a weight is NaN or infinite, which is never saved.
+            Stopped: If a stop was requested; a checkpoint is saved first.
+            FloatingPointError: If the loss or a weight is NaN or infinite; such weights are never saved.
         """
         if self.is_main:
             write_config(self.folder, self.config)
@@ -232,7 +232,7 @@ class Run:
             state.batch = 0
 
     def _learn(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Make one step and return its loss."""
+        """Train on one batch and return its loss."""
         loss = self.step(batch)
         if self.args.recipe.max_grad_norm:
             self.accelerator.clip_grad_norm_(self.model.parameters(), self.args.recipe.max_grad_norm)
@@ -253,7 +253,7 @@ class Run:
         self.checkpoints.save(self.state)
 
     def _stop_if_asked(self, loss: torch.Tensor | None = None, saved: bool = False) -> None:
-        """Raise Stopped if one of the processes was asked to stop; what is `saved` is not saved again."""
+        """Raise `Stopped` if a stop was requested in any process, after saving unless `saved`."""
         if not self.request.agreed(self.accelerator, 0 if saved else self.state.step):
             return
         if not saved:
@@ -261,11 +261,11 @@ class Run:
         raise Stopped(f"Stopped by {self.request.reason} at step {self.state.step}.", self.request.status)
 
     def _finish_epoch(self) -> None:
-        """Validate, print and log the results, and keep the best epoch (without results, the last) as a release."""
+        """Validate, print and log the results, and save the best epoch (without validation, the last) as a release."""
         state = self.state
         if self.validation and state.step < self.steps and state.epoch % self.args.run.validate_every:
             return
-        epoch = state.epoch + (state.batch > 0)  # one that the run's last step cut short counts, too
+        epoch = state.epoch + (state.batch > 0)  # an epoch cut short by the run's last step counts
         results = self.validation(self.towers, progress=self.is_main) if self.validation else {}
         self.progress.count_seconds()
         better = not results or results["uar"] > state.best_uar
@@ -281,7 +281,7 @@ class Run:
             state.best_uar, state.best_epoch = results["uar"], epoch
 
     def _save_best(self, epoch: int, results: dict[str, float]) -> None:
-        """Write the release folder of the best epoch so far, with the bins and the record of its training."""
+        """Write the release folder of the best epoch so far, with bins and training record."""
         record = self.config | {"epoch": epoch, "step": self.state.step, "validation": results}
         with written_whole(self.folder / "best") as folder:
             save_release(self.towers, self.processor, folder)

@@ -1,4 +1,4 @@
-"""Where a run stands."""
+"""The state of a run."""
 
 import math
 from dataclasses import asdict, dataclass
@@ -7,15 +7,15 @@ from typing import Any
 
 @dataclass
 class RunState:
-    """Where a run stands, which is what a resumed one continues from.
+    """The state from which a run can be resumed.
 
     Attributes:
-        step: Steps made.
-        epoch: Epochs completed, which is also the number of the current one, counted from 0.
-        batch: Batches of the current epoch that are done.
+        step: Completed steps.
+        epoch: Completed epochs, and thus the index of the current one.
+        batch: Completed batches of the current epoch.
         best_uar: Validation UAR of the best epoch; -1 before the first validation.
         best_epoch: Number of that epoch, counted from 1.
-        seconds: Time that training took, resumes summed.
+        seconds: Duration of training in s, summed over resumes.
     """
 
     step: int = 0
@@ -26,19 +26,19 @@ class RunState:
     seconds: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
-        """Return name to value."""
+        """Return the fields by name."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, content: Any, batches: int | None = None) -> "RunState":
-        """Return the state of [`to_dict`].
+        """Return the state from the output of [`to_dict`].
 
         Args:
-            content: What was read from a file, which may be anything.
-            batches: Batches of an epoch, to check whether the numbers fit each other.
+            content: Content of a file, which is validated.
+            batches: Batches per epoch, to check the numbers for consistency.
 
         Raises:
-            ValueError: If this is not the state of a run.
+            ValueError: If the content is not the state of a run.
         """
         names = set(cls.__dataclass_fields__)
         if not isinstance(content, dict) or set(content) != names:
@@ -48,7 +48,7 @@ class RunState:
                 raise ValueError(f"{name} is {content[name]!r}, expected a number from 0 up")
         best_epoch = content["best_epoch"]
         if best_epoch is not None and (type(best_epoch) is not int or not 0 < best_epoch <= content["epoch"] + 1):
-            raise ValueError(f"best_epoch is {best_epoch!r}, expected an epoch so far")
+            raise ValueError(f"best_epoch is {best_epoch!r}, expected a completed epoch")
         for name, least in (("best_uar", -1), ("seconds", 0)):
             value = content[name]
             if type(value) not in (int, float) or not math.isfinite(value) or value < least:

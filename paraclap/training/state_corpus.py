@@ -1,4 +1,4 @@
-"""Utterances as a frozen audio encoder heard them before: states in the place of waveforms."""
+"""Utterances with precomputed states of a frozen audio encoder in place of waveforms."""
 
 import math
 from pathlib import Path
@@ -16,20 +16,20 @@ from .augment import SHORTEST_PART_S
 from .corpus_files import SAMPLING_RATE
 from .utterances import QueryCorpus, row_functionals
 
-LEFT_OUT = 0.4  # of an utterance, at most, where a stretch of it is left out
-LEAST_FRAMES = 8  # shorter utterances are heard whole
+LEFT_OUT = 0.4  # maximum share of an utterance that is dropped
+LEAST_FRAMES = 8  # shorter utterances are kept whole
 
 
 class StateCorpus(QueryCorpus):
-    """[`QueryCorpus`] whose examples have the states of a copy of the utterance, drawn anew each time.
+    """[`QueryCorpus`] whose examples have the states of a randomly drawn copy of the utterance.
 
-    Gain and excerpts of the augmentation are drawn anew, too, and in half of the draws a stretch is left out; all else
-    is as it was when the copy was encoded.
+    Gain and excerpts are also drawn each time, and half of the draws drop a stretch; all other augmentation was applied
+    when the copy was encoded.
 
     Args:
-        *args: As of [`QueryCorpus`], like all that is not named here.
-        states: Where the states are; see [`fill`].
-        **kwargs: Likewise.
+        *args: Arguments of [`QueryCorpus`].
+        states: The states, to be computed with [`fill`].
+        **kwargs: Keyword arguments of [`QueryCorpus`].
     """
 
     def __init__(self, *args: Any, states: AudioStates, **kwargs: Any):
@@ -38,7 +38,7 @@ class StateCorpus(QueryCorpus):
         self.contents = [content_of(self.audio[int(index)]) for index in range(len(self.labels))]
 
     def fill(self, model: ParaClapModel, accelerator: Accelerator) -> None:
-        """Encode what is not encoded yet."""
+        """Encode the copies that are missing."""
         loads = {self.contents[index]: self._loader_of(int(index)) for index in self.indices}
         self.states.add(list(loads.items()), model, accelerator)
 
@@ -74,7 +74,7 @@ class StateCorpus(QueryCorpus):
         return {"states": heard.states, "cues": heard.cues, "mask": mask}, row, generate_queries(row)
 
     def _crop(self, heard: HeardStates, part: bool, rng: np.random.Generator) -> HeardStates:
-        """Return a random crop: of the longest length allowed, or, if it is to be a part, of a random one from 1 s."""
+        """Return a random crop of the maximum length, or, for a part, of a random length of at least 1 s."""
         frames = heard.states.shape[1]
         seconds = heard.functionals["duration"] or frames
         longest = max(1, int(frames * min(1.0, self.options.crop_s / seconds)))
@@ -84,12 +84,12 @@ class StateCorpus(QueryCorpus):
             return heard
         start = int(rng.integers(frames - length + 1))
         heard.functionals["duration"] = seconds * length / frames
-        heard.functionals["pitch_std"] = None  # of the whole; that of the part is unknown
+        heard.functionals["pitch_std"] = None  # known for the whole utterance only
         if len(heard.cues):
             heard.cues[1] = math.log2(heard.functionals["duration"])
         return HeardStates(heard.states[:, start : start + length], heard.cues, heard.functionals)
 
 
 def states_folder(given: str | None, output_dir: str) -> Path:
-    """Return the folder of the states: the one that was given, or one in the run's folder."""
+    """Return the given folder of states, or the default one in the run's folder."""
     return Path(given or Path(output_dir) / "audio_states")

@@ -1,8 +1,8 @@
 """Forward and backward of one batch: negatives from all processes, and large batches in little memory.
 
-A contrastive loss compares every utterance with every text of the batch, so a batch that is spread over processes or
-over time is not the sum of its parts. Both are solved at the embeddings, which are small: they are gathered, the loss
-is that of the whole batch, and its gradient goes back into each part.
+A contrastive loss compares every utterance with every text of the batch, so the loss of a batch split over processes or
+micro-batches is not the sum of its parts. The small embeddings are therefore gathered, the loss is computed for the
+whole batch, and its gradient is propagated into each part.
 """
 
 import contextlib
@@ -21,16 +21,16 @@ LABELS = ("said", "holds", "unknown", "groups")
 
 
 class ContrastiveStep:
-    """Adds the gradient of a batch's loss to the parameters; n processes end with the gradient of one large batch.
+    """Accumulate the gradient of a batch's loss; n processes obtain the gradient of one large batch.
 
     Args:
-        accelerator: The run's.
-        model: The model as `accelerator.prepare` returned it.
-        global_negatives: Whether the batches of all processes are one batch; else each is compared within itself.
-        micro_batch_size: Utterances that go through the towers at once; 0 for all. Fewer take less memory and a second
-            forward pass (cached two-pass accumulation, https://arxiv.org/abs/2101.06983); the gradient stays the same.
-        group_weights: For the grouped loss, number of an attribute's group -> its weight.
-        text_noise: Of a frozen text encoder's states; see [`FrozenTextStates`].
+        accelerator: The run's accelerator.
+        model: The model returned by `accelerator.prepare`.
+        global_negatives: Whether the loss uses the batches of all processes as one; otherwise each is separate.
+        micro_batch_size: Utterances encoded at once; 0 for all. Smaller values need less memory and a second forward
+            pass (cached two-pass accumulation, https://arxiv.org/abs/2101.06983), with the same gradient.
+        group_weights: Weights of the grouped loss by group.
+        text_noise: Noise on a frozen text encoder's states; see [`FrozenTextStates`].
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class ContrastiveStep:
             last = index + 1 == count
             with contextlib.nullcontext() if last else self.accelerator.no_sync(self.model):
                 outputs = self.model(**chunk)
-                # A scalar whose gradient is the loss's, for these parameters.
+                # A surrogate scalar with the loss's gradient for these parameters.
                 proxy = (outputs.audio_embeds * audio_part).sum() + (outputs.text_embeds * text_part).sum()
                 if last:
                     proxy = proxy + sum(p * gradient for p, gradient in zip(scalars, gradients, strict=True))
@@ -112,7 +112,7 @@ class ContrastiveStep:
             said: (n + bank, queries), which queries each text says; None for the contrastive loss.
             holds: (n, queries), which queries hold for each utterance.
             unknown: (n, queries), which queries are not labelled.
-            groups: (queries,), the number of each query's attribute, -1 for none.
+            groups: (queries,), group of each query, -1 for none.
         """
         if self.gathers:
             text_embeds, said = gather_texts(text_embeds, said, len(audio_embeds))
@@ -133,7 +133,7 @@ class ContrastiveStep:
 
 
 def positives_of(said: torch.Tensor, holds: torch.Tensor) -> torch.Tensor:
-    """Return (utterances, texts) booleans: a text holds for an utterance if all that it says does.
+    """Return (utterances, texts) booleans: a text holds for an utterance if all its queries do.
 
     Args:
         said: (texts, queries) booleans.
@@ -143,7 +143,7 @@ def positives_of(said: torch.Tensor, holds: torch.Tensor) -> torch.Tensor:
 
 
 def unknown_of(said: torch.Tensor, unknown: torch.Tensor) -> torch.Tensor:
-    """Return (utterances, texts) booleans: a text is unlabelled if anything that it says is.
+    """Return (utterances, texts) booleans: a text is unlabelled if any of its queries is.
 
     Args:
         said: (texts, queries) booleans.
@@ -153,7 +153,7 @@ def unknown_of(said: torch.Tensor, unknown: torch.Tensor) -> torch.Tensor:
 
 
 def groups_of(said: torch.Tensor, groups: torch.Tensor, captions: int) -> torch.Tensor:
-    """Return (texts,) group numbers: a query of the bank has its attribute's, captions have none.
+    """Return (texts,) groups: those of the attributes for the bank's queries, and none for captions.
 
     Args:
         said: (texts, queries) booleans.
@@ -168,9 +168,9 @@ def groups_of(said: torch.Tensor, groups: torch.Tensor, captions: int) -> torch.
 def gather_texts(
     text_embeds: torch.Tensor, said: torch.Tensor | None, captions: int
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Gather the texts of all processes, as one large batch has them: every caption, and each query of the banks once.
+    """Gather the texts of all processes as in one large batch: every caption, and each query of the banks once.
 
-    Finding the first process that holds a query waits for the device; without a bank nothing does.
+    Finding the first process with each query synchronises with the device, which is not needed without a bank.
 
     Args:
         text_embeds: (captions + bank, dim) of this process.
@@ -178,7 +178,7 @@ def gather_texts(
         captions: Number of captions.
 
     Returns:
-        The embeddings, and which queries each of them says.
+        The embeddings, and the queries that each of them says.
     """
     everywhere = gather(text_embeds[:captions])
     if said is None:
@@ -186,7 +186,7 @@ def gather_texts(
     said_everywhere = gather(said[:captions])
     if len(said) == captions:
         return everywhere, said_everywhere
-    bank = said[captions:].int().argmax(1)  # one query each
+    bank = said[captions:].int().argmax(1)  # one query per text of the bank
     queries = said.shape[1]
     slots = text_embeds.new_zeros(queries, text_embeds.shape[1]).index_copy(0, bank, text_embeds[captions:])
     present = gather(torch.zeros_like(said[:1]).index_fill(1, bank, 1)).int()  # (processes, queries)
@@ -197,12 +197,12 @@ def gather_texts(
 
 
 def gather(tensor: torch.Tensor) -> torch.Tensor:
-    """Turn (n, ...) of each process into (processes * n, ...) on each, with gradients."""
+    """Gather (n, ...) of each process to (processes * n, ...) on every process, with gradients."""
     return _Gather.apply(tensor)
 
 
 class _Gather(torch.autograd.Function):
-    """Every process computes the same loss of what is gathered, so no gradient needs to travel back.
+    """Gather without communication in the backward pass, as every process computes the same loss.
 
     The gradient is multiplied by the number of processes because DDP averages over them.
     """

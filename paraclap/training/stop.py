@@ -1,4 +1,4 @@
-"""The ways in which a run ends early: a signal, a full disk, a dead worker, a loss that is no number."""
+"""Early ends of a run: signals, a full disk, a dead worker, a NaN loss."""
 
 import errno
 import signal
@@ -7,19 +7,19 @@ import threading
 import torch
 from accelerate import Accelerator
 
-# Exit statuses as shells give them: a job script must not take an interrupted run for a finished one.
+# Exit statuses of shells, so that a job script can tell an interrupted run from a finished one.
 TERMINATED, INTERRUPTED = 128 + signal.SIGTERM, 128 + signal.SIGINT
 SIGNALS = {signal.SIGTERM: "SIGTERM", signal.SIGINT: "Ctrl-C"}
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-# safetensors and torch.save report a failed write by other exceptions than OSError.
+# safetensors and torch.save report failed writes with exceptions other than OSError.
 DISK_MESSAGES = ("no space left", "file too large", "quota exceeded", "file write failed", "unexpected pos")
 
 
 class Stopped(Exception):
-    """A run that was asked to stop has saved itself.
+    """The run was stopped on request, after saving a checkpoint.
 
     Args:
-        message: By what and at which step.
+        message: Reason and step.
         status: Exit status for the program.
     """
 
@@ -29,12 +29,13 @@ class Stopped(Exception):
 
 
 class StopRequest:
-    """Takes signals as requests to stop after the current step, while it is entered.
+    """Context manager that turns signals into requests to stop after the current step.
 
-    SIGTERM is how Slurm and others announce the end of a job, SIGINT is Ctrl-C. A second Ctrl-C interrupts at once.
+    Schedulers such as Slurm announce the end of a job with SIGTERM; Ctrl-C sends SIGINT. A second Ctrl-C interrupts at
+    once.
 
     Args:
-        every: Steps between two times that several processes agree on it; agreeing waits for the device.
+        every: Steps between synchronisations of the request over processes, each of which waits for the device.
     """
 
     def __init__(self, every: int = 1):
@@ -42,7 +43,7 @@ class StopRequest:
 
     def __enter__(self) -> "StopRequest":
         self.previous = {}
-        if threading.current_thread() is threading.main_thread():  # no other can take signals
+        if threading.current_thread() is threading.main_thread():  # only the main thread can handle signals
             self.previous = {number: signal.signal(number, self._note) for number in SIGNALS}
         return self
 
@@ -58,11 +59,11 @@ class StopRequest:
             self.status = INTERRUPTED
 
     def ask(self, reason: str) -> None:
-        """Ask to stop; the reason goes into the message."""
+        """Request a stop, for a reason that the message gives."""
         self.reason = self.reason or reason
 
     def agreed(self, accelerator: Accelerator, step: int = 0) -> bool:
-        """Return whether all processes are to stop after this step, since one of them was asked to."""
+        """Return whether a stop was requested in any process, with the same answer in all of them."""
         if accelerator.num_processes == 1:
             return self.reason is not None
         if step % self.every:
@@ -74,17 +75,17 @@ class StopRequest:
 
 
 def leave_signals_to_the_trainer(worker: int) -> None:
-    """Let a worker process ignore the signals that all processes get: the trainer needs it until it has saved."""
+    """Make a worker process ignore stop signals, as the trainer needs it until the checkpoint is saved."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
 
 def check_finite(loss: torch.Tensor | None, model: torch.nn.Module | None, step: int) -> None:
-    """Refuse a loss or weights that are NaN or infinite, so that they are never saved.
+    """Check that loss and weights are finite before they are saved.
 
     Args:
         loss: Loss of the last step.
-        model: Model after that step; None leaves the weights unchecked.
+        model: Model after that step; None skips the weights.
         step: Number of that step.
 
     Raises:
@@ -103,19 +104,19 @@ def check_finite(loss: torch.Tensor | None, model: torch.nn.Module | None, step:
 
 
 def explain_failure(error: Exception) -> str | None:
-    """Return a sentence for the user about an error that ends a run; None for one that is a fault of the program."""
+    """Return a message for an error with a known cause and remedy; None for others."""
     message = str(error)
     if isinstance(error, FloatingPointError):
         return message
     if getattr(error, "errno", None) in DISK_ERRORS or any(part in message.lower() for part in DISK_MESSAGES):
         return f"The run's folder cannot be written: {message.splitlines()[0]}. Free some space."
     if isinstance(error, torch.OutOfMemoryError):
-        return "The device is out of memory. A smaller --micro_batch_size needs less and gives the same gradients."
-    # A worker that dies while it hands over a batch shows as a broken connection.
+        return "The device is out of memory. Lower --micro_batch_size: the gradients stay the same."
+    # A worker that dies while it passes on a batch appears as a broken connection.
     if "DataLoader worker" in message or isinstance(error, (ConnectionError, EOFError)):
         reason = (message or repr(error)).splitlines()[0]
         return (
-            f"A process that decodes audio died: {reason} The usual reason is too little memory: "
-            "lower --num_workers, or leave out --keep_decoded, of which each worker has its own."
+            f"A data loader worker died: {reason} The usual cause is too little memory: "
+            "lower --num_workers, or leave out --keep_decoded, for which each worker has its own cache."
         )
     return None

@@ -1,8 +1,8 @@
-"""Training from a corpus that is larger than the machine: rows are read as they are needed, wherever they lie.
+"""Training from a corpus larger than the disk: rows are read on demand, also from remote storage.
 
-The order is a function of seed, epoch and position alone, as it is for a corpus on disk. So a resumed run starts at its
-position without reading what lies before it. (The shuffle buffer of `datasets` cannot do that: its state does not
-hold its content.) Row groups are read in a random order and shuffled within a window of several.
+The order depends only on seed, epoch and position, as for a corpus on disk, so a resumed run starts at its position
+without reading earlier rows. (The shuffle buffer of `datasets` cannot do that, as its state does not include its
+content.) Row groups are read in random order, and rows are shuffled within a window of several groups.
 """
 
 import bisect
@@ -28,15 +28,15 @@ LABELS = ("corpus", "emotion", "gender", "queries", "query_attributes")
 
 
 class RowGroups:
-    """The row groups of a split's Parquet files, on disk or at any address that fsspec knows (`hf://`, `s3://`).
+    """The row groups of a split's Parquet files, on disk or at any URL that fsspec supports (`hf://`, `s3://`).
 
     Args:
         corpus_dir: Folder of the query corpus.
         split: Name of the split, or of several: `train+validation`.
-        labelled: Column that has a value in each row that counts; None for all rows.
+        labelled: Column without which rows are skipped; None for all rows.
 
     Raises:
-        FileNotFoundError: If there is no such split in the folder.
+        FileNotFoundError: If the folder has no such split.
     """
 
     def __init__(self, corpus_dir: str | Path, split: str = "train", labelled: str | None = None):
@@ -48,7 +48,7 @@ class RowGroups:
                 parquet = pq.ParquetFile(handle)
                 for group in range(parquet.num_row_groups):
                     labels = parquet.read_row_group(group, columns=list(LABELS)).to_pandas()
-                    # What is kept of the labels is what differs: it does not grow with the corpus.
+                    # Only distinct labels are kept, so that memory does not grow with the corpus.
                     self.labels = _distinct(pd.concat([self.labels, labels]) if rows else labels)
                     self.places.append((file, group))
                     self.sizes.append(int(labels[labelled].notna().sum()) if labelled else len(labels))
@@ -56,10 +56,10 @@ class RowGroups:
                     rows += len(labels)
 
     def read(self, number: int) -> list[tuple[int, dict[str, Any]]]:
-        """Return the rows of a row group that count, as `(number of the row in the split, labels and audio)`.
+        """Return the selected rows of a row group, as `(number of the row in the split, labels and audio)`.
 
         Raises:
-            TrainingError: If the corpus holds paths in the place of audio.
+            TrainingError: If the corpus has paths instead of audio.
         """
         file, group = self.places[number]
         with fsspec.open(file) as handle:
@@ -67,7 +67,7 @@ class RowGroups:
         audio = table.column("audio").to_pylist()
         rows = table.drop_columns("audio").to_pandas()
         if any(of_one["bytes"] is None for of_one in audio):
-            raise TrainingError(f"{file} holds paths, not audio: build the corpus with audio to stream it.")
+            raise TrainingError(f"{file} has paths instead of audio: build the corpus with audio to stream it.")
         return [
             (self.firsts[number] + index, row | {"audio": audio[index]["bytes"]})
             for index, row in enumerate(rows.to_dict("records"))
@@ -76,7 +76,7 @@ class RowGroups:
 
 
 def _distinct(labels: pd.DataFrame) -> pd.DataFrame:
-    """Return a row for each corpus, emotion and gender, with one list of all queries that occur with them."""
+    """Return a row for each corpus, emotion and gender, with all queries that occur with them."""
     rows = []
     for key, of_one in labels.groupby(["corpus", "emotion", "gender"], dropna=False, sort=True):
         queries = {}
@@ -87,17 +87,17 @@ def _distinct(labels: pd.DataFrame) -> pd.DataFrame:
 
 
 class StreamSampler(Sampler):
-    """Yields `(epoch, (number, row))` of the rows that one of several processes trains on.
+    """Yield `(epoch, (number, row))` for the rows of one process.
 
-    Each epoch deals out the row groups anew, each to the process that has fewest rows so far; no row is seen twice.
+    Each epoch distributes the row groups again, each to the process with the fewest rows so far; no row is repeated.
 
     Args:
         groups: [`RowGroups`].
         seed: Seed of the order.
-        batch_size: Rows of a batch, for the length that all processes have in common.
-        window: Rows that are shuffled among each other, at the least; two such windows are in memory.
+        batch_size: Rows per batch, to compute the common number of batches of all processes.
+        window: Minimum number of rows that are shuffled together; two such windows are in memory.
         process: Index of this process.
-        processes: Their number.
+        processes: Number of processes.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class StreamSampler(Sampler):
         self.groups, self.seed, self.window, self.batch_size = groups, seed, window, batch_size
         self.process, self.processes = process, processes
         self.epoch, self.first_batch = 0, 0
-        # Dealt to the one with fewest, no process lags the mean by more than the largest group.
+        # This way, no process lags the mean by more than the largest group.
         spare = max(groups.sizes) if processes > 1 else 0
         self.size = max(sum(groups.sizes) // processes - spare, 0) // batch_size * batch_size
 
@@ -160,14 +160,14 @@ class StreamSampler(Sampler):
 
 
 class StreamedCorpus(QueryCorpus):
-    """[`QueryCorpus`] of rows that a [`StreamSampler`] brings; the same utterance has the same crop and caption.
+    """[`QueryCorpus`] of rows from a [`StreamSampler`], with the same crops and captions.
 
     Args:
         groups: Row groups of the split.
-        options: As of [`QueryCorpus`], like all that follow.
-        augmentation: How waveforms are changed.
+        options: Selection of queries and length of crops, as in [`QueryCorpus`].
+        augmentation: Augmentation of the waveforms.
         bins: Bins of the corpus.
-        seed: Seed of everything random here.
+        seed: Random seed.
     """
 
     def __init__(

@@ -12,10 +12,9 @@ The default model's recipe, on frozen encoders (`make checkpoint` gives their fo
 
 Where the package is installed, `accelerate launch -m paraclap.training ...` takes the same arguments.
 
-RUN gets config.json (arguments, versions, git revision), logs/ (TensorBoard), history.csv (a row per epoch),
-checkpoints/ and best/, the release folder of the epoch with the best validation UAR. A run that was interrupted goes on
-with --resume. Once all is chosen, --train_split train+validation learns from the speakers of both and keeps the last
-epoch.
+RUN receives config.json (arguments, versions, git revision), logs/ (TensorBoard), history.csv (a row per epoch),
+checkpoints/ and best/, the release folder of the epoch with the best validation UAR. --resume continues an interrupted
+run. For the final training, --train_split train+validation uses both splits and keeps the last epoch.
 """
 
 from collections.abc import Sequence
@@ -29,7 +28,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
     """Run the command line.
 
     Args:
-        argv: Words of the command line; those of the process if not given.
+        argv: Command-line arguments; `sys.argv[1:]` if not given.
         prog: Name of the program in messages.
     """
     args = parse_arguments(argv, prog)

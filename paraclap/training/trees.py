@@ -1,4 +1,4 @@
-"""Nested states (of an optimizer, a schedule, random generators) as safetensors and JSON: nothing here can run code."""
+"""Nested states (of an optimizer, a schedule, random generators) as safetensors and JSON, which cannot run code."""
 
 import json
 from pathlib import Path
@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-TENSOR, TUPLE, NUMBERED = "tensor", "tuple", "numbered"  # what JSON does not have
+TENSOR, TUPLE, NUMBERED = "tensor", "tuple", "numbered"  # types that JSON lacks
 
 
 def save_tree(tree: Any, stem: Path) -> None:
-    """Write a tree of dicts, lists and plain values to STEM.json, and the tensors in it to STEM.safetensors.
+    """Write a tree of dicts, lists and plain values to STEM.json, and its tensors to STEM.safetensors.
 
     Raises:
         TypeError: If the tree holds anything else, or a dict has keys other than strings or integers.
@@ -23,7 +23,7 @@ def save_tree(tree: Any, stem: Path) -> None:
 
 
 def load_tree(stem: Path) -> Any:
-    """Return what [`save_tree`] wrote, its tensors on the CPU.
+    """Return a tree written by [`save_tree`], with its tensors on the CPU.
 
     Raises:
         OSError: If a file is missing.

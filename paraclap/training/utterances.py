@@ -1,4 +1,4 @@
-"""Utterances of the query corpus: a random crop and a random caption each time one is asked for."""
+"""Utterances of the query corpus, with a random crop and a random caption at each access."""
 
 from dataclasses import replace
 from typing import Any
@@ -30,35 +30,35 @@ AUGMENTED = ("pitch_mean", "pitch_std", "intensity", "duration")
 
 
 def row_functionals(row: dict[str, Any]) -> Functionals:
-    """Return what of a row augmentation changes, None where there is no value."""
+    """Return the values of a row that augmentation changes, None where missing."""
     values = {name: row[name] if np.isfinite(row[name]) else None for name in AUGMENTED}
     return values | {"gender": row["gender"]}
 
 
 def _with_emotion(row: dict[str, Any], emotion: str) -> dict[str, Any]:
-    """Return the row as it is with another emotion, and with that one's queries."""
+    """Return the row with another emotion and its queries."""
     row = {**row, "emotion": emotion}
     attributes, queries = zip(*generate_queries(row), strict=True)
     return {**row, "query_attributes": list(attributes), "queries": list(queries)}
 
 
 class QueryCorpus(Dataset):
-    """Utterances with a random crop and a random caption each time they are asked for.
+    """Utterances with a random crop and a random caption at each access.
 
-    What is drawn depends on the seed, the epoch and the utterance alone, so a resumed epoch, another number of workers
-    and another batch size draw the same.
+    The draws depend only on the seed, the epoch and the utterance, and are thus unaffected by resuming, the number of
+    workers and the batch size.
 
     Args:
         rows: A split from [`load_split`]; None if the audio comes with each request.
-        options: Which queries are drawn, and how long the crop is. Shorter utterances stay as they are.
-        augmentation: How waveforms are changed. No `part` is taken of an utterance with a labelled emotion, which the
-            part may not express.
-        bins: Bins of the corpus, to draw queries of augmented utterances.
-        seed: Seed of everything random here.
+        options: Selection of queries and length of crops. Shorter utterances are not padded.
+        augmentation: Augmentation of the waveforms. `part` is not applied to utterances with a labelled emotion, which
+            the excerpt may not express.
+        bins: Bins of the corpus, for the queries of augmented utterances.
+        seed: Random seed.
         labels: Table with the labels of the split, needed if `rows` is None.
 
     Raises:
-        ValueError: If there is augmentation but no bins.
+        ValueError: If augmentation is given without bins.
         TrainingError: If no utterance has a query for the variant.
     """
 
@@ -79,13 +79,13 @@ class QueryCorpus(Dataset):
         self.augments = any(vars(self.augmentation).values())
         if self.augments and bins is None:
             raise ValueError(
-                "Augmentation changes pitch, level and duration: give the corpus's bins to re-draw queries."
+                "Augmentation changes pitch, level and duration: give the corpus's bins to update the queries."
             )
         self.bins = bins
         self.seed = seed
         self.decoded = {} if self.options.keep_decoded else None
         self.labels = rows.remove_columns("audio").to_pandas() if labels is None else labels
-        # A row of a table takes pandas longer than its audio takes to decode.
+        # Reading a row with pandas takes longer than decoding its audio.
         self.columns = {name: column.to_numpy() for name, column in self.labels.items()}
         if self.variant == "only_emo":
             self.indices = np.flatnonzero(self.labels["emotion"].notna())
@@ -118,7 +118,7 @@ class QueryCorpus(Dataset):
         return self.example(epoch, index, {name: column[index] for name, column in self.columns.items()})
 
     def example(self, epoch: int, index: int, row: dict[str, Any], audio: bytes | None = None) -> dict[str, Any]:
-        """Draw what is heard of an utterance in an epoch, and what is said of it.
+        """Draw the input and the queries of an utterance in an epoch.
 
         Args:
             epoch: Number of the epoch.
@@ -127,9 +127,9 @@ class QueryCorpus(Dataset):
             audio: Its encoded audio; looked up if not given.
 
         Returns:
-            `waveform` (samples,); `caption`; `queries`, all that hold and that the variant tells; `bank`, those of them
-            that it brings to a query bank; `unknown_attributes`, those that are not labelled; and `unknown_queries`,
-            those of emotions that its corpus does not label.
+            `waveform` (samples,); `caption`; `queries`, all valid queries of the variant; `bank`, the queries that it
+            adds to a query bank; `unknown_attributes`, the unlabelled attributes; and `unknown_queries`, the queries of
+            emotions that its corpus does not label.
         """
         rng = np.random.default_rng([self.seed, epoch, index])
         calm = self.calm is not None and rng.random() < self.calm[index]
@@ -163,8 +163,8 @@ class QueryCorpus(Dataset):
     def _hear(
         self, index: int, row: dict[str, Any], audio: bytes | None, rng: np.random.Generator
     ) -> tuple[dict[str, np.ndarray], dict[str, Any], list[tuple[str, str]]]:
-        """Return what the model hears, the row with the bins that hold for it, and its `(attribute, query)` pairs."""
-        # Augmentation needs the whole utterance, whose functionals it changes; without it only the crop is decoded.
+        """Return the model's input, the row with updated bins, and its `(attribute, query)` pairs."""
+        # Augmentation changes the functionals of the whole utterance; without it, only the crop is decoded.
         if self.augments or self.decoded is not None:
             waveform = self._waveform(index, audio)
         else:
@@ -182,7 +182,7 @@ class QueryCorpus(Dataset):
     def _augmented(
         self, waveform: np.ndarray, row: dict[str, Any], rng: np.random.Generator
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Return the changed waveform and the row with the bins and the gender that now hold."""
+        """Return the augmented waveform and the row with updated bins and gender."""
         augmentation = self.augmentation
         if isinstance(row["emotion"], str):
             augmentation = replace(augmentation, part=0.0)
@@ -190,7 +190,7 @@ class QueryCorpus(Dataset):
         return waveform, self._with_bins(row, functionals)
 
     def _with_bins(self, row: dict[str, Any], functionals: Functionals) -> dict[str, Any]:
-        """Return the row with the bins and the gender that hold for changed functionals."""
+        """Return the row with the bins and the gender of the changed functionals."""
         values = dict(functionals)
         gender = values.pop("gender")
         bins = {f"{name}_bin": self.bins.bin_of(name, value) for name, value in values.items()}
@@ -210,6 +210,6 @@ class QueryCorpus(Dataset):
             return load_audio(self.audio[index] if audio is None else audio, SAMPLING_RATE)
         if index not in self.decoded:
             waveform = load_audio(self.audio[index] if audio is None else audio, SAMPLING_RATE)
-            # 16 bits as in most sources; the first epoch hears them too.
+            # 16 bits as in most sources, also in the first epoch so that all epochs are alike.
             self.decoded[index] = np.clip(np.rint(waveform * 32768), -32768, 32767).astype(np.int16)
         return self.decoded[index] * np.float32(1 / 32768)

@@ -1,4 +1,4 @@
-"""Zero-shot validation between epochs: the choice of the best epoch (paper, section 3.3) needs nothing but this."""
+"""Zero-shot validation between epochs, to choose the best epoch (paper, section 3.3)."""
 
 import textwrap
 
@@ -24,16 +24,16 @@ PROSODY = {
         {"low": "has a low pitch", "mid": "has a normal pitch", "high": "has a high pitch"},
     ),
 }
-# Emotion -> a word of the same meaning that no query has.
+# Emotion -> a synonym that no query contains.
 SYNONYMS = TASKS["ravdess-synonyms"].labels
 
 
 class Validation:
     """UAR of zero-shot classification on a split of the query corpus.
 
-    Emotions are told apart within each corpus, among those that it has, with the model's own prompt template, and once
-    more with synonyms, which choose nothing. Gender and pitch bins are asked for with the paper's queries, over all
-    corpora.
+    Emotions are classified within each corpus, among its own, with the model's prompt template; and again with
+    synonyms, which do not affect the choice of the epoch. Gender and pitch bins are classified with the paper's queries
+    over all corpora.
 
     Args:
         rows: A split from `load_split`.
@@ -60,8 +60,8 @@ class Validation:
                 self.tasks.append((name, rows_of, labels[column].iloc[rows_of].to_numpy(), prompts))
         if not self.tasks:
             raise TrainingError(
-                "The validation split has no emotions, genders or pitch bins to tell apart: build a corpus that has "
-                "them, or learn from all of it with --train_split train+validation."
+                "The validation split has no emotions, genders or pitch bins to classify: build a corpus with labels, "
+                "or train on all splits with --train_split train+validation."
             )
         self.chances = {f"uar_{name}": 1 / len(prompts) for name, _, _, prompts in self.tasks}
         emotions = [chance for name, chance in self.chances.items() if name.startswith("uar_emotion")]
@@ -69,9 +69,9 @@ class Validation:
 
     @torch.no_grad()
     def __call__(self, model: ParaClapModel, progress: bool = True) -> dict[str, float]:
-        """Return the UAR of each task, `uar`, the figure to choose the best epoch by, and two indicators of collapse.
+        """Return the UAR of each task, `uar`, by which the best epoch is chosen, and two indicators of collapse.
 
-        `uar` is the mean over the emotion tasks, or over all tasks where there is none. `top_class` is the largest
+        `uar` is the mean over the emotion tasks, or over all tasks if there are none. `top_class` is the largest
         share of one predicted class in any emotion task, `mean_cosine` the mean cosine between two utterances.
         """
         was_training = model.training
@@ -101,11 +101,11 @@ class Validation:
         return results
 
     def describe(self, epoch: int, results: dict[str, float]) -> str:
-        """Return the results of an epoch as lines of at most 80 characters, with what chance would give.
+        """Return the results of an epoch with chance levels, as lines of at most 80 characters.
 
         Args:
-            epoch: Its number.
-            results: What a call returned.
+            epoch: Number of the epoch.
+            results: The results that a call returned.
         """
         parts = [f"UAR {results['uar']:.3f} (chance {self.chances['uar']:.2f})"]
         for name, value in results.items():
@@ -114,7 +114,7 @@ class Validation:
         if "top_class" in results:
             parts.append(f"most predicted emotion {results['top_class']:.0%}")
         parts.append(f"mean cosine {results['mean_cosine']:.2f}")
-        # Only between parts may a line end.
+        # Lines may only break between parts.
         lines = textwrap.wrap("; ".join(part.replace(" ", "\0") for part in parts), COLUMNS - len("epoch 999  "))
         return textwrap.indent("\n".join(lines), " " * 11).replace(" " * 11, f"epoch {epoch:3}  ", 1).replace("\0", " ")
 

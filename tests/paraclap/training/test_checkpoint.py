@@ -240,7 +240,7 @@ def signed_state(**changes):
         (signed_state(step=4, batch=4), "its state is that of step 4"),
         (signed_state(epoch=1), "step 2 is not batch 2 of epoch 1 with 6 batches an epoch"),
         (signed_state(best_uar=math.nan), "best_uar is nan, expected a number from -1 up"),
-        (signed_state(best_epoch=9), "best_epoch is 9, expected an epoch so far"),
+        (signed_state(best_epoch=9), "best_epoch is 9, expected a completed epoch"),
         (signed_state(seconds=-1.0), "seconds is -1.0, expected a number from 0 up"),
         (lambda folder: sign(folder, optimizer={"state": {}}), "damaged: KeyError, 'param_groups'"),
         (lambda folder: sign(folder, optimizer=[{"tensor": "99999"}]), "damaged: KeyError, '99999'"),

@@ -44,5 +44,5 @@ def test_the_filter_bank_answers_to_its_frequencies(tiny_config):
 
 def test_a_filter_bank_needs_a_waveform_encoder(tiny_config):
     model = ParaClapModel(tiny_config(audio_config=ParaClapAudioConfig(num_hidden_layers=1)))
-    with pytest.raises(ValueError, match="paraclap_audio has no convolution over the waveform"):
+    with pytest.raises(ValueError, match="paraclap_audio has no waveform convolution"):
         initialise_filter_bank(model.audio_model)

@@ -189,7 +189,7 @@ def test_two_processes_stopped_and_resumed_end_as_undisturbed(corpus_dir, text_e
 
 
 def test_a_folder_with_a_run_is_not_overwritten(undisturbed, corpus_dir, text_encoder):
-    with pytest.raises(SystemExit, match="holds a run already: give --resume"):
+    with pytest.raises(SystemExit, match="already holds a run: add --resume"):
         train.main(arguments(corpus_dir, text_encoder, undisturbed))
 
 
@@ -294,7 +294,7 @@ def test_a_run_without_its_settings_is_not_resumed(content, undisturbed, words, 
     run = tmp_path / "run"
     shutil.copytree(undisturbed, run)
     (run / "config.json").unlink() if content is None else (run / "config.json").write_text(content)
-    with pytest.raises(SystemExit, match=r"config.json (is damaged|to tell of which run).*another --output_dir"):
+    with pytest.raises(SystemExit, match=r"config.json (is damaged|to describe their run).*another --output_dir"):
         train.main([*words, "--resume"])
 
 

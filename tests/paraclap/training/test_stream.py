@@ -182,5 +182,5 @@ def test_too_few_rows_for_each_process_are_said(sharded, text_encoder, tmp_path)
 def test_a_corpus_of_paths_cannot_be_streamed(tmp_path):
     rows = pd.DataFrame([{"path": "/a.wav", "file": "a.wav", "split": "train", "corpus": "c", "emotion": "sad"}])
     write_splits(rows.reindex(columns=[*FEATURES, "path"]), tmp_path / "data", embed=False)
-    with pytest.raises(ValueError, match="holds paths, not audio: build the corpus with audio"):
+    with pytest.raises(ValueError, match="has paths instead of audio: build the corpus with audio"):
         RowGroups(tmp_path).read(0)
