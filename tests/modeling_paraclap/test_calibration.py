@@ -196,7 +196,7 @@ def test_a_calibration_for_each_speaker(capsys):
 
 
 def test_a_calibration_by_gender_is_not_asked_for_genders():
-    with pytest.raises(TaskError, match="gender takes out what librispeech-gender asks for: name the others"):
+    with pytest.raises(TaskError, match="gender removes the attribute of librispeech-gender: select other tasks"):
         select_tasks(["librispeech"], None, calibrate="gender")
     assert select_tasks(["librispeech"], ["librispeech-pitch"], calibrate="gender")
     assert len(select_tasks(["librispeech"], None, calibrate="corpus")) == 4

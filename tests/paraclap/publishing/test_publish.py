@@ -209,7 +209,7 @@ def test_a_commit_that_came_in_between_is_not_overwritten(client, folder, monkey
         ({}, "hf_unknownUNKNOWNunknown", "rejects this token"),
         ({}, READ_TOKEN, "The token of me is read-only"),
         ({"repo_id": "stranger/tiny"}, TOKEN, "cannot write to stranger/tiny"),
-        ({"repo_id": "nobody/tiny"}, TOKEN, "no user or organisation nobody"),
+        ({"repo_id": "nobody/tiny"}, TOKEN, "user or organisation nobody does not exist"),
         ({"repo_id": "lab/other"}, TOKEN, "lab/other is taken: it has files but no configuration_paraclap.py"),
         ({"repo_id": "lab/gated"}, TOKEN, "lab/gated is gated"),
         ({"repo_id": "lab/other", "private": True}, TOKEN, "lab/other is already public"),

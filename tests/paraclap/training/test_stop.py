@@ -66,7 +66,7 @@ def lose_a_worker():
 
 def test_a_dead_worker_is_explained():
     output = run_in_process(lose_a_worker).output
-    assert re.search("decodes audio died.*lower --num_workers", output), output
+    assert re.search("A data loader worker died.*lower --num_workers", output), output
 
 
 def crash_with_workers(kind, folder):
