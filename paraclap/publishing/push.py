@@ -37,9 +37,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="TEXT",
         help="why --license may drop a condition of a base model or corpus; shown in the card",
     )
-    model.add_argument(
-        "--watts", type=float, help="power of one training device in W, to estimate the energy"
-    )
+    model.add_argument("--watts", type=float, help="power of one training device in W, to estimate the energy")
     dataset = kinds.add_parser("dataset", parents=[shared], help="a query corpus")
     dataset.add_argument("folder", type=Path, help="corpus written by `paraclap corpus build`")
     dataset.add_argument(
