@@ -235,7 +235,7 @@ def test_a_decision_that_drops_conditions_needs_a_reason(source, licence, droppe
 def test_a_decision_and_its_reason_are_on_the_card():
     text = model_card(facts(decision=Decision("mit", "nEMO's owners agreed in writing"))).text
     assert "**mit** (the publisher's decision: nEMO's owners agreed in writing)" in text
-    with pytest.raises(LicenceError, match="--license mit drops what nEMO"):
+    with pytest.raises(LicenceError, match="--license mit drops conditions of nEMO"):
         model_card(facts(decision=Decision("mit")))
 
 
@@ -322,7 +322,7 @@ def test_damaged_training_records_are_one_clear_line(tmp_path, content):
 
 def test_the_corpora_have_to_be_known(tmp_path):
     for corpora, message in (
-        (["mine"], "trained on 'mine'"),
+        (["mine"], "trained on the unknown corpus 'mine'"),
         ("nemo", "expected the names of corpora"),
         ([3], "names"),
     ):
