@@ -265,7 +265,7 @@ class ParaClapModel(ParaClapPreTrainedModel):
             **kwargs: Handed to the audio tower, for example `output_hidden_states=True`.
 
         Returns:
-            `BaseModelOutputWithPooling`, `pooler_output` (batch, embedding_dim) normalised if there are several members.
+            `BaseModelOutputWithPooling`, `pooler_output` (batch, embedding_dim) normalised if members are several.
 
         A padded utterance has the embedding that it has alone, if the encoder's front end normalises each frame by
         itself (`feat_extract_norm="layer"`, as in the "large" models). One that normalises over time
@@ -303,7 +303,7 @@ class ParaClapModel(ParaClapPreTrainedModel):
             **kwargs: Handed to the text tower, for example `token_type_ids` or `output_attentions=True`.
 
         Returns:
-            `BaseModelOutputWithPooling`, `pooler_output` (batch, embedding_dim) normalised if there are several members.
+            `BaseModelOutputWithPooling`, `pooler_output` (batch, embedding_dim) normalised if members are several.
         """
         if text_states is not None:
             return BaseModelOutputWithPooling(pooler_output=self._project_text(text_states))
