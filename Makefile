@@ -53,7 +53,7 @@ $(VENV)/%-installed: setup.cfg setup.py pyproject.toml
 demo: $(call ready,demo)  ## classify speech with the default checkpoint; AUDIO=file.wav LABELS="angry,happy,sad" takes yours
 	$(RUN) -m paraclap.demo $(if $(AUDIO),--audio "$(AUDIO)") $(if $(LABELS),--labels "$(LABELS)")
 
-app: $(call ready,app)  ## the demo's page on this machine, with the default checkpoint; MODEL=folder or ORG/NAME takes yours
+app: $(call ready,app)  ## run the demo page locally with the default checkpoint; MODEL=folder or ORG/NAME takes yours
 	$(if $(MODEL),,$(RUN) -m paraclap.publishing.default_checkpoint assemble $(CHECKPOINT) build/$(NAME))
 	$(RUN) space/app.py --model $(or $(MODEL),build/$(NAME))
 
@@ -75,7 +75,7 @@ quality: $(VENV)/installed  ## check lint, format, import order and docstrings
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 
-style: $(VENV)/installed  ## mend what `quality` complains of
+style: $(VENV)/installed  ## fix lint and format automatically
 	$(RUN) -m ruff check --fix .
 	$(RUN) -m ruff format .
 
@@ -93,7 +93,7 @@ run: $(VENV)/installed  ## train on the query corpus CORPUS into RUN_DIR, from w
 		--audio_states_dir $(STATES) --audio_model_name_or_path $(WHISPER) $(if $(SEED),--seed $(SEED)) \
 		--text_model_name_or_path "$$($(RUN) -c 'import paraclap.publishing.default_checkpoint as d; print(d.text_encoder_folder())')"
 
-without-%: $(VENV)/installed  ## train the twin that never heard a corpus, without-emodb or without-crema_d, into build/run-without-…
+without-%: $(VENV)/installed  ## train the twin without one corpus, without-emodb or without-crema_d, into build/run-without-…
 	$(MAKE) corpus run TRAINED_ON="$(filter-out $*,$(TRAINED_ON))" CORPUS=$(CORPUS)-without-$* RUN_DIR=$(RUN_DIR)-without-$*
 
 results: $(VENV)/installed without-emodb without-crema_d  ## evaluate the default checkpoint on CORPORA=DIR, every protocol, and write its figures
@@ -113,12 +113,12 @@ results: $(VENV)/installed without-emodb without-crema_d  ## evaluate the defaul
 	$(RUN) -m paraclap.evaluation.results_table $(CHECKPOINT) docs/evaluating.md README.md build/eval build/eval-calibrated \
 		build/eval-by-gender build/eval-by-speaker build/eval-without-emodb build/eval-without-crema_d
 
-table1: $(VENV)/installed  ## make the paper's Table 1 again on CORPORA=DIR: four variants, baselines, every task at hand
+table1: $(VENV)/installed  ## reproduce the paper's Table 1 on CORPORA=DIR: four variants, baselines, every available task
 	test -d $(WHISPER) || $(RUN) -m paraclap.publishing.whisper_weights $(WHISPER)
 	ACCELERATE_USE_CPU=true $(RUN) -m paraclap table1 --output_dir build/table1 --num_proc 2 --train_on nemo emodb librispeech \
 		--corpora $(foreach name,nemo emodb librispeech ravdess crema_d,$(name)=$(CORPORA)/$(FOLDER_$(name))) \
 		--audio_states_dir $(STATES) --audio_model_name_or_path $(WHISPER) \
 		--text_model_name_or_path "$$($(RUN) -c 'import paraclap.publishing.default_checkpoint as d; print(d.text_encoder_folder())')"
 
-clean:  ## remove what these targets make, but for .venv
+clean:  ## remove all build outputs except .venv
 	rm -rf build
