@@ -43,6 +43,7 @@ def changed(release, tmp_path):
         "text_config.vocab_size",
         "text_config.max_position_embeddings",
         "projection_dim",
+        "num_members",
     ],
 )
 def test_sizes_that_make_no_model_are_refused(changed, place, value):
