@@ -51,7 +51,7 @@ class Bins:
         """Return low, mid or high of a single value; None for no value and for an attribute without edges.
 
         Raises:
-            ValueError: `attribute` is none of `ATTRIBUTES`.
+            ValueError: `attribute` is not among `ATTRIBUTES`.
         """
         if attribute not in UNITS:
             raise ValueError(f"Unknown attribute {attribute!r}; expected one of {', '.join(ATTRIBUTES)}.")
@@ -113,8 +113,8 @@ def fit_bins(frame: pd.DataFrame) -> Bins:
     if train.empty:
         found = ", ".join(sorted(set(frame["split"]))) or "none"
         raise ValueError(
-            f"The bins are fitted on rows of split 'train', and there is none (splits: {found}). Add a corpus with "
-            f"training rows, or apply bins that were fitted before (--bins bins.json)."
+            f"The bins are fitted on rows of the split 'train', of which there are none (splits: {found}). Add a "
+            f"corpus with training rows, or apply bins that were fitted before (--bins bins.json)."
         )
     edges: dict[str, tuple[float, float]] = {}
     rows: dict[str, int] = {}

@@ -32,7 +32,7 @@ SHOWN: dict[str, tuple[str, Callable[[float], str]]] = {
 
 
 def describe(values: dict[str, float | None], bins: Bins, index: TemplateIndex = INDEX) -> str:
-    """The description as text: a table of values, bins and edges, the caption, and every query that holds.
+    """Return the description as text: a table of values, bins and edges, the caption, and every query that holds.
 
     Args:
         values: the functionals, as `functionals_of` gives them.
@@ -60,7 +60,7 @@ def describe(values: dict[str, float | None], bins: Bins, index: TemplateIndex =
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Read the command line, describe each file. Returns the exit status."""
+    """Read the command line, describe each file; return the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m dataset_scripts.describe",
         description=__doc__,

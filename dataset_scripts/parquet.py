@@ -38,7 +38,7 @@ FEATURES = datasets.Features(
 
 
 def features_of(functionals: Sequence[str] = ()) -> datasets.Features:
-    """The columns: `FEATURES`, and those of the functionals that are not among them, at the end."""
+    """Return the columns: `FEATURES`, and those of the functionals that are not among them, at the end."""
     return datasets.Features(FEATURES | {name: _NUMBER for name in functionals if name not in FEATURES})
 
 

@@ -83,7 +83,7 @@ INDEX = index_templates(TEMPLATES)
 
 
 def with_paraphrases(path: str | Path) -> TemplateIndex:
-    """The table, and after each template a user's other ways to say it.
+    """Return the templates, each followed by a user's paraphrases of it.
 
     Args:
         path: YAML, from a template of ``queries.csv``, word for word, to a list of paraphrases:
@@ -91,8 +91,8 @@ def with_paraphrases(path: str | Path) -> TemplateIndex:
             and ``{emotion_noun}``, one of ``a {gender} is speaking`` ``{gender}``.
 
     Raises:
-        ValueError: the file is no such mapping, a template is not in the table, a paraphrase is empty, there twice, or
-            has another placeholder.
+        ValueError: the file is not such a mapping, a template is not in the table, or a paraphrase is empty, occurs
+            twice or has another placeholder.
     """
     try:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
@@ -111,7 +111,7 @@ def with_paraphrases(path: str | Path) -> TemplateIndex:
             if not isinstance(text, str) or not text.strip():
                 raise ValueError(f"{path}: {template.text!r} has the paraphrase {text!r}; expected text.")
             if text in seen:
-                raise ValueError(f"{path}: {text!r} is there twice, or is a template itself; take one out.")
+                raise ValueError(f"{path}: {text!r} occurs twice, or is a template itself; remove one.")
             seen.add(text)
             if unknown := set(re.findall(r"{(.*?)}", text)) - _placeholders(template.text):
                 raise ValueError(
@@ -233,16 +233,16 @@ def generate_queries(row: Mapping, index: TemplateIndex = INDEX) -> list[tuple[s
 
 
 def usual_dimensions(row: Mapping) -> tuple[dict[str, str], list[tuple[str, str]], list[tuple[str, str]]]:
-    """Arousal, valence and dominance as they usually are for an utterance's emotion, where nobody annotated them.
+    """Return arousal, valence and dominance as usual for an utterance's emotion, where they were not annotated.
 
-    Acted corpora label emotions alone; so "speaker is calm" or "has low valence" would never be said of them. What is
-    usual for the emotion tells nothing of its strength, so queries like "speaker is very angry" remain unknown.
+    Acted corpora label emotions alone, and would otherwise never have queries such as "speaker is calm" or "has low
+    valence". The usual values do not tell how strong an emotion is: "speaker is very angry" remains unknown.
 
     Args:
         row: as for `generate_queries`.
 
     Returns:
-        The bins that the row lacks; the ``(attribute, text)`` pairs that hold by them; and those of which nobody knows.
+        The bins that the row lacks; the ``(attribute, text)`` pairs that hold by them; and those that remain unknown.
     """
     emotion = row.get("emotion")
     usual = USUAL_DIMENSIONS[canonical_emotion(emotion)] if isinstance(emotion, str) else {}
@@ -262,7 +262,7 @@ def _bin_of(row: Mapping, attribute: str) -> str | None:
 
 
 def queries_of_variant(queries: Sequence[str], attributes: Sequence[str], variant: str) -> list[str]:
-    """Those queries of an utterance that a variant tells: all, or those that do or do not speak of its emotion."""
+    """Return the queries of an utterance that a variant draws from: all, or those with or without its emotion."""
     pairs = zip(queries, attributes, strict=True)
     if variant == "only_emo":
         return [query for query, attribute in pairs if attribute == "emotion"]

@@ -45,7 +45,7 @@ def query_columns(frame: pd.DataFrame, index: TemplateIndex = INDEX) -> tuple[pa
 def _cases(
     frame: pd.DataFrame, source: str, index: TemplateIndex, texts: dict[tuple[str, str], int]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(rows,) case of each row; (cases, most) numbers of each case's texts in `texts`; (cases,) how many it has."""
+    """Return (rows,) the case of each row; (cases, most) the numbers of its texts in `texts`; (cases,) their number."""
     own = {key: templates for key, templates in index.items() if key[0] == source}
     templates = [template for group in own.values() for template in group]
     columns = {source if source in ("emotion", "gender") else f"{source}_bin"}

@@ -52,7 +52,7 @@ def reduced_configuration(root: Path) -> str:
         root: the folder ``config`` of the opensmile package (`opensmile.Smile.default_config_root`).
 
     Raises:
-        ValueError: the package's configuration is not put together as that of eGeMAPSv02 in opensmile 2.5 and 2.6.
+        ValueError: the package's configuration differs from that of eGeMAPSv02 in opensmile 2.5 and 2.6.
     """
     components = _components(_expand(root / "egemaps" / "v02" / "eGeMAPSv02.conf", {}).splitlines())
     for name, changes in CHANGES.items():
@@ -82,7 +82,7 @@ def reduced_configuration(root: Path) -> str:
 
 
 def _expand(path: Path, defaults: dict[str, Path]) -> str:
-    """Put the files that a configuration includes in their place; those of source and sink stay for opensmile."""
+    """Replace includes by the files that they name; those of source and sink stay for opensmile."""
 
     def include(match: re.Match) -> str:
         if match["path"]:
@@ -100,7 +100,7 @@ def _without_comments(text: str) -> str:
 
 
 def _components(lines: Sequence[str]) -> dict[str, tuple[str, dict[str, str]]]:
-    """Name -> type and settings, in the order in which the components are declared, which is that of their run."""
+    """Return name -> type and settings, in the order of declaration, in which the components run."""
     kinds: dict[str, str] = {}
     settings: dict[str, dict[str, str]] = {}
     section = None

@@ -7,7 +7,8 @@
 
 `verify` counts the utterances per label and per task beside the owner's counts, and lists missing, extra and unreadable
 files; it decodes every file (`--labels_only` does not). Its exit status is 0 if all counts are the owner's and every
-file can be read, 1 if not, and 2 if a corpus cannot be read at all.
+file can be read, 1 if not, and 2 if a corpus cannot be read at all. Of a corpus of your own (NAME=DIR with
+DIR/files.csv) it checks that every row can be used.
 """
 
 import argparse

@@ -53,7 +53,7 @@ def test_a_single_value():
 
 
 def test_without_training_rows_it_is_said_what_to_do():
-    with pytest.raises(ValueError, match=r"there is none \(splits: test\).*--bins bins.json"):
+    with pytest.raises(ValueError, match=r"there are none \(splits: test\).*--bins bins.json"):
         fit_bins(frame_of([1.0], split="test"))
 
 

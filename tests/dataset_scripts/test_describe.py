@@ -66,8 +66,8 @@ def test_paraphrases_come_after_their_template_and_under_its_conditions(tmp_path
         ({"is loud": "speaks loudly"}, "expected templates with lists"),
         ({"is very loud": ["shouts"]}, "'is very loud' is not a template of dataset_scripts/queries.csv"),
         ({"is loud": [3]}, "has the paraphrase 3; expected text"),
-        ({"is loud": ["shouts", "shouts"]}, "'shouts' is there twice"),
-        ({"is loud": ["is long"]}, "is there twice, or is a template itself"),
+        ({"is loud": ["shouts", "shouts"]}, "'shouts' occurs twice"),
+        ({"is loud": ["is long"]}, "occurs twice, or is a template itself"),
         ({"is loud": ["{gender} shouts"]}, "placeholder gender; 'is loud' can fill in none"),
     ],
 )
