@@ -1,15 +1,20 @@
 """The bins of a query corpus: low, mid and high of every attribute by quantiles of the training rows (`quantiles`)."""
 
+from __future__ import annotations
+
 import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from .egemaps import FUNCTIONALS
 from .quantiles import QUANTILES, RULE, bin_of, bins_of, fit_edges
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Dimensions keep each corpus's own scale: in MSP-Podcast 1 to 7.
 UNITS: dict[str, str] = {
@@ -38,6 +43,8 @@ class Bins:
 
         An attribute without edges, and a column that is not there, give None.
         """
+        import pandas as pd
+
         frame = frame.copy()
         for attribute in ATTRIBUTES:
             bins = np.full(len(frame), None, dtype=object)
@@ -77,7 +84,7 @@ class Bins:
         Path(path).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls, path: str | Path) -> "Bins":
+    def load(cls, path: str | Path) -> Bins:
         """Read what `save` wrote.
 
         Raises:

@@ -9,6 +9,8 @@ Only the functionals stay: they are in ``OUT.functionals/``, Parquet shards keye
 goes on where it was, and another template or other bins never compute them again.
 """
 
+from __future__ import annotations
+
 import argparse
 import os
 import sys
@@ -17,22 +19,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from .binning import ATTRIBUTES, Bins, fit_bins
-from .build_record import BUILD_FILE, write_record
 from .catalogue import remarks_of
 from .corpora import CORPORA, OWN, SPLITS, CorpusError, parse_corpora, scan_corpus
-from .duplicates import find_contradictions
 from .egemaps import extract_functionals
 from .engines import ENGINES, WorkerError
+from .extras import program_extra
 from .folders import FolderInUseError, locked, written_whole
-from .parquet import write_splits
 from .queries import INDEX, TemplateIndex, with_paraphrases
-from .report import dataset_card, summary_of
-from .sheet import draw_sheet
 from .tables import rejected_lines, write_csv
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LISTED = 50  # files left out that are printed; the CSV has all
 
@@ -76,6 +76,8 @@ def check_output_dir(output_dir: Path, corpora: dict[str, Path], overwrite: bool
             raise ValueError(
                 f"The corpus {name} ({root}) lies in {output_dir}, which is replaced; name another folder."
             )
+    from .build_record import BUILD_FILE
+
     if output_dir.is_dir():
         if any(output_dir.iterdir()) and not (output_dir / BUILD_FILE).is_file() and not overwrite:
             raise FileExistsError(
@@ -105,6 +107,8 @@ def build_query_corpus(
         FolderInUseError: another process writes `output_dir`.
         ValueError: no training rows to fit bins on, or a corpus within `output_dir`.
     """
+    from .build_record import write_record
+
     options = options or BuildOptions()
     started = time.time()
     output_dir = Path(output_dir).expanduser().resolve()
@@ -133,6 +137,10 @@ def _read_and_measure(
     corpora: Mapping[str, Path], output_dir: Path, options: BuildOptions
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
     """Return the utterances with their functionals, the files left out, and the functionals' names."""
+    import pandas as pd
+
+    from .duplicates import find_contradictions
+
     scanned = [scan_corpus(name, root) for name, root in corpora.items()]
     frame = pd.concat([rows for rows, _ in scanned], ignore_index=True)
     if options.bins is None:
@@ -165,6 +173,9 @@ def _write_corpus(
     options: BuildOptions,
 ) -> None:
     """Write all of a corpus's files but its record."""
+    from .parquet import write_splits
+    from .report import dataset_card, summary_of
+
     index = INDEX if options.index is None else options.index
     sizes = write_splits(frame, folder / "data", options.audio == "embed", functionals, index)
     bins.save(folder / "bins.json")
@@ -172,6 +183,8 @@ def _write_corpus(
     (folder / "summary.txt").write_text(summary_of(frame) + "\n", encoding="utf-8")
     (folder / "README.md").write_text(dataset_card(frame, rejected, bins, sizes, index), encoding="utf-8")
     if options.report:
+        from .sheet import draw_sheet
+
         draw_sheet(frame, bins, folder / "report.png", index)
 
 
@@ -226,6 +239,9 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Read the command line, build, print the summary. Return the exit status."""
     args = parse_arguments(arguments)
+    with program_extra("features"):
+        import datasets  # noqa: F401
+        import opensmile  # noqa: F401
     started = time.time()
     try:
         options = BuildOptions(
@@ -249,6 +265,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def print_outcome(frame: pd.DataFrame, rejected: pd.DataFrame, output_dir: Path, seconds: float) -> None:
     """Print the summary of a build, what it lacks, and the files left out."""
+    from .report import summary_of
+
     print(summary_of(frame))
     print(f"\n{len(frame)} utterances written to {output_dir} in {seconds:.0f} s.")
     if empty := [name for name in ATTRIBUTES if frame[f"{name}_bin"].isna().all()]:

@@ -3,8 +3,6 @@
 import textwrap
 from collections.abc import Sequence
 
-import pandas as pd
-
 from .corpora import CORPORA, TASKS, corpus_of, has_module, parse_corpora
 from .corpus import Corpus
 from .tables import WIDTH, format_table
@@ -17,6 +15,8 @@ DETAILS = (
 
 def list_corpora() -> str:
     """Return a table of the corpora and one of the tasks."""
+    import pandas as pd
+
     corpora = [
         {
             "corpus": corpus.name,

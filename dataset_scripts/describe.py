@@ -11,12 +11,12 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import pandas as pd
-
 from modeling_paraclap.audio_paraclap import AudioError
 
 from .binning import Bins
 from .egemaps import FUNCTIONALS, functionals_of
+from .extras import program_extra
+from .layout import printable
 from .queries import INDEX, TemplateIndex, generate_queries, with_paraphrases
 from .tables import format_table
 
@@ -39,6 +39,8 @@ def describe(values: dict[str, float | None], bins: Bins, index: TemplateIndex =
         bins: the corpus's bins.
         index: the templates.
     """
+    import pandas as pd
+
     found = {name: bins.bin_of(name, values[name]) for name in FUNCTIONALS}
     rows = [
         {
@@ -60,7 +62,7 @@ def describe(values: dict[str, float | None], bins: Bins, index: TemplateIndex =
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Read the command line, describe each file; return the exit status."""
+    """Read the command line, describe each file; return the exit status, 1 if one of them could not be used."""
     parser = argparse.ArgumentParser(
         prog="python -m dataset_scripts.describe",
         description=__doc__,
@@ -70,15 +72,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--bins", type=Path, required=True, help="bins.json of a query corpus or a checkpoint")
     parser.add_argument("--paraphrases", type=Path, help="YAML with other ways to say the templates")
     args = parser.parse_args(arguments)
+    with program_extra("features"):
+        import opensmile  # noqa: F401
+        import pandas  # noqa: F401
     try:
         bins = Bins.load(args.bins)
         index = with_paraphrases(args.paraphrases) if args.paraphrases else INDEX
-        for file in args.files:
-            print(f"{file}\n{describe(functionals_of(file), bins, index)}\n")
-    except (AudioError, ValueError, OSError, ImportError) as error:  # each says what was given and what to do
+    except (ValueError, OSError, ImportError) as error:  # each says what was given and what to do
         print(f"error: {error}", file=sys.stderr)
         return 2
-    return 0
+    status = 0
+    for file in args.files:
+        try:
+            values = functionals_of(file)
+        except AudioError as error:
+            print(f"not used: {error}", file=sys.stderr)
+            status = 1
+            continue
+        print(f"{printable(file)}\n{describe(values, bins, index)}\n")
+    return status
 
 
 if __name__ == "__main__":

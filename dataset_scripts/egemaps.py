@@ -10,6 +10,8 @@ Only what the six functionals need is computed (see `smile_config`), unless all 
 Parquet shards (see `shards`) if a folder is named for them: a run that was killed goes on where it was.
 """
 
+from __future__ import annotations
+
 import os
 import tempfile
 import warnings
@@ -19,10 +21,9 @@ from dataclasses import dataclass
 from functools import cache, partial
 from multiprocessing.util import Finalize
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from tqdm import tqdm
 
 from modeling_paraclap.audio_paraclap import AudioError, check_waveform, read_audio
@@ -31,8 +32,12 @@ from modeling_paraclap.waveform_paraclap import is_silent
 from .engines import ENGINES, Chunk, Engine, Results, processes, ray_data
 from .extras import extra
 from .interrupts import postponed_interrupts
-from .shards import Shards, keys_of
 from .smile_config import reduced_configuration
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from .shards import Shards
 
 
 @dataclass(frozen=True)
@@ -188,6 +193,10 @@ def extract_functionals(
         WorkerError: a worker process died.
         ValueError: `num_proc` below 1, or an unknown engine.
     """
+    import pandas as pd
+
+    from .shards import Shards, keys_of
+
     if engine not in ENGINES:
         raise ValueError(f"engine is {engine!r}; expected one of {', '.join(ENGINES)}.")
     if num_proc < 1:
@@ -215,6 +224,8 @@ def extract_functionals(
 
 
 def _empty(columns: Sequence[str]) -> pd.DataFrame:
+    import pandas as pd
+
     return pd.DataFrame(columns=["error", *columns], index=pd.Index([], dtype="int64"))
 
 
@@ -241,6 +252,8 @@ def _compute(
 def _compute_shard(
     rows: pd.DataFrame, run: Callable[[Chunk], Results], run_chunks: Engine, columns: list[str], bar: tqdm
 ) -> pd.DataFrame:
+    import pandas as pd
+
     numbered = list(zip(rows.index, rows["path"], strict=True))
     chunks = [numbered[start : start + CHUNK] for start in range(0, len(numbered), CHUNK)]
     found: dict[int, dict] = {}

@@ -3,11 +3,16 @@
 Each module of `dataset_scripts.corpora` lists its corpus's own; `dataset_scripts.corpora.TASKS` has all of them.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)

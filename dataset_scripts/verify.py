@@ -1,9 +1,10 @@
 """Comparing a copy of a corpus with the owner's release: counts per label and per task, and unreadable files."""
 
-from pathlib import Path
-from typing import NamedTuple
+from __future__ import annotations
 
-import pandas as pd
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
 from tqdm import tqdm
 
 from modeling_paraclap.audio_paraclap import AudioError, read_audio
@@ -12,6 +13,9 @@ from .catalogue import remarks_of
 from .corpora import SPLITS, scan_corpus
 from .corpus import Corpus
 from .tables import first_lines, format_table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LISTED = 20  # files of a kind that are printed
 OWNERS = ["owner's", "difference"]  # columns about the owner's release, of which a user's own corpus has none
@@ -50,6 +54,8 @@ def verify_corpus(corpus: Corpus, root: Path, labels_only: bool = False) -> tupl
     Raises:
         CorpusError: see `scan_corpus`.
     """
+    import pandas as pd
+
     frame, left_out = scan_corpus(corpus.name, root)
     counts = count_utterances(corpus, frame)
     unreadable = {} if labels_only else _find_unreadable(frame)

@@ -152,7 +152,9 @@ class QuestionOptions:
     labels: Annotated[
         str | None,
         typer.Option(
-            help='Labels of your own, with commas: "angry,happy,sad".', rich_help_panel=QUESTIONS, show_default=False
+            help="Labels of your own, with commas: 'angry,happy,sad'; one with a comma in double quotes.",
+            rich_help_panel=QUESTIONS,
+            show_default=False,
         ),
     ] = None
     question: Annotated[

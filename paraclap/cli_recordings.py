@@ -94,6 +94,11 @@ def timeline(options: TimelineOptions) -> int:
     Written are NAME.timeline.csv and NAME.timeline.png, and with --format NAME.TextGrid, NAME.labels.txt or NAME.srt.
     Memory does not depend on a recording's length.
     """
+    from dataset_scripts.extras import extra
+
+    with extra("cli"):  # now, not when all is scored
+        import matplotlib as mpl  # noqa: F401
+
     from .command.models import load_scorer, model_folder, without_garbage_collection
     from .command.recordings import find_recordings
     from .command.timeline import View, listen_along

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from dataset_scripts.extras import program_extra
 from modeling_paraclap.audio_paraclap import AudioError
 from modeling_paraclap.checkpoint_paraclap import CheckpointError
 from modeling_paraclap.clips_paraclap import Clip
@@ -106,8 +107,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(args: argparse.Namespace, questions: Sequence[NamedQuestion]) -> None:
     """Assemble the model, ask the questions, print the answers and draw the picture."""
-    from paraclap.command.heat_map import draw_timeline
-    from paraclap.demo_picture import draw_clips
+    with program_extra("demo"):
+        import scipy  # noqa: F401
+
+        from paraclap.command.heat_map import draw_timeline
+        from paraclap.demo_picture import draw_clips
 
     release = args.build_dir / DEFAULT
     written = assemble_release(args.checkpoint, release)

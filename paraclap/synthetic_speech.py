@@ -7,7 +7,6 @@ to vowel. It babbles rather than speaks, but pitch, loudness, tempo, jitter and 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.signal import butter, lfilter, sosfilt
 
 SAMPLING_RATE = 16000
 
@@ -125,6 +124,8 @@ def _glottal_source(voice: Voice, time: np.ndarray, onsets: np.ndarray, rng: np.
 
 def _vocal_tract(source: np.ndarray, time: np.ndarray, middles: np.ndarray, formants: np.ndarray) -> np.ndarray:
     """Four resonators in a row; the formants (syllables, 4) glide from one syllable's middle to the next."""
+    from scipy.signal import lfilter
+
     frame = SAMPLING_RATE // 200
     sound = source.copy()
     for index, bandwidth in enumerate(BANDWIDTHS):
@@ -140,6 +141,8 @@ def _vocal_tract(source: np.ndarray, time: np.ndarray, middles: np.ndarray, form
 
 def _consonants(time: np.ndarray, onsets: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """An s-like burst of noise above 3.5 kHz, of unit RMS for its 60 ms, before every other syllable."""
+    from scipy.signal import butter, sosfilt
+
     noise = sosfilt(butter(4, 3500, "high", fs=SAMPLING_RATE, output="sos"), rng.standard_normal(len(time)))
     gate = np.zeros_like(time)
     for onset in onsets[::2]:

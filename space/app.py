@@ -3,13 +3,11 @@
 from pathlib import Path
 
 try:
-    from paraclap_page.app import build_app, main
+    from paraclap_page.app import main
 except ModuleNotFoundError as error:
     if error.name != "paraclap_page":
         raise
-    from paraclap.page.app import build_app, main
-
-__all__ = ["build_app", "main"]
+    from paraclap.page.app import main
 
 if __name__ == "__main__":
     raise SystemExit(main(model_file=Path(__file__).with_name("model_id.txt")))

@@ -7,18 +7,22 @@ All corpora give one table with the same columns; absent information is null::
     frame = load_corpus("emodb", "/data/EMO-DB")
 """
 
+from __future__ import annotations
+
 import importlib
 import pkgutil
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from ..corpus import AGE_GROUPS, COLUMNS, DIMENSIONS, GENDERS, SPLITS, Corpus, Reading, age_group_of
 from ..layout import CorpusError, printable
 from ..own_corpus import read_own_corpus, tables_of
 from ..tasks import Task
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CORPORA: dict[str, Corpus] = {}
 TASKS: dict[str, Task] = {}
@@ -113,6 +117,8 @@ def scan_corpus(name: str, root: str | Path) -> tuple[pd.DataFrame, pd.DataFrame
     Raises:
         CorpusError: unknown corpus, another layout than the owner's, an unsafe or duplicate name in a table.
     """
+    import pandas as pd
+
     if not has_module(name):  # read anew each time: users change their tables
         _register_own(name, Path(root))
     corpus = corpus_of(name)
@@ -143,6 +149,8 @@ def _without_undecodable(reading: Reading) -> Reading:
 
 def _table(corpus: Corpus, reading: Reading) -> pd.DataFrame:
     """Return the rows with all columns of the corpus, sorted by file."""
+    import pandas as pd
+
     for row in reading.rows:
         row["path"] = str(row["path"])
         row["corpus"] = corpus.name

@@ -1,5 +1,6 @@
 """What is asked: the built-in questions, labels on the command line, and a YAML file with questions of one's own."""
 
+import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,7 @@ from .errors import CommandError
 # The name of the question whose labels are on the command line, and names that columns of the tables have.
 TYPED = "label"
 RESERVED = ("file", "reason", "start", "end")
-EXAMPLE = """\
-arousal:
-  labels:
-    excited: [is excited, speaks loudly and quickly]
-    calm: is calm
-  template: "{}"
-"""
+EXAMPLE = 'arousal: {labels: {excited: [is excited, speaks loudly and quickly], calm: is calm}, template: "{}"}'
 
 
 class QuestionError(CommandError):
@@ -33,7 +28,7 @@ def collect_questions(
     """Return the questions that are asked; all that are built in if none is named.
 
     Args:
-        labels: Labels of a question without a name; in a string, with commas between them.
+        labels: Labels of a question without a name; in a string, with commas between them; see `split_labels`.
         names: Built-in questions, also several in one string with commas between them.
         own: Further questions.
         templates: Prompts for `labels`, and for further questions that have none.
@@ -43,13 +38,13 @@ def collect_questions(
             or if templates are given and no question takes them.
     """
     chosen = [name.strip() for entry in names for name in entry.split(",") if name.strip()]
-    for name in chosen:
+    for name in chosen or names:
         if name not in BUILT_IN:
             raise QuestionError(f"Unknown question {name!r}: expected one of {', '.join(BUILT_IN)}.")
     questions = [BUILT_IN[name] for name in dict.fromkeys(chosen)]
     if labels is not None:
         if isinstance(labels, str):
-            labels = [word.strip() for word in labels.split(",") if word.strip()]
+            labels = split_labels(labels)
         questions.append(_question(TYPED, {"labels": labels if isinstance(labels, Mapping) else list(labels)}, "yours"))
     questions += own
     if not questions:
@@ -62,6 +57,11 @@ def collect_questions(
     return questions
 
 
+def split_labels(text: str) -> list[str]:
+    """Return the labels of a text with commas between them; a label with a comma in it stands in double quotes."""
+    return [label.strip() for label in next(csv.reader([text], skipinitialspace=True), []) if label.strip()]
+
+
 def read_questions(file: Path) -> list[NamedQuestion]:
     """Return the questions of a YAML file; see `questions_of`.
 
@@ -71,10 +71,24 @@ def read_questions(file: Path) -> list[NamedQuestion]:
     import yaml
 
     try:
-        content = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+        content = yaml.load(Path(file).read_text(encoding="utf-8"), _safe_loader())
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise QuestionError(f"The questions in {file} cannot be read: {' '.join(str(error).split())}") from error
     return questions_of(content, str(file))
+
+
+def _safe_loader() -> type:
+    """YAML's safe loader, which also refuses a mapping with a key twice: it would drop the first without a word."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        def construct_mapping(self, node: Any, deep: bool = False) -> dict:
+            names = [key.value for key, _ in node.value]
+            if twice := sorted({str(name) for name in names if names.count(name) > 1}):
+                raise yaml.MarkedYAMLError(problem=f"{twice[0]!r} is there twice", problem_mark=node.start_mark)
+            return super().construct_mapping(node, deep)
+
+    return Loader
 
 
 def questions_of(content: Any, source: str) -> list[NamedQuestion]:
@@ -89,7 +103,7 @@ def questions_of(content: Any, source: str) -> list[NamedQuestion]:
         QuestionError: If it is not of this form.
     """
     if not isinstance(content, Mapping) or not content:
-        raise QuestionError(f"{source} does not map names to questions. Expected, for example:\n{EXAMPLE}")
+        raise QuestionError(f"{source} does not map names to questions. Expected, for example: {EXAMPLE}")
     return [
         _question(str(name), dict(entry) if isinstance(entry, Mapping) else {"labels": entry}, source)
         for name, entry in content.items()
@@ -101,7 +115,7 @@ def _question(name: str, entry: dict[str, Any], source: str) -> NamedQuestion:
     if not name.strip() or name in RESERVED or "." in name:
         raise QuestionError(f"{where} needs another name: not empty, no dot, and not one of {', '.join(RESERVED)}.")
     if unknown := sorted(map(str, entry.keys() - {"labels", "template"})):
-        raise QuestionError(f"{where} has {', '.join(unknown)}; expected labels and template. For example:\n{EXAMPLE}")
+        raise QuestionError(f"{where} has {', '.join(unknown)}; expected labels and template. For example: {EXAMPLE}")
     labels = entry.get("labels")
     if isinstance(labels, list):
         labels = _unique(labels, where)

@@ -62,7 +62,9 @@ class ScoreTask:
                     audio = LongAudio(recording.path, audio.rate, started=until_stopped(audio.blocks(), stop))
                 (heard,) = scorer.hear([audio], batch_size=WINDOWS_PER_BATCH)
             except AudioError as error:
-                result = {"reason": str(error).replace(recording.path, recording.shown)}
+                # also where the message quotes the path, with escapes for bytes that are not UTF-8
+                quoted = str(error).replace(repr(recording.path)[1:-1], recording.shown)
+                result = {"reason": quoted.replace(recording.path, recording.shown)}
                 return result | ({"again": True} if isinstance(error.__cause__, OSError) else {})
             if not asked:
                 return {"embedding": heard.embedding.tolist()}

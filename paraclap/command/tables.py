@@ -28,7 +28,12 @@ class OutputError(CommandError):
 
 
 def check_output(output: Path, formats: Sequence[str] = FORMATS) -> None:
-    """Raise OutputError unless the file's extension is one of the formats and its folder can be made."""
+    """Check that an output can be written, and make its folder.
+
+    Raises:
+        OutputError: If the file's extension is none of the formats, or its folder cannot be made.
+        MissingExtraError: If it is Parquet and pyarrow is not installed.
+    """
     if output.suffix.lower() not in formats:
         raise OutputError(f"The output is {str(output)!r}; expected a name that ends with {', '.join(formats)}.")
     if output.is_dir():
@@ -37,6 +42,9 @@ def check_output(output: Path, formats: Sequence[str] = FORMATS) -> None:
         output.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"The folder of the output {str(output)!r} cannot be made: {error}") from error
+    if output.suffix.lower() == ".parquet":
+        with extra("cli"):  # now, not when all the work is done
+            import pyarrow as pa  # noqa: F401
 
 
 def score_rows(
@@ -86,8 +94,8 @@ def write_table(rows: Sequence[dict[str, Any]], output: Path) -> None:
     os.close(file)
     try:
         if suffix == ".parquet":
-            with extra("cli"):
-                import pyarrow.parquet as pq
+            import pyarrow.parquet as pq
+
             pq.write_table(table_of(rows), partial)
         else:
             with open(partial, "w", encoding="utf-8", newline="") as stream:

@@ -8,7 +8,6 @@ import torch
 
 from modeling_paraclap.calibration_paraclap import FEWEST, Calibration
 
-KINDS = ("corpus", "gender", "speaker")
 VOICES = ("a female is speaking", "a male is speaking")
 
 

@@ -7,9 +7,9 @@ results.json of the others under the names of their folders, and writes the whol
 page, and the rows of `FIRST_SCREEN` between those of the README.
 """
 
+import argparse
 import json
 import shutil
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -145,6 +145,13 @@ def main(checkpoint: str, page: str, readme: str, *folders: str) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 5:
-        sys.exit(__doc__)
-    main(*sys.argv[1:])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, text in {
+        "checkpoint": "folder of the checkpoint, which keeps the results",
+        "page": "Markdown file of the whole table",
+        "readme": "Markdown file of the short table",
+    }.items():
+        parser.add_argument(name, help=text)
+    parser.add_argument("folders", nargs="+", help="evaluations, the plain one first")
+    args = parser.parse_args()
+    main(args.checkpoint, args.page, args.readme, *args.folders)

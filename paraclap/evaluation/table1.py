@@ -25,6 +25,7 @@ from pathlib import Path
 import pandas as pd
 
 from dataset_scripts.corpora import CORPORA, TASKS, CorpusError, has_module, parse_corpora
+from dataset_scripts.extras import program_extra
 from dataset_scripts.queries import VARIANTS
 from dataset_scripts.tables import write_csv
 from dataset_scripts.tasks import Task
@@ -224,6 +225,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if args.dry_run:
         print_plan(args, steps)
         return 0
+    with program_extra("evaluate"):  # now, not after the trainings
+        import evaluate  # noqa: F401
+        import matplotlib as mpl  # noqa: F401
+        import opensmile  # noqa: F401
     args.output_dir.mkdir(parents=True, exist_ok=True)
     run_steps(steps)
     table = collect(args)

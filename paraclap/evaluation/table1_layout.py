@@ -1,13 +1,17 @@
 """Write Table 1 with our results and the paper's: Markdown, CSV and a picture."""
 
+from __future__ import annotations
+
 import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 from dataset_scripts.tables import markdown_table
 
@@ -99,6 +103,8 @@ def figure_rows(table: Table) -> list[dict[str, str | float | None]]:
 
 def draw_table(table: Table, file: Path) -> None:
     """Draw a panel for each task: ours as points with intervals, the paper's as hollow marks, chance as a line."""
+    from matplotlib.figure import Figure
+
     tasks = list(table.chance)
     rows = -(-len(tasks) // 2)
     names = [*table.systems, *(f"paper: {title}" for title in PAPER_COLUMNS.values())]

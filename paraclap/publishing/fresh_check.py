@@ -4,6 +4,7 @@ Run as a file in a process of its own, isolated (`python -I`), with the folder a
 cannot be imported there, so only the files of the folder are used.
 """
 
+import argparse
 import json
 import sys
 from collections.abc import Callable
@@ -49,4 +50,6 @@ def main(folder: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", help="staged release folder")
+    main(parser.parse_args().folder)

@@ -20,7 +20,16 @@ METRIC = "metrics/unweighted_average_recall"
 SPACE_FILES = ("README.md", "app.py", "requirements.txt")
 # The page's modules are in the package; on a Space they lie beside app.py, in a folder of this name.
 PAGE, PAGE_FOLDER = Path(__file__).resolve().parents[1] / "page", "paraclap_page"
-PAGE_FILES = ("__init__.py", "app.py", "asking.py", "heat_map.py", "limits.py", "questions.py", "smoothing.py")
+PAGE_FILES = (
+    "__init__.py",
+    "app.py",
+    "asking.py",
+    "heat_map.py",
+    "layout.py",
+    "limits.py",
+    "questions.py",
+    "smoothing.py",
+)
 MODEL_FILE = "model_id.txt"  # file of the Space with the repo id of its model
 MODEL_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 CHECK_METRIC = """
@@ -29,7 +38,13 @@ result = evaluate.load(sys.argv[1]).compute(references=["a", "a", "a", "b"], pre
 assert abs(result["unweighted_average_recall"] - 5 / 6) < 1e-9, result
 """
 # The package of this project is not installed on a Space.
-CHECK_SPACE = "import sys; sys.modules['paraclap'] = None; import app; app.build_app('{model}')"
+CHECK_SPACE = """
+import sys
+sys.modules["paraclap"] = None
+import app
+from paraclap_page.layout import build_app
+build_app("{model}")
+"""
 
 
 def stage_metric(source: Path, folder: Path, repo_id: str) -> None:

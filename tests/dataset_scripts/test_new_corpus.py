@@ -14,7 +14,7 @@ from dataset_scripts import corpora
 from dataset_scripts.build_query_corpus import main as build
 from dataset_scripts.corpora import CorpusError
 from dataset_scripts.corpora.__main__ import main as corpora_command
-from paraclap.evaluation.evaluate import main as evaluate
+from paraclap.evaluation.__main__ import main as evaluate
 from paraclap.publishing.cards import Facts, model_card
 from paraclap.publishing.licences import Decision
 

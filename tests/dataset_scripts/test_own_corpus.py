@@ -11,7 +11,7 @@ from helpers.owners_layouts import write
 from dataset_scripts.build_query_corpus import main as build
 from dataset_scripts.corpora import CORPORA, TASKS, CorpusError, load_corpus, parse_corpora, scan_corpus
 from dataset_scripts.corpora.__main__ import main as corpora_command
-from paraclap.evaluation.evaluate import main as evaluate
+from paraclap.evaluation.__main__ import main as evaluate
 
 pytestmark = pytest.mark.usefixtures("registry")
 

@@ -153,24 +153,24 @@ def test_the_pipeline_takes_it_as_object_or_file(tiny_release, tmp_path):
 
 
 def test_the_evaluation_names_it(tmp_path, tiny_release, corpora, capsys):
-    from paraclap.evaluation import evaluate as evaluate_zero_shot
+    from paraclap.evaluation.__main__ import main as evaluate_zero_shot
 
     arguments = ["--model", str(tiny_release), "--corpora", f"emodb={corpora / 'EMO-DB'}", "--limit", "40"]
     arguments += ["--n_resamples", "0", "--all_rows", "--output_dir", str(tmp_path / "eval"), "--calibrate"]
-    assert evaluate_zero_shot.main(arguments) == 0
+    assert evaluate_zero_shot(arguments) == 0
     task = json.loads((tmp_path / "eval" / "results.json").read_text())["tasks"]["emodb"]
     assert task["calibrated"] == "corpus"
     assert task["split"] == "all"
     assert task["n"] == 40
     by_speaker = [*arguments[:-1], "--calibrate", "speaker"]
-    assert evaluate_zero_shot.main(by_speaker) == 0
+    assert evaluate_zero_shot(by_speaker) == 0
     task = json.loads((tmp_path / "eval" / "results.json").read_text())["tasks"]["emodb"]
     assert task["calibrated"] == "speaker"
     assert "speakers have fewer than 20 utterances and share a calibration" in capsys.readouterr().out
-    assert evaluate_zero_shot.main([*arguments[:-1], "--calibrate", "gender"]) == 0
+    assert evaluate_zero_shot([*arguments[:-1], "--calibrate", "gender"]) == 0
     task = json.loads((tmp_path / "eval" / "results.json").read_text())["tasks"]["emodb"]
     assert task["calibrated"] == "gender"
-    assert evaluate_zero_shot.main([*by_speaker, "--limit", "10"]) == 2
+    assert evaluate_zero_shot([*by_speaker, "--limit", "10"]) == 2
     assert "--calibrate speaker: 10 recordings are too few" in capsys.readouterr().err
 
 

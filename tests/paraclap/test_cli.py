@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from paraclap import cli, cli_programs
+from paraclap.resources import resource
 
 LISTENING = ("score", "timeline", "embed", "search", "describe", "model")
 # Blocks what the base install does not bring; the first argument has the names.
@@ -124,6 +125,29 @@ def test_describe_takes_the_models_bins(release, tmp_path):
     soundfile.write(tmp_path / "a.wav", synthesise(VOICES[0], 1.0), SAMPLING_RATE)
     result = call("describe", tmp_path / "a.wav", "--model", release, status=2)
     assert "bins.json is missing. Give the bins.json of a query corpus: --bins FILE." in result.stderr
+
+
+def test_describe_takes_the_default_models_bins(release, tmp_path, monkeypatch):
+    pytest.importorskip("opensmile")
+    import soundfile
+
+    from paraclap.synthetic_speech import SAMPLING_RATE, VOICES, synthesise
+
+    monkeypatch.setattr("paraclap.publishing.default_checkpoint.default_release", lambda: tmp_path / "default")
+    (tmp_path / "default").mkdir()
+    for file in (release / "config.json", resource("checkpoints/paraclap-base") / "bins.json"):
+        (tmp_path / "default" / file.name).write_bytes(file.read_bytes())
+    low, high = (min(VOICES, key=lambda voice: voice.pitch), max(VOICES, key=lambda voice: voice.pitch))
+    for name, voice in (("low", low), ("high", high)):
+        soundfile.write(tmp_path / f"{name} ö.wav", synthesise(voice, 1.0), SAMPLING_RATE)
+    (tmp_path / "text.wav").write_text("this is no audio")
+    result = call("describe", tmp_path, status=1)
+    printed = result.stdout.split(str(tmp_path))[1:]
+    assert [text.splitlines()[0] for text in printed] == ["/high ö.wav", "/low ö.wav"]
+    assert ["has a high pitch" in printed[0], "has a low pitch" in printed[1]] == [True, True]
+    assert all("duration" in text and "1.00 s" in text and "is short" in text for text in printed)
+    assert result.stderr.startswith("not used: ")
+    assert len(result.stderr.splitlines()) == 1
 
 
 def test_model_says_what_it_is(release):

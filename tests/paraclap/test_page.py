@@ -70,7 +70,7 @@ def test_queries_are_asked_as_they_stand(asking, pipe, recordings):
 
 def test_the_built_in_questions_are_whole_queries():
     pytest.importorskip("gradio")
-    from paraclap.page.app import PRESETS
+    from paraclap.page.layout import PRESETS
 
     assert PRESETS["emotion"].startswith("speaker is angry, speaker is happy, ")
     for text in PRESETS.values():
@@ -165,7 +165,7 @@ def test_the_page_runs_without_the_package(tmp_path):
     (tmp_path / "app.py").write_bytes((ROOT / "space" / "app.py").read_bytes())
     code = (
         "import sys; sys.modules['paraclap'] = sys.modules['modeling_paraclap'] = None; sys.path.insert(0, '.');"
-        "import app; app.build_app('no/model'); print(app.main.__module__)"
+        "import app; from paraclap_page.layout import build_app; build_app('no/model'); print(app.main.__module__)"
     )
     result = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, env=os.environ)
     assert result.stdout.strip() == "paraclap_page.app", result.stderr

@@ -117,11 +117,20 @@ def test_a_name_that_is_not_utf8_and_one_that_is_missing_cost_their_rows(run, re
     assert "does not exist" in result.stderr
 
 
+def test_a_reason_names_the_file_as_its_row_does(run, tmp_path):
+    name = tmp_path / os.fsdecode(b"caf\xe9.wav")
+    name.write_text("this is no audio")
+    run("score", name, "--labels", "a,b", "-o", tmp_path / "o.csv", status=1)
+    (row,) = csv.DictReader((tmp_path / "o.csv").open(encoding="utf-8"))
+    assert row["file"] in row["reason"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["nothing/*.wav"], "No file matches 'nothing/*.wav'"),
         (["{tmp}"], "There is no recording in '{tmp}'"),
+        (["{file}", "--question", ""], "Unknown question ''"),
         (["{file}", "--question", "mood"], "Unknown question 'mood': expected one of emotion, gender"),
         (["{file}", "--labels", "angry"], "has the labels ['angry']; expected two or more"),
         (["{file}", "--labels", "angry,angry"], "has a label twice: angry, angry"),
@@ -163,12 +172,24 @@ def test_questions_of_ones_own_from_yaml(run, recordings, tmp_path):
         ("file: [x, y]", "needs another name"),
         ("a: {labels: {x: [], y: z}}", "the label 'x' has the phrases []"),
         ("a: [", "cannot be read"),
+        ("a: [x, y]\na: [v, w]", "'a' is there twice"),
+        ("a: {labels: {x: y, x: z}}", "'x' is there twice"),
+        ("a: !!python/object/apply:os.system [x]", "could not determine a constructor"),
+        ("- a\n- b", "does not map names to questions"),
+        ("a: {template: '{}'}", "has the labels None"),
     ],
 )
 def test_a_file_of_questions_that_is_wrong(run, recordings, tmp_path, content, message):
     (tmp_path / "mine.yaml").write_text(content)
     result = run("score", recordings, "--questions", tmp_path / "mine.yaml", status=2)
     assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_label_with_a_comma_stands_in_quotes(run, recordings):
+    result = run("score", recordings / "voice0.wav", "--labels", 'angry, "calm, but loud" ,sad')
+    (row,) = csv.DictReader(io.StringIO(result.stdout))
+    assert [name for name in row if "." in name] == ["label.angry", "label.calm, but loud", "label.sad"]
 
 
 def test_an_interrupted_run_goes_on_without_doing_a_file_twice(run, recordings, heard, tmp_path, monkeypatch):

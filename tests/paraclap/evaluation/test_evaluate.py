@@ -15,8 +15,8 @@ from dataset_scripts.binning import fit_bins
 from dataset_scripts.corpora import TASKS
 from modeling_paraclap import ParaClapModel, ParaClapProcessor, clips_paraclap, scoring_paraclap
 from modeling_paraclap.zero_shot_paraclap import TextEmbeddings, parse_labels, parse_templates, prompts_of
+from paraclap.evaluation.__main__ import main
 from paraclap.evaluation.embedding import embed_audio, predict
-from paraclap.evaluation.evaluate import main
 from paraclap.evaluation.measures import evaluate_task, measure, resample_confusions
 from paraclap.synthetic_speech import SAMPLING_RATE, VOICES, synthesise
 

@@ -11,7 +11,7 @@ from transformers import ClapConfig, ClapFeatureExtractor, ClapModel, ClapProces
 
 from modeling_paraclap.audio_paraclap import load_audio
 from paraclap.evaluation import wording
-from paraclap.evaluation.evaluate import main
+from paraclap.evaluation.__main__ import main
 from paraclap.evaluation.models import TransformersModel, UnusableModel
 from paraclap.evaluation.systems import average_texts, load_system
 
