@@ -22,8 +22,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
-
 from dataset_scripts.corpora import CORPORA, TASKS, CorpusError, has_module, parse_corpora
 from dataset_scripts.extras import program_extra
 from dataset_scripts.queries import VARIANTS
@@ -229,6 +227,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         import evaluate  # noqa: F401
         import matplotlib as mpl  # noqa: F401
         import opensmile  # noqa: F401
+        import pandas as pd
     args.output_dir.mkdir(parents=True, exist_ok=True)
     run_steps(steps)
     table = collect(args)

@@ -14,26 +14,30 @@ from .validation import measure_name
 GREY = "0.55"
 SMOOTHED = 60  # minimum number of points for a running mean of the loss
 TOP = 1.02  # upper limit of line labels
+MEASURES = ("uar", "top_class", "mean_cosine")  # columns of history.csv that validation fills
 
 Line = tuple[str, str, np.ndarray, np.ndarray]  # name, colour, epochs, values
 
 
 def draw_curves(run: Path, chances: dict[str, float]) -> None:
-    """Draw curves.png from steps.csv and history.csv.
+    """Draw curves.png from steps.csv and history.csv; of a run without validation, the loss alone.
 
     Args:
         run: Folder of the run.
         chances: Measure of history.csv -> its chance level.
     """
     steps, epochs = read_rows(run / "steps.csv"), read_rows(run / "history.csv")
-    figure = Figure(figsize=(15, 4.6), layout="constrained")
-    loss, uar, collapse = figure.subplots(1, 3, width_ratios=(1, 1.5, 1.2))
+    epochs = [row for row in epochs if any(row.get(name) for name in row if name.startswith(MEASURES))]
+    widths = (1, 1.5, 1.2) if epochs else (1,)
+    figure = Figure(figsize=(15 if epochs else 6, 4.6), layout="constrained")
+    loss, *validated = figure.subplots(1, len(widths), width_ratios=widths, squeeze=False)[0]
     _draw_loss(loss, steps)
-    _draw_uars(uar, epochs, chances)
-    _draw_collapse(collapse, epochs)
-    for axis in (uar, collapse):
+    if epochs:
+        _draw_uars(validated[0], epochs, chances)
+        _draw_collapse(validated[1], epochs)
+    for axis in validated:
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-    for axis in (loss, uar, collapse):
+    for axis in (loss, *validated):
         axis.grid(alpha=0.25)
         axis.spines[["top", "right"]].set_visible(False)
     figure.savefig(run / "curves.png", dpi=110)
