@@ -20,6 +20,7 @@ from .tasks import Task
 
 TABLE = "files.csv"
 LAYOUT = f"{TABLE} with a column file beside the recordings or beside wav/"
+NO_LICENCE = "not stated"
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 SPLIT_NAMES = {
     **dict.fromkeys(("train", "training", "trn"), "train"),
@@ -65,6 +66,26 @@ def tables_of(source: Path) -> list[Path]:
     raise CorpusError(f"{source} has no {TABLE}{hint}. Expected {LAYOUT}.")
 
 
+def is_own_name(name: str) -> bool:
+    """Return whether a corpus of the user's own can have the name; "pooled" stands for all corpora together."""
+    return NAME.fullmatch(name) is not None and name != "pooled"
+
+
+def unread_corpus(name: str) -> Corpus:
+    """Return a user's corpus of which a record of training or evaluation tells the name alone.
+
+    Raises:
+        CorpusError: If the name cannot be that of a corpus.
+    """
+    if not NAME.fullmatch(name):
+        raise CorpusError(f"{name!r} cannot be the name of a corpus; expected letters, digits, '-', '_' and '.'.")
+
+    def read(_: Path) -> Reading:
+        raise CorpusError(f"The table of the corpus {name!r} is not at hand; give {name}=DIR.")
+
+    return Corpus(name, name, "", NO_LICENCE, "", {}, LAYOUT, read)
+
+
 def read_own_corpus(name: str, source: Path) -> Corpus:
     """Read a user's table and return it as a corpus with tasks.
 
@@ -75,7 +96,7 @@ def read_own_corpus(name: str, source: Path) -> Corpus:
     Raises:
         CorpusError: the name cannot be one, there is no table, or nothing in it can be used.
     """
-    if not NAME.fullmatch(name) or name == "pooled":
+    if not is_own_name(name):
         raise CorpusError(
             f"{name!r} cannot be the name of a corpus; use letters, digits, '-' and '_', and not 'pooled'."
         )
@@ -111,7 +132,7 @@ def read_own_corpus(name: str, source: Path) -> Corpus:
         name=name,
         title=name,
         homepage="",
-        licence="not stated",
+        licence=NO_LICENCE,
         citation="",
         languages={language: language for language in languages},
         layout=LAYOUT,

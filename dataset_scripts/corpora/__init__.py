@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from ..corpus import AGE_GROUPS, COLUMNS, DIMENSIONS, GENDERS, SPLITS, Corpus, Reading, age_group_of
 from ..layout import CorpusError, printable
-from ..own_corpus import read_own_corpus, tables_of
+from ..own_corpus import read_own_corpus, tables_of, unread_corpus
 from ..tasks import Task
 
 if TYPE_CHECKING:
@@ -66,6 +66,15 @@ def corpus_of(name: str) -> Corpus:
     if name not in CORPORA:
         raise CorpusError(f"Unknown corpus {name!r}; known are {', '.join(CORPORA)}.")
     return CORPORA[name]
+
+
+def recorded_corpus(name: str) -> Corpus:
+    """Return the corpus that a record names; of a user's own, whose table is elsewhere, the name alone is known.
+
+    Raises:
+        CorpusError: If the name cannot be that of a corpus.
+    """
+    return CORPORA.get(name) or unread_corpus(name)
 
 
 def parse_corpora(arguments: Sequence[str]) -> dict[str, Path]:

@@ -6,7 +6,7 @@ import yaml
 from huggingface_hub import EvalResult, EvalResultEntry, ModelCard, ModelCardData
 from huggingface_hub import eval_result_entries_to_yaml as entries_to_yaml
 
-from dataset_scripts.corpora import CORPORA
+from dataset_scripts.corpora import recorded_corpus
 from dataset_scripts.tables import markdown_table
 from paraclap.evaluation.tables import result_rows, template_rows
 from paraclap.resources import resource
@@ -24,10 +24,11 @@ METRICS = (("uar", "recall", "UAR"), ("accuracy", "accuracy", "accuracy"), ("mac
 
 def card_data(facts: Facts) -> ModelCardData:
     """Return the card's metadata."""
-    datasets = [dataset for corpus in facts.corpora if (dataset := CORPORA[corpus].hub_dataset)]
+    corpora = list(map(recorded_corpus, facts.corpora))
+    datasets = [corpus.hub_dataset for corpus in corpora if corpus.hub_dataset]
     more = {"base_model_relation": "finetune"} if facts.base_models else {}
     return ModelCardData(
-        language=sorted({language for corpus in facts.corpora for language in CORPORA[corpus].languages} | {"en"}),
+        language=sorted({language for corpus in corpora for language in corpus.languages} | {"en"}),
         license=facts.licence,
         library_name="transformers",
         pipeline_tag=PIPELINE_TAG,
@@ -48,8 +49,8 @@ def eval_results(facts: Facts) -> list[EvalResult]:
         EvalResult(
             task_type=PIPELINE_TAG,
             task_name="zero-shot audio classification",
-            dataset_type=CORPORA[result["corpus"]].hub_dataset or result["corpus"],
-            dataset_name=f"{CORPORA[result['corpus']].title} "
+            dataset_type=recorded_corpus(result["corpus"]).hub_dataset or result["corpus"],
+            dataset_name=f"{recorded_corpus(result['corpus']).title} "
             f"({result['column']}, {len(result['prompts'])} classes{limited})",
             dataset_config=task,
             dataset_split=result["split"],
@@ -67,24 +68,22 @@ def eval_results_yaml(facts: Facts) -> str:
     limited = f", drawn at random (--limit {facts.limit})" if facts.limit else ""
     entries = [
         EvalResultEntry(
-            dataset_id=CORPORA[result["corpus"]].hub_dataset,
+            dataset_id=recorded_corpus(result["corpus"]).hub_dataset,
             task_id=task,
             value=round(result["uar"], 4),
             notes=f"UAR, zero-shot, {result['n']} utterances of the split {result['split']}{limited}",
         )
         for task, result in facts.tasks.items()
-        if CORPORA[result["corpus"]].hub_dataset
+        if recorded_corpus(result["corpus"]).hub_dataset
     ]
     return yaml.safe_dump(entries_to_yaml(entries), sort_keys=False) if entries else ""
 
 
 def model_card(facts: Facts) -> ModelCard:
     """Return the whole card."""
-    languages = [name for corpus in facts.corpora for name in CORPORA[corpus].languages.values()]
-    corpora = [
-        {"corpus": CORPORA[n].title, "licence": CORPORA[n].licence, "homepage": CORPORA[n].homepage}
-        for n in facts.corpora
-    ]
+    known = list(map(recorded_corpus, facts.corpora))
+    languages = [name for corpus in known for name in corpus.languages.values()]
+    corpora = [{"corpus": one.title, "licence": one.licence, "homepage": one.homepage} for one in known]
     sources = [{"made of": name, "licence": licence} for name, licence in facts.sources.items()]
     return ModelCard.from_template(
         card_data(facts),

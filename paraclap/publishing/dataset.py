@@ -13,7 +13,7 @@ from huggingface_hub import DatasetCard
 
 import dataset_scripts
 from dataset_scripts.build_record import BUILD_FILE, write_record
-from dataset_scripts.corpora import CORPORA
+from dataset_scripts.corpora import CorpusError, recorded_corpus
 
 from .checks import check_staged, copy_file
 from .errors import PublishError
@@ -54,13 +54,13 @@ def stage_dataset(source: Path, folder: Path, repo_id: str, include_audio: bool 
         PublishError: If the source is not a query corpus, audio may not be published, or the result does not load.
     """
     names = names_of(source)
-    restricted = [name for name in names if not CORPORA[name].may_be_passed_on]
+    restricted = [corpus for corpus in map(recorded_corpus, names) if not corpus.may_be_passed_on]
     if include_audio and restricted and not private:
         raise PublishError(
-            f"The licence of {CORPORA[restricted[0]].title} forbids publishing it: --include_audio needs --private "
+            f"The licence of {restricted[0].title} does not allow publishing it: --include_audio needs --private "
             "(and readers who have the licence)."
         )
-    hidden = [] if include_audio else restricted
+    hidden = [] if include_audio else [corpus.name for corpus in restricted]
     sizes: dict[str, int] = {}
     for file in sorted((source / "data").glob("*.parquet")):
         split = file.name.split("-")[0]
@@ -77,17 +77,17 @@ def names_of(source: Path) -> list[str]:
     """Return the names of the corpora in a query corpus.
 
     Raises:
-        PublishError: If the folder is not a query corpus, or contains an unknown corpus.
+        PublishError: If the folder is not a query corpus, or the name of a corpus cannot be one.
     """
     if not (source / "build.json").is_file():
         raise PublishError(f"{source} is not a query corpus: build.json is missing. Build one: paraclap corpus build.")
     names = read_json(source / "build.json").get("corpora")
     if not isinstance(names, list) or not names:
         raise PublishError(f"{source / 'build.json'}: corpora is {names!r}; expected a list of names.")
-    unknown = [name for name in names if name not in CORPORA]
-    if unknown:
-        raise PublishError(f"{source} has the unknown corpus {unknown[0]!r}; expected {', '.join(CORPORA)}.")
-    return names
+    try:
+        return [recorded_corpus(str(name)).name for name in names]
+    except CorpusError as error:
+        raise PublishError(f"{source / 'build.json'}: {error}") from error
 
 
 def copy_rows(source: Path, target: Path, names: Collection[str], hidden: Collection[str]) -> int:
@@ -189,7 +189,7 @@ def write_card(
 ) -> None:
     """Write the corpus's card with the repo's name, licences that the Hub knows, and what is left out."""
     card = DatasetCard.load(source / "README.md")
-    licences = sorted({CORPORA[name].licence_id for name in names})
+    licences = sorted({recorded_corpus(name).licence_id for name in names})
     card.data.license = licences[0] if len(licences) == 1 else licences
     card.data.tags = ["audio", "speech", "paralinguistics", "paraclap"]
     for split in (card.data.to_dict().get("dataset_info") or {}).get("splits", []):
@@ -197,7 +197,7 @@ def write_card(
     card.text = card.text.replace('load_dataset("DIR")', f'load_dataset("{repo_id}")')
     if hidden:
         card.text += LEFT_OUT.format(
-            titles=", ".join(CORPORA[name].title for name in hidden),
+            titles=", ".join(recorded_corpus(name).title for name in hidden),
             corpora=" ".join(f"{name}=DIR" for name in names),
         )
     card.save(folder / "README.md")

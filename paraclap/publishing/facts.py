@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from dataset_scripts.corpora import CORPORA
+from dataset_scripts.corpora import recorded_corpus
 
 from .errors import CardError, LicenceError
 from .licences import BASE_MODEL_LICENCES, Decision, licence_of_model
@@ -61,7 +61,7 @@ class Facts:
         Raises:
             LicenceError: If a base model's licence is unknown and no licence was given for the model.
         """
-        sources = {CORPORA[name].title: CORPORA[name].licence for name in self.corpora}
+        sources = {one.title: one.licence for one in map(recorded_corpus, self.corpora)}
         for name in self.base_models:
             if name not in BASE_MODEL_LICENCES and not self.decision:
                 raise LicenceError(f"The licence of the base model {name} is unknown. Read it and give --license.")

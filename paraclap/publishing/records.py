@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from dataset_scripts.corpora import CORPORA
+from dataset_scripts.corpora import CorpusError, recorded_corpus
 
 from .errors import CardError
 
@@ -70,9 +70,17 @@ def _is_comparisons(value: Any) -> bool:
     )
 
 
+def _is_corpus(value: Any) -> bool:
+    """Return whether this can be the name of a corpus; one of the user's own can have any."""
+    try:
+        return _is_text(value) and bool(recorded_corpus(value))
+    except CorpusError:
+        return False
+
+
 # Field of a task's result -> (what it has to be, the check, whether it may be missing or null)
 FIELDS: dict[str, tuple[str, Callable[[Any], bool], bool]] = {
-    "corpus": ("the name of a known corpus", lambda value: value in CORPORA, False),
+    "corpus": ("the name of a corpus", _is_corpus, False),
     "split": ("text", _is_text, False),
     "column": ("text", _is_text, False),
     "templates": ("a list of texts", _is_texts, False),
@@ -171,15 +179,14 @@ def read_corpora(file: Path) -> list[str]:
     """Return the names of the training corpora, on which a release's bins.json was fitted.
 
     Raises:
-        CardError: If the file is damaged, or names an unknown corpus.
+        CardError: If the file is damaged, or what it names cannot be a corpus.
     """
     fitted_on = read_json(file).get("fitted_on", {})
     names = fitted_on.get("corpora", []) if isinstance(fitted_on, Mapping) else None
     if not isinstance(names, list) or not all(map(_is_text, names)):
         raise CardError(f"{file}: fitted_on is {fitted_on!r}; expected the names of corpora.")
-    unknown = [name for name in names if name not in CORPORA]
-    if unknown:
-        raise CardError(f"The model was trained on the unknown corpus {unknown[0]!r}; expected {', '.join(CORPORA)}.")
+    if not all(map(_is_corpus, names)):
+        raise CardError(f"{file}: the model was trained on {names!r}; expected the names of corpora.")
     return names
 
 

@@ -261,7 +261,7 @@ DAMAGED = [
         (results() | {"tasks": {name: changed()["tasks"]["ravdess"]}}, "has the task")
         for name in ("../secret", "a/b", "", ".")
     ),
-    (changed(corpus="mine"), "corpus of the task ravdess is 'mine'; expected the name of a known corpus"),
+    (changed(corpus="../mine"), "corpus of the task ravdess is '../mine'; expected the name of a corpus"),
     (changed(uar="high"), "uar of the task ravdess is 'high'; expected a number from 0 to 1"),
     (changed(uar=float("nan")), "uar of the task ravdess is nan"),
     (changed(n=0), "n of the task ravdess is 0"),
@@ -320,9 +320,10 @@ def test_damaged_training_records_are_one_clear_line(tmp_path, content):
         read_training(tmp_path / "training.json")
 
 
-def test_the_corpora_have_to_be_known(tmp_path):
+def test_the_corpora_have_to_be_names(tmp_path):
     for corpora, message in (
-        (["mine"], "trained on the unknown corpus 'mine'"),
+        (["nemo", "../x"], "expected the names of corpora"),
+        (["a|b"], "expected the names of corpora"),
         ("nemo", "expected the names of corpora"),
         ([3], "names"),
     ):
@@ -330,6 +331,17 @@ def test_the_corpora_have_to_be_known(tmp_path):
         with pytest.raises(CardError, match=message):
             read_corpora(tmp_path / "bins.json")
     assert read_corpora(tmp_path / "none.json") == []
+
+
+def test_of_a_corpus_of_the_users_own_the_card_knows_the_name():
+    own = facts(corpora=["mine"])
+    with pytest.raises(LicenceError, match=r"mine \(not stated\).*give --license"):
+        model_card(own)
+    own = facts(corpora=["mine"], decision=Decision("cc-by-4.0", "the recordings are ours"))
+    own.evaluation["tasks"]["mine-tone"] = own.evaluation["tasks"].pop("ravdess") | {"corpus": "mine"}
+    card = model_card(own)
+    assert "| mine | not stated |" in card.text
+    assert "mine" in [result.dataset_type for result in card.data.eval_results]
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def closed(monkeypatch):
     """EMO-DB under a licence that forbids to pass it on."""
     corpora = dict(dataset_scripts.corpora.CORPORA)
     corpora["emodb"] = dataclasses.replace(corpora["emodb"], licence="academic licence, on request")
-    monkeypatch.setattr(paraclap.publishing.dataset, "CORPORA", corpora)
+    monkeypatch.setattr(dataset_scripts.corpora, "CORPORA", corpora)
 
 
 def fresh(script, hub, tmp_path):
@@ -119,7 +119,7 @@ def test_of_a_closed_corpus_only_names_and_bins_are_published(closed, corpus, tm
 
 
 def test_audio_of_a_closed_corpus_needs_a_private_repo(closed, corpus, tmp_path):
-    with pytest.raises(PublishError, match="EMO-DB forbids publishing it: --include_audio needs --private"):
+    with pytest.raises(PublishError, match="EMO-DB does not allow publishing it: --include_audio needs --private"):
         stage(tmp_path, corpus, include_audio=True)
     (tmp_path / "staged").rmdir()
     folder = stage(tmp_path, corpus, include_audio=True, private=True)
