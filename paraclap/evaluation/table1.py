@@ -9,7 +9,8 @@ for models that `paraclap evaluate --model` accepts; `--answers NAME=FILE` adds 
 Chance and a supervised linear classifier on eGeMAPS functionals are the baselines.
 
 The same command resumes an interrupted run. `--dry_run` prints the commands and the estimated cost of training. OUT
-receives `table1.md`, `table1.csv` and `table1.png`. Options not listed below are passed to training.
+receives `table1.md`, `table1.csv`, `table1.png` and, for each task, `confusion-TASK.png` with the first
+variant beside the last. Options not listed below are passed to training.
 """
 
 import argparse
@@ -28,6 +29,7 @@ from dataset_scripts.queries import VARIANTS
 from dataset_scripts.tables import write_csv
 from dataset_scripts.tasks import Task
 
+from .plots import draw_confusions
 from .table1_layout import PAPER, Table, draw_table, figure_rows, markdown_of, read_paper
 
 PAPER_TABLE = Path(__file__).with_name("paper_table1.csv")
@@ -186,14 +188,34 @@ def collect(args: argparse.Namespace) -> Table:
         if task.corpus in args.train_on:
             table.notes[task.name] = "unseen speakers of a training corpus" if task.split else "heard in training"
     for folder, title in systems.items():
-        results = json.loads((args.output_dir / "evaluations" / folder / "results.json").read_text(encoding="utf-8"))
-        for task, result in results["tasks"].items():
+        for task, result in read_evaluation(args, folder).items():
             table.figures[task, title] = (result["uar"], *result["intervals"]["uar"])
     for title, task in PAPER.items():
         if task not in table.chance:
             corpus = TASKS[task].corpus
             table.missing[title] = f"{CORPORA[corpus].title} is not among --corpora ({corpus}=DIR)"
     return table
+
+
+def draw_pairs(args: argparse.Namespace) -> None:
+    """Draw the confusion matrices of the first and the last variant side by side, as the paper's Figures 2 and 3 do."""
+    ends = list(dict.fromkeys((args.variants[0], args.variants[-1])))
+    found = {variant: read_evaluation(args, variant) for variant in ends}
+    for task in tasks_of(list(args.corpora)):
+        matrices = {
+            f"{TITLES[variant]}, UAR {results[task.name]['uar']:.3f}": results[task.name]["confusion"]
+            for variant, results in found.items()
+            if task.name in results
+        }
+        if matrices:
+            title = f"{CORPORA[task.corpus].title}: {task.column}, zero-shot, chance {task.chance:.3f}"
+            draw_confusions(matrices, list(task.labels), title, args.output_dir / f"confusion-{task.name}.png")
+
+
+def read_evaluation(args: argparse.Namespace, folder: str) -> dict[str, dict]:
+    """Return the results of one system by task."""
+    file = args.output_dir / "evaluations" / folder / "results.json"
+    return json.loads(file.read_text(encoding="utf-8"))["tasks"]
 
 
 def print_plan(args: argparse.Namespace, steps: Sequence[Step]) -> None:
@@ -236,5 +258,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     (args.output_dir / "table1.md").write_text(text, encoding="utf-8")
     write_csv(pd.DataFrame(figure_rows(table)), args.output_dir / "table1.csv", float_format="%.4f")
     draw_table(table, args.output_dir / "table1.png")
-    print(f"\n{text}\nWritten to {args.output_dir}: table1.md, table1.csv, table1.png")
+    draw_pairs(args)
+    print(f"\n{text}\nWritten to {args.output_dir}: table1.md, table1.csv, table1.png, confusion-TASK.png")
     return 0

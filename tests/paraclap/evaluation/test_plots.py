@@ -7,7 +7,7 @@ import pytest
 from matplotlib.axes import Axes
 from PIL import Image
 
-from paraclap.evaluation.plots import DETAILED, draw_confusion
+from paraclap.evaluation.plots import DETAILED, draw_confusion, draw_confusions
 
 
 @pytest.fixture
@@ -57,3 +57,11 @@ def test_many_classes_fit_a_picture_that_can_be_opened(tmp_path, written):
     assert len(labels) > DETAILED
     assert "50" in written  # per cent: 50 of 99 in the last row
     assert not any("%" in text for text in written)
+
+
+def test_systems_stand_side_by_side(tmp_path, written):
+    labels, systems = ["angry", "sad"], {"no emo": np.array([[0, 4], [0, 4]]), "rand 5": np.eye(2, dtype=int) * 4}
+    draw_confusions(systems, labels, "RAVDESS", tmp_path / "pair.png")
+    draw_confusion(systems["rand 5"], labels, "RAVDESS", tmp_path / "one.png")
+    assert Image.open(tmp_path / "pair.png").width > Image.open(tmp_path / "one.png").width
+    assert written[:4] == ["0", "100%\n4", "0", "100%\n4"]  # no emo hears all as sad

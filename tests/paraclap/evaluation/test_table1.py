@@ -110,6 +110,22 @@ def test_the_table_is_collected_from_the_evaluations(tmp_path):
     assert "TESS" in table.missing
 
 
+def test_the_ends_of_the_variants_are_drawn_side_by_side(tmp_path, monkeypatch):
+    args = table1.parse_arguments(arguments(tmp_path))
+    for folder in ("no_emo", "rand5"):
+        file = tmp_path / "out" / "evaluations" / folder / "results.json"
+        file.parent.mkdir(parents=True)
+        file.write_text(json.dumps({"tasks": {"ravdess": {"uar": 0.25, "confusion": [[1] * 8] * 8}}}))
+    drawn = []
+    monkeypatch.setattr(table1, "draw_confusions", lambda *given: drawn.append(given))
+    table1.draw_pairs(args)
+    ((matrices, labels, title, file),) = drawn
+    assert list(matrices) == ["no emo, UAR 0.250", "rand 5, UAR 0.250"]
+    assert len(labels) == 8
+    assert title == "RAVDESS: emotion, zero-shot, chance 0.125"
+    assert file == tmp_path / "out" / "confusion-ravdess.png"
+
+
 def test_a_corpus_to_train_on_must_be_given(tmp_path, capsys):
     with pytest.raises(SystemExit):
         table1.parse_arguments([*arguments(tmp_path), "--train_on", "emodb"])
