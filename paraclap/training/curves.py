@@ -36,7 +36,7 @@ def draw_curves(run: Path, chances: dict[str, float]) -> None:
         _draw_uars(validated[0], epochs, chances)
         _draw_collapse(validated[1], epochs)
     for axis in validated:
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     for axis in (loss, *validated):
         axis.grid(alpha=0.25)
         axis.spines[["top", "right"]].set_visible(False)

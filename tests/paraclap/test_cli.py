@@ -61,7 +61,6 @@ def test_help_and_version_need_neither_extras_nor_torch():
     ("missing", "arguments", "extra"),
     [
         ("accelerate", ["train", "--output_dir", "x", "--corpus_dir", "y"], "train"),
-        ("pandas", ["corpus", "list"], "features"),
         ("gradio", ["app", "--model", "x"], "app"),
         ("typer", ["--help"], "cli"),
     ],
