@@ -137,9 +137,11 @@ def search(options: SearchOptions) -> int:
     from dataset_scripts.extras import extra
 
     from .command.models import load_scorer, model_folder, without_garbage_collection
+    from .command.questions import embed_questions
     from .command.recordings import find_recordings
     from .command.score import ScoreTask
     from .command.workers import cores
+    from .page.questions import NamedQuestion
 
     with extra("cli"):
         from .command.search import index_folder, nearest, update_index
@@ -148,12 +150,10 @@ def search(options: SearchOptions) -> int:
     recordings = find_recordings([str(options.folder)])
     with without_garbage_collection():
         task = ScoreTask((), model_folder(options.model))
-        index = options.index or index_folder(options.folder, task)
-        parts = update_index(index, task, recordings, options.jobs or cores())
         scorer = load_scorer(task.model)
-    from modeling_paraclap.scoring_paraclap import Question
-
-    queries = scorer.embed_texts(Question(tuple((query, (query,)) for query in options.queries), ("{}",))).numpy()
+    texts = NamedQuestion("query", tuple((query, (query,)) for query in options.queries), ("{}",))
+    queries = scorer.embed_texts(embed_questions(scorer, [texts])["query"]).numpy()
+    parts = update_index(options.index or index_folder(options.folder, task), task, recordings, options.jobs or cores())
     found = nearest(parts, {recording.key for recording in recordings}, queries, options.k)
     for query, hits in zip(options.queries, found, strict=True):
         print(query)

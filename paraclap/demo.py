@@ -20,10 +20,10 @@ from dataset_scripts.extras import program_extra
 from modeling_paraclap.audio_paraclap import AudioError
 from modeling_paraclap.checkpoint_paraclap import CheckpointError
 from modeling_paraclap.clips_paraclap import Clip
-from modeling_paraclap.scoring_paraclap import Question, Scorer
+from modeling_paraclap.scoring_paraclap import Scorer
 from paraclap.command.errors import CommandError
 from paraclap.command.models import load_scorer
-from paraclap.command.questions import collect_questions
+from paraclap.command.questions import collect_questions, embed_questions
 from paraclap.command.shown import score_lines
 from paraclap.command.timeline import Timeline, View, listen_along
 from paraclap.command.workers import cores
@@ -73,7 +73,7 @@ def answer(scorer: Scorer, name: str, file: Path, questions: Sequence[NamedQuest
             name, {name: table.mean(axis=0).tolist() for name, table in timeline.scores.items()}, timeline=timeline
         )
     (heard,) = scorer.hear([audio])
-    asked = {question.name: Question(question.labels, question.templates) for question in questions}
+    asked = embed_questions(scorer, questions)
     scores = {name: list(scorer.answer(heard, question).values()) for name, question in asked.items()}
     return Answered(name, scores, waveform=audio.waveform)
 

@@ -3,11 +3,14 @@
 import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from paraclap.page.questions import BUILT_IN, NamedQuestion
 
 from .errors import CommandError
+
+if TYPE_CHECKING:
+    from modeling_paraclap.scoring_paraclap import Question, Scorer
 
 # The name of the question whose labels are on the command line, and names that columns of the tables have.
 TYPED = "label"
@@ -75,6 +78,23 @@ def read_questions(file: Path) -> list[NamedQuestion]:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise QuestionError(f"The questions in {file} cannot be read: {' '.join(str(error).split())}") from error
     return questions_of(content, str(file))
+
+
+def embed_questions(scorer: "Scorer", questions: Sequence[NamedQuestion]) -> dict[str, "Question"]:
+    """Return the questions as the scorer takes them, by name, their texts embedded.
+
+    Raises:
+        QuestionError: If the text encoder cannot take a label or a template.
+    """
+    from modeling_paraclap.scoring_paraclap import Question
+
+    asked = {question.name: Question(question.labels, question.templates) for question in questions}
+    for question in asked.values():
+        try:
+            scorer.embed_texts(question)  # once, and not in every thread at the same time
+        except ValueError as error:
+            raise QuestionError(" ".join(str(error).split())) from error
+    return asked
 
 
 def _safe_loader() -> type:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from paraclap.page.questions import NamedQuestion
 
 from .models import load_scorer
+from .questions import embed_questions
 from .recordings import Recording
 from .tables import DIGITS
 from .workers import run_in_threads, until_stopped
@@ -47,13 +48,10 @@ class ScoreTask:
         the recording could not be used; with `"again": True` if that may change while the file does not.
         """
         from modeling_paraclap.clips_paraclap import LongAudio
-        from modeling_paraclap.scoring_paraclap import Question
         from modeling_paraclap.waveform_paraclap import AudioError
 
         scorer = load_scorer(self.model)
-        asked = {question.name: Question(question.labels, question.templates) for question in self.questions}
-        for question in asked.values():
-            scorer.embed_texts(question)  # once, and not in every thread at the same time
+        asked = embed_questions(scorer, self.questions)
 
         def work(recording: Recording, stop: threading.Event) -> Result:
             try:

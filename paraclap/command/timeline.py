@@ -12,6 +12,7 @@ from paraclap.page.questions import NamedQuestion
 from paraclap.page.smoothing import Envelope, default_smoothing, smooth
 
 from .errors import CommandError
+from .questions import embed_questions
 from .tables import DIGITS, best_label
 from .workers import run_in_threads
 
@@ -131,15 +132,15 @@ def listen_along(
 
     Raises:
         AudioError: If the recording cannot be used.
+        QuestionError: If the text encoder cannot take a label or a template.
     """
     from modeling_paraclap.audio_paraclap import name_of
     from modeling_paraclap.clips_paraclap import LongAudio, Windows
     from modeling_paraclap.inputs_paraclap import stream_input
-    from modeling_paraclap.scoring_paraclap import Question
     from modeling_paraclap.waveform_paraclap import AudioError
 
     rate, least = scorer.loader.rate, scorer.loader.least_samples
-    asked = {question.name: Question(question.labels, question.templates) for question in questions}
+    asked = embed_questions(scorer, questions)
     envelope = Envelope(rate)
     audio = LongAudio(source, rate, started=envelope.watch(stream_input(source, rate)))
     cut = audio.windows(*Windows(view.length, view.stride).in_samples(rate, least), least)

@@ -79,9 +79,9 @@ def test_csv_parquet_json_and_python_hold_the_same(run, recordings, release, tmp
 
 
 def test_without_output_csv_goes_to_a_pipe_and_lines_to_a_terminal(run, recordings, monkeypatch):
-    result = run("score", recordings / "voice0.wav", "--labels", "angry,高兴")
+    result = run("score", recordings / "voice0.wav", "--labels", "angry,déçu")
     (row,) = csv.DictReader(io.StringIO(result.stdout))
-    assert float(row["label.angry"]) + float(row["label.高兴"]) == pytest.approx(1, abs=1e-4)
+    assert float(row["label.angry"]) + float(row["label.déçu"]) == pytest.approx(1, abs=1e-4)
     monkeypatch.setenv("COLUMNS", "60")
     monkeypatch.setattr("paraclap.command.shown.is_terminal", lambda: True)
     lines = run("score", recordings, "--question", "gender", status=1).stdout.splitlines()
@@ -138,15 +138,15 @@ def test_a_reason_names_the_file_as_its_row_does(run, tmp_path):
         (["{file}", "--question", "pitch", "--template", "{}"], "A template is for labels and questions of your own"),
         (["{file}", "-o", "out.xlsx"], "expected a name that ends with .csv, .parquet, .json"),
         (["{file}", "--resume"], "need a table to go on with: name it with --output"),
+        (["{file}", "--labels", "angry,😀", "--model", "{release}"], "knows nothing of '😀'"),
+        (["{file}", "--labels", "a,b", "--template", "{long}", "--model", "{release}"], "Shorten the label or"),
         (["{file}", "--model", "no/such/model/here"], "'no/such/model/here' is not a release folder"),
         (["{file}", "--questions", "{tmp}/none.yaml"], "none.yaml cannot be read"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_one_line(run, recordings, tmp_path, arguments, message):
-    filled = [
-        text.format(file=recordings / "voice0.wav", tmp=tmp_path) if "{" in text and text != "{}" else text
-        for text in arguments
-    ]
+def test_what_cannot_be_done_is_said_in_one_line(run, release, recordings, tmp_path, arguments, message):
+    values = {"file": recordings / "voice0.wav", "tmp": tmp_path, "release": release, "long": "very " * 600 + "{}"}
+    filled = [text.format(**values) if "{" in text and text != "{}" else text for text in arguments]
     result = run("score", *filled, status=2, model=False)
     assert message.replace("{tmp}", str(tmp_path)) in result.stderr
     assert len(result.stderr.splitlines()) == 1

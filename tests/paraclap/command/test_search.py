@@ -94,6 +94,13 @@ def test_search_without_recordings(run, tmp_path):
     assert "is not a folder" in run("search", tmp_path / "no", "is sad", status=2).stderr
 
 
+def test_a_query_that_the_text_encoder_cannot_take_is_said_before_anything_is_embedded(run, recordings, heard):
+    result = run("search", recordings, "😀", status=2)
+    assert "knows nothing of" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert heard == []
+
+
 def test_embeddings_are_those_of_the_model(run, recordings, scorer, tmp_path, heard):
     run("embed", recordings, "-o", tmp_path / "emb.parquet", status=1)
     table = pq.read_table(tmp_path / "emb.parquet")
