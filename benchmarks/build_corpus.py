@@ -38,14 +38,14 @@ ROOT = Path(__file__).parents[1]
 
 
 def timed(function: Callable[[], object]) -> tuple[float, float]:
-    """Wall-clock and CPU seconds of a call in this process."""
+    """Return wall-clock and CPU seconds of a call in this process."""
     wall, cpu = time.perf_counter(), time.process_time()
     function()
     return time.perf_counter() - wall, time.process_time() - cpu
 
 
 def functionals(files: list[Path], num_proc: int, repeats: int) -> dict:
-    """Files per second of the three ways, and whether all six values are the same bits."""
+    """Return files per second of the three ways, and whether all six values are the same bits."""
     smile = opensmile.Smile(opensmile.FeatureSet.eGeMAPSv02, opensmile.FeatureLevel.Functionals)
     expected = [smile.process_file(path).iloc[0] for path in files]
     differing = 0
@@ -79,7 +79,7 @@ def functionals(files: list[Path], num_proc: int, repeats: int) -> dict:
 
 
 def random_rows(rows: int) -> pd.DataFrame:
-    """Utterances as they come from the bins: every attribute, most emotions and genders known."""
+    """Return utterances as binning gives them: every attribute, most emotions and genders known."""
     rng = np.random.default_rng(0)
     columns = {f"{name}_bin": rng.choice(["low", "mid", "high"], rows, p=[0.3, 0.4, 0.3]) for name in ATTRIBUTES}
     columns |= {
@@ -90,7 +90,7 @@ def random_rows(rows: int) -> pd.DataFrame:
 
 
 def queries(repeats: int) -> dict:
-    """Utterances per second with all their templates, as columns and row by row, and peak memory by size."""
+    """Return utterances per second with all their templates, as columns and row by row, and peak memory by size."""
     rows = random_rows(50_000)
     few = rows.head(5_000)
     times = {"columns": [], "row by row": []}
@@ -108,7 +108,7 @@ def queries(repeats: int) -> dict:
 
 
 def peak_memory(rows: pd.DataFrame) -> float:
-    """Peak MB that generating the queries of a corpus takes, a row group at a time as the builder does."""
+    """Return the peak memory in MB of generating a corpus's queries, a row group at a time as the builder does."""
     pool = pa.default_memory_pool()
     before, most = pool.bytes_allocated(), 0
     tracemalloc.start()
@@ -122,7 +122,7 @@ def peak_memory(rows: pd.DataFrame) -> float:
 
 
 def whole_builds(sizes: list[int]) -> list[dict]:
-    """What `corpus_memory` says of corpora of these sizes, each in a process of its own."""
+    """Return what `corpus_memory` says of corpora of these sizes, each in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.corpus_memory", "--utterances"]
     return [json.loads(subprocess.check_output([*command, str(size)], cwd=ROOT)) for size in sizes]
 

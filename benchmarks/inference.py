@@ -49,7 +49,7 @@ AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3"}
 
 
 def build_config(size: str) -> ParaClapConfig:
-    """Configuration of a model with random weights."""
+    """Return the configuration of a model with random weights."""
     if size == "paper":
         return ParaClapConfig()
     if size == "small":
@@ -81,7 +81,7 @@ def prepare_release(size: str, small_model: Path | None, folder: Path) -> ParaCl
 
 
 def prepare_clips(audio: Path | None, number: int, folder: Path) -> list[Path]:
-    """Paths of clips, the longest first: evenly drawn from a folder, or synthetic speech of 1.5 to 12 s."""
+    """Return the paths of clips, the longest first: evenly drawn from a folder, or synthetic speech of 1.5 to 12 s."""
     if audio:
         found = sorted(path for path in audio.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
         if len(found) < number:
@@ -97,7 +97,7 @@ def prepare_clips(audio: Path | None, number: int, folder: Path) -> list[Path]:
 
 
 def matrix_product_rate(dtype: torch.dtype, seconds: float) -> float:
-    """The machine's best rate, in operations a second on one thread, for products as large as an encoder's."""
+    """Return the machine's best rate, in operations a second on one thread, for products as large as an encoder's."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     a, b = torch.randn(512, 1024, dtype=dtype), torch.randn(1024, 4096, dtype=dtype)
@@ -112,7 +112,7 @@ def matrix_product_rate(dtype: torch.dtype, seconds: float) -> float:
 
 @torch.no_grad()
 def operations_per_second(model: ParaClapModel, seconds: float = 4.0) -> float:
-    """Floating-point operations of the audio tower for a second of audio; a multiplication and an addition are two."""
+    """Return the audio tower's floating-point operations per second of audio; a multiply-add counts as two."""
     counter = FlopCounterMode(display=False)
     with counter:
         model.get_audio_features(torch.zeros(1, int(seconds * SAMPLING_RATE)))
@@ -120,7 +120,7 @@ def operations_per_second(model: ParaClapModel, seconds: float = 4.0) -> float:
 
 
 def summarise(rows: dict[str, dict], seconds: float) -> list[dict]:
-    """One line of figures a row; `seconds` is the length of all clips."""
+    """Return one line of figures a row; `seconds` is the length of all clips."""
     baseline, wall_baseline = (statistics.median(rows[BASELINE][name]) for name in ("cpu_s", "wall_s"))
     lines = []
     for name, row in rows.items():
@@ -143,7 +143,7 @@ def summarise(rows: dict[str, dict], seconds: float) -> list[dict]:
 
 
 def print_table(lines: list[dict], floors: dict[str, float]) -> None:
-    """Prints the figures as a Markdown table."""
+    """Print the figures as a Markdown table."""
     print("| variant | CPU s per s of audio | speed | slowest/fastest round |", end=" ")
     print("s that go by | speed | score difference | peak memory | first answer |")
     print("|---|---|---|---|---|---|---|---|---|")
@@ -159,7 +159,7 @@ def print_table(lines: list[dict], floors: dict[str, float]) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", nargs="+", choices=("paper", "small", "tiny"), default=["paper", "small"])
     parser.add_argument("--small_model", type=Path, help="release folder to take for `small`")

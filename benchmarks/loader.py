@@ -44,7 +44,7 @@ SHORT_S, SHORT_RATE = 1.9, 24414  # a word of TESS
 
 
 def speechlike(seconds: float, rate: int) -> np.ndarray:
-    """Noise whose level changes four times a second; float32 (samples,)."""
+    """Return noise whose level changes four times a second; float32 (samples,)."""
     rng = np.random.default_rng(0)
     samples = int(seconds * rate)
     level = 0.15 * (1.1 + np.sin(np.arange(samples) * (2 * np.pi * 4 / rate)))
@@ -68,7 +68,7 @@ def write(path: Path, waveform: np.ndarray, rate: int, container: str, codec: st
 
 
 def reference(path: Path) -> None:
-    """What one would write without us."""
+    """Read a file as one would without this package."""
     waveform, rate = soundfile.read(path, dtype="float32")
     if rate != TARGET_RATE:
         soxr.resample(waveform, rate, TARGET_RATE)

@@ -32,7 +32,7 @@ MINUTE_S = 60
 
 
 def write_recording(path: Path, minutes: int) -> None:
-    """As many minutes of speech, a minute in memory at a time."""
+    """Write as many minutes of speech, with a minute in memory at a time."""
     minute = synthesise(VOICES[0], MINUTE_S, seed=0).astype(np.float32)
     with soundfile.SoundFile(path, "w", SAMPLING_RATE, 1) as sound:
         for _ in range(minutes):
@@ -40,7 +40,7 @@ def write_recording(path: Path, minutes: int) -> None:
 
 
 def measure(size: str, minutes: int, window_s: float, batch_size: int, dtype: torch.dtype) -> dict[str, float]:
-    """Scores one recording: seconds of audio, seconds it took, memory of the model and above it in MB, windows."""
+    """Score one recording: seconds of audio, seconds it took, memory of the model and above it in MB, windows."""
     torch.manual_seed(0)
     classifier = ParaClapZeroShotAudioClassificationPipeline(
         model=ParaClapModel(build_config(size)).eval().to(dtype),
@@ -67,7 +67,7 @@ def measure(size: str, minutes: int, window_s: float, batch_size: int, dtype: to
 
 
 def main(arguments: list[str] | None = None) -> dict[str, float]:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", choices=("paper", "small", "tiny"), default="small")
     parser.add_argument("--hours", type=float, default=3.0, help="length of the recording (default: %(default)s)")

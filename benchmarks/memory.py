@@ -7,7 +7,7 @@ STATUS = Path("/proc/self/status")
 
 
 def peak_mb() -> float:
-    """Largest resident memory of this process in MB.
+    """Return the largest resident memory of this process in MB.
 
     Linux's ru_maxrss begins with what the parent had when it forked; VmHWM counts from the start of the program.
     """
@@ -17,12 +17,12 @@ def peak_mb() -> float:
 
 
 def current_mb() -> float:
-    """Resident memory of this process in MB; on Linux."""
+    """Return the resident memory of this process in MB; on Linux."""
     return _status_mb("VmRSS")
 
 
 def forget_peak() -> None:
-    """Lets the peak begin with what the process holds now; on Linux."""
+    """Let the peak begin with what the process holds now; on Linux."""
     Path("/proc/self/clear_refs").write_text("5")
 
 

@@ -47,7 +47,7 @@ SHORTEST_S, LONGEST_S = 2.0, 11.0
 
 
 def write_corpus(folder: Path, clips: int) -> None:
-    """Synthetic speech as a query corpus in `corpus/`, and as files with captions beside them in `audio/`."""
+    """Write synthetic speech as a query corpus in `corpus/`, and as files with captions beside them in `audio/`."""
     (folder / "audio").mkdir()
     rows = []
     for i in range(clips):
@@ -67,7 +67,7 @@ def write_corpus(folder: Path, clips: int) -> None:
 
 
 def model_arguments(size: str, folder: Path) -> list[str]:
-    """Arguments of `train_accelerate.py` for a model with random weights."""
+    """Return the arguments of `train_accelerate.py` for a model with random weights."""
     config = build_config(size)
     words = ["--projection_dim", str(config.projection_dim), "--text_pooling", config.text_pooling]
     for name in ("audio", "text"):
@@ -79,7 +79,7 @@ def model_arguments(size: str, folder: Path) -> list[str]:
 
 
 def matrix_product_rate(recipe: Recipe, dtype: torch.dtype, seconds: float = 1.0) -> float:
-    """The best rate, in operations a second, for products as large as an encoder's."""
+    """Return the best rate, in operations a second, for products as large as an encoder's."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     n = 8192 if device == "cuda" else 1024
     a, b = torch.randn(n, n, dtype=dtype, device=device), torch.randn(n, n, dtype=dtype, device=device)
@@ -93,7 +93,7 @@ def matrix_product_rate(recipe: Recipe, dtype: torch.dtype, seconds: float = 1.0
 
 
 def measure(recipe: Recipe, names: list[str], rounds: int, steps: int, warm_up: int) -> dict[str, dict]:
-    """Runs the loops in turn: name -> seconds and seconds waiting of each round, operations of a step, peak memory."""
+    """Run the loops in turn: name -> seconds and seconds waiting of each round, operations of a step, peak memory."""
     context = multiprocessing.get_context("spawn")
     connections, processes, rows = {}, [], {}
     for name in names:
@@ -118,7 +118,7 @@ def measure(recipe: Recipe, names: list[str], rounds: int, steps: int, warm_up: 
 
 
 def loader_rate(recipe: Recipe, batches: int) -> float:
-    """Samples a second of our loader alone, once it has gone through the corpus."""
+    """Return the samples a second of our loader alone, once it has gone through the corpus."""
     args = recipe.arguments()
     prepare_machine(args.run.tf32, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     loader = build_loader(args, build_processor(args.model.tokenizer_name_or_path))
@@ -132,7 +132,7 @@ def loader_rate(recipe: Recipe, batches: int) -> float:
 
 
 def summarise(rows: dict[str, dict], samples: int, steps: int, rates: dict[str, float]) -> list[dict]:
-    """One line of figures a loop."""
+    """Return one line of figures a loop."""
     operations = max(row["operations"] for row in rows.values())  # compiled code cannot be counted
     baseline = statistics.median(rows[BASELINE]["seconds"]) if BASELINE in rows else None
     lines = []
@@ -154,7 +154,7 @@ def summarise(rows: dict[str, dict], samples: int, steps: int, rates: dict[str, 
 
 
 def print_table(lines: list[dict]) -> None:
-    """Prints the figures as a Markdown table."""
+    """Print the figures as a Markdown table."""
     print("| loop | samples/s | speed | slowest/fastest round | waiting for data | of matrix rate | peak memory |")
     print("|---|---|---|---|---|---|---|")
     for line in lines:
@@ -166,7 +166,7 @@ def print_table(lines: list[dict]) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", choices=("paper", "small", "tiny"), default="small")
     parser.add_argument("--batch_size", type=int, default=64, help="utterances of a step (default: %(default)s)")

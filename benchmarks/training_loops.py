@@ -53,7 +53,7 @@ class Recipe:
     busy: bool = False
 
     def clock(self) -> float:
-        """Seconds that went by, or that this process worked."""
+        """Return the wall-clock seconds, or the CPU seconds of this process."""
         return time.process_time() / self.threads if self.busy else time.perf_counter()
 
     def arguments(self, *more: str) -> Arguments:
@@ -89,14 +89,14 @@ class WholeFiles(Dataset):
 
 
 def forever(loader: DataLoader, after_epoch: Callable[[], None] = lambda: None) -> Iterator[Any]:
-    """Batches of one epoch after the other."""
+    """Yield batches of one epoch after the other."""
     while True:
         yield from loader
         after_epoch()
 
 
 def authors_way(recipe: Recipe) -> Step:
-    """As the authors' training is described: fp32, a loader without workers, tokens made in the loop, no audio mask."""
+    """Return the authors' loop as they describe it: fp32, no workers, texts tokenized in the loop, no audio mask."""
     args = recipe.arguments()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = build(args)[0].to(device).train()
@@ -129,7 +129,7 @@ def authors_way(recipe: Recipe) -> Step:
 
 
 def ours(recipe: Recipe, *more: str) -> Step:
-    """The loop of `train_accelerate.py`, without logs and checkpoints."""
+    """Return the loop of `train_accelerate.py`, without logs and checkpoints."""
     args = recipe.arguments(*more)
     accelerator = Accelerator(mixed_precision=args.run.mixed_precision)
     prepare_machine(args.run.tf32, accelerator.device)
@@ -163,15 +163,15 @@ LOOPS: dict[str, Callable[[Recipe], Step]] = {
 
 
 def serve(connection: Connection, name: str, recipe: Recipe, warm_up: int) -> None:
-    """A loop's process: builds, warms up, then makes as many steps as it is told.
+    """Serve one loop in its own process: build it, warm it up, and make as many steps as requested.
 
     Args:
-        connection (`Connection`): Receives numbers of steps, and 0 for the end. Sends `(operations, seconds)` of one
+        connection: Receives numbers of steps, and 0 for the end. Sends `(operations, seconds)` of one
             step and of all that came before the first number; then `(seconds, seconds waiting)` for each number, and
             at the end the peak memory in MB, the accelerator's where there is one.
-        name (`str`): Of the loop.
-        recipe (`Recipe`): What to train.
-        warm_up (`int`): Steps that are not timed, the first of which is counted in operations.
+        name: Of the loop.
+        recipe: What to train.
+        warm_up: Steps that are not timed, the first of which is counted in operations.
     """
     torch.set_num_threads(recipe.threads)
     torch.manual_seed(0)
@@ -197,6 +197,6 @@ def serve(connection: Connection, name: str, recipe: Recipe, warm_up: int) -> No
 
 
 def finish() -> None:
-    """Waits for what the accelerator still has to do."""
+    """Wait for what the accelerator still has to do."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()

@@ -21,7 +21,7 @@ from transformers import pipeline
 def read_folder(
     folder: Path, classifier: Any, labels: list[str] | None = None
 ) -> tuple[np.ndarray, list[str], list[str]]:
-    """Embeddings (n, embedding_dim), the labels by folder, and the zero-shot predictions."""
+    """Return embeddings (n, embedding_dim), the labels by folder, and the zero-shot predictions."""
     labels = labels or sorted(path.name for path in folder.iterdir() if path.is_dir())
     pairs = [(str(file), label) for label in labels for file in sorted((folder / label).iterdir())]
     files, truth = zip(*pairs, strict=True)
@@ -31,7 +31,7 @@ def read_folder(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("train", type=Path)
     parser.add_argument("test", type=Path)

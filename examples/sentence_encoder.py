@@ -7,7 +7,7 @@
     python examples/sentence_encoder.py "speaker is bored." 1.wav 2.wav [--model ORG/NAME or FOLDER]
 
 MTEB hands over batches, {"text": sentences} or {"audio": recordings}, and names of the task that are of no use here.
-`mteb.evaluate` wants a name besides: `encoder.mteb_model_meta = ModelMeta.create_empty({"name": "ORG/NAME"})`. Tried
+`mteb.evaluate` also requires a name: `encoder.mteb_model_meta = ModelMeta.create_empty({"name": "ORG/NAME"})`. Tried
 with mteb 2.26.
 """
 
@@ -37,7 +37,7 @@ class ParaClapEncoder:
         self.model, self.tokenizer = self.classify.model.eval(), self.classify.tokenizer
 
     def encode(self, inputs: Iterable[str | dict], **kwargs) -> np.ndarray:
-        """(n, embedding_dim) float32 of unit length, of sentences or of batches of either kind.
+        """Return (n, embedding_dim) float32 of unit length, of sentences or of batches of either kind.
 
         Raises:
             ValueError: If there is nothing to embed.
@@ -51,7 +51,7 @@ class ParaClapEncoder:
 
     @torch.inference_mode()
     def get_text_embeddings(self, inputs: Iterable[dict], **kwargs) -> np.ndarray:
-        """(n, embedding_dim) of batches {"text": sentences}."""
+        """Return (n, embedding_dim) of batches {"text": sentences}."""
         found = []
         for batch in inputs:
             tokens = self.tokenizer(batch["text"], padding=True, truncation=True, return_tensors="pt")
@@ -60,23 +60,23 @@ class ParaClapEncoder:
         return normalize(torch.cat(found).float(), dim=-1).cpu().numpy()
 
     def get_audio_embeddings(self, inputs: Iterable[dict], **kwargs) -> np.ndarray:
-        """(n, embedding_dim) of batches {"audio": recordings}, files or rows of `datasets`."""
+        """Return (n, embedding_dim) of batches {"audio": recordings}, files or rows of `datasets`."""
         clips = list(chain.from_iterable(batch["audio"] for batch in inputs))
         results = self.classify(clips, candidate_labels=["speech"], return_embeddings=True)
         return normalize(torch.tensor(np.stack([result["embedding"] for result in results])), dim=-1).numpy()
 
     def similarity(self, embeddings1: Any, embeddings2: Any) -> torch.Tensor:
-        """(n1, n2) cosines of all pairs."""
+        """Return (n1, n2) cosines of all pairs."""
         first, second = (normalize(torch.as_tensor(e), dim=-1) for e in (embeddings1, embeddings2))
         return first @ second.T
 
     def similarity_pairwise(self, embeddings1: Any, embeddings2: Any) -> torch.Tensor:
-        """(n,) cosines of the pairs in order."""
+        """Return (n,) cosines of the pairs in order."""
         return torch.cosine_similarity(torch.as_tensor(embeddings1), torch.as_tensor(embeddings2), dim=-1)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sentence")
     parser.add_argument("recordings", nargs="+")

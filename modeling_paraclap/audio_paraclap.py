@@ -154,13 +154,13 @@ def short_enough(seconds: float, name: str, max_seconds: float | None, title: st
 
 
 def _mono(sound: Sound, sampling_rate: int, name: str, max_seconds: float | None = None) -> Iterator[np.ndarray]:
-    """Blocks (samples,) at a rate, of a recording that is no longer than the limit of that name, or `max_seconds`."""
+    """Yield mono blocks (samples,) at a rate, of a recording within `max_seconds` or the limit of that name."""
     blocks = (to_mono(block) for block in _short_blocks(sound, name, max_seconds))
     return resample_blocks(blocks, sound.rate, sampling_rate)
 
 
 def _short_blocks(sound: Sound, name: str, max_seconds: float | None = None) -> Iterator[np.ndarray]:
-    """Blocks (samples, channels), as long as they are within the limit."""
+    """Yield blocks (samples, channels), as long as they are within the limit."""
     short_enough(sound.seconds, name, max_seconds, sound.source.title)
     position = 0
     for block in sound.blocks():
@@ -170,7 +170,7 @@ def _short_blocks(sound: Sound, name: str, max_seconds: float | None = None) -> 
 
 
 def _few_blocks(sound: Sound) -> Iterator[np.ndarray]:
-    """Blocks (samples, channels) of a recording that can be held whole."""
+    """Yield blocks (samples, channels) of a recording that can be held whole."""
     most, total = limit(DECODED_MB) * 1e6, 0
     for block in _short_blocks(sound, AUDIO_S):
         total += block.nbytes
@@ -190,7 +190,7 @@ def _part(sound: Sound, start: int, samples: int, sampling_rate: int) -> np.ndar
 
 
 def _kept_and_counted(blocks: Iterable[np.ndarray]) -> tuple[list[np.ndarray] | None, int]:
-    """The blocks, or None if they are too long to be kept, and the number of samples."""
+    """Return the blocks, or None if they are too long to be kept, and the number of samples."""
     kept: list[np.ndarray] | None = []
     length = 0
     for block in blocks:
@@ -200,7 +200,7 @@ def _kept_and_counted(blocks: Iterable[np.ndarray]) -> tuple[list[np.ndarray] | 
 
 
 def _between(blocks: Iterable[np.ndarray], first: int, last: int) -> Iterator[np.ndarray]:
-    """Samples `first` to `last` of consecutive blocks; what comes after is not read."""
+    """Yield samples `first` to `last` of consecutive blocks, without reading past the block of `last`."""
     position = 0
     for block in blocks:
         yield block[max(0, first - position) : max(0, last - position)]

@@ -77,7 +77,7 @@ class ParaClapFrontEnd(nn.Module):
         self.fill()
 
     def fill(self) -> None:
-        """Computes the filters, which are saved with the weights and so need no computing after that."""
+        """Compute the filters, which are saved with the weights and so need no computing after that."""
         init.copy_(self.mel, mel_filters(self.config.num_mel_bins))
         init.copy_(
             self.lags, lag_cosines(self.config.num_pitch_bins, self.config.lowest_pitch_hz, self.config.bins_per_octave)

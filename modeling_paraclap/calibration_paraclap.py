@@ -3,7 +3,7 @@
 A room, a microphone, or the way a cast acts moves all embeddings of a corpus the same way, and then one label attracts
 them all. Both are seen without labels: the mean of the embeddings, and how often each label is predicted. The first is
 subtracted, the second evened out. That helps as far as the recordings hold the labels about equally often; where they
-do not, it makes a frequent label too rare. What is neutral differs between voices, of women and men above all: given
+do not, it under-predicts frequent labels. What is neutral differs between voices, of women and men above all: given
 texts that tell voices apart, each kind of voice is calibrated on its own. Results with it are transductive, and not
 comparable with those without.
 """
@@ -27,8 +27,8 @@ class Calibration:
     """What unlabelled recordings have in common, taken out of the scores of any labels.
 
     Args:
-        embeddings (`torch.Tensor`): (recordings, dim), unit-length audio embeddings.
-        voices (`torch.Tensor`, *optional*): (kinds, dim), text embeddings such as those of "a female is speaking" and
+        embeddings: (recordings, dim), unit-length audio embeddings.
+        voices: (kinds, dim), text embeddings such as those of "a female is speaking" and
             "a male is speaking". Each recording is of the kind that is nearest, and each kind is calibrated on its own;
             one of fewer than 20 recordings, as all are.
 
@@ -94,12 +94,12 @@ class Calibration:
         Path(file).write_bytes(save({"embeddings": self.embeddings[::step].contiguous(), "voices": self.voices}))
 
     def __call__(self, audio_embeds: torch.Tensor, text_embeds: torch.Tensor, scale: float) -> torch.Tensor:
-        """Logits of labels that exclude one another.
+        """Return calibrated logits of mutually exclusive labels.
 
         Args:
-            audio_embeds (`torch.Tensor`): (n, dim), of unit length.
-            text_embeds (`torch.Tensor`): (labels, dim), of unit length.
-            scale (`float`): exp(logit scale).
+            audio_embeds: (n, dim), of unit length.
+            text_embeds: (labels, dim), of unit length.
+            scale: exp(logit scale).
 
         Returns:
             (n, labels), on the device of `audio_embeds`.
@@ -119,7 +119,7 @@ class Calibration:
         return scale * centred @ text.T.to(device) + self._biases(text, scale).to(device)[kinds]
 
     def _kinds(self, audio_embeds: torch.Tensor) -> torch.Tensor:
-        """(n,) which kind of voice each is."""
+        """Return the index of the nearest voice for each recording, shape (n,)."""
         return (audio_embeds.float() @ self.voices.T.to(audio_embeds.device)).argmax(1)
 
     def _biases(self, text: torch.Tensor, scale: float) -> torch.Tensor:
@@ -132,7 +132,7 @@ class Calibration:
 
 
 def balancing_bias(logits: torch.Tensor) -> torch.Tensor:
-    """(labels,) to add to (n, labels) logits, so that the mean probability of each label is the same."""
+    """Return the bias, shape (labels,), that equalizes the mean probability of the labels for (n, labels) logits."""
     bias = logits.new_zeros(logits.shape[1])
     for _ in range(ROUNDS):
         shares = (logits + bias).log_softmax(1).logsumexp(0) - torch.tensor(len(logits)).log()

@@ -16,7 +16,7 @@ class CheckpointError(ValueError):
 
 
 def hash_file(file: Path) -> str:
-    """The sha256 of a file, in hexadecimal; read in pieces, as checkpoints are large."""
+    """Return the sha256 of a file, in hexadecimal; read in pieces, as checkpoints are large."""
     sha256 = hashlib.sha256()
     with Path(file).open("rb") as stream:
         while piece := stream.read(2**20):
@@ -25,11 +25,11 @@ def hash_file(file: Path) -> str:
 
 
 def load_strictly(config: ParaClapConfig, weights: Mapping[str, torch.Tensor], source: Any) -> ParaClapModel:
-    """A float32 model from exactly these weights.
+    """Build a float32 model from exactly these weights.
 
     Args:
-        config (`ParaClapConfig`): Of the model.
-        weights (dict of `str` to `torch.Tensor`): Under the names that `ParaClapModel` has for them.
+        config: Of the model.
+        weights: Under the names that `ParaClapModel` has for them.
         source: What the error message calls them.
 
     Returns:

@@ -348,7 +348,7 @@ class ParaClapConfig(PreTrainedConfig):
 
 
 def _paper_audio_config() -> PreTrainedConfig:
-    """The 12-layer wav2vec 2.0 large of audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim."""
+    """Return the 12-layer wav2vec 2.0 large of audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim."""
     return CONFIG_MAPPING["wav2vec2"](
         hidden_size=1024,
         num_hidden_layers=12,
@@ -364,7 +364,7 @@ def _paper_audio_config() -> PreTrainedConfig:
 
 
 def _layers_to_weigh(layers: Sequence[int] | bool | None, number: int) -> list[int] | None:
-    """The layers to weigh, or None; refuses what leaves layers without use, which would get no gradient."""
+    """Return the layers to weigh, or None; refuses what leaves layers without use, which would get no gradient."""
     if layers is None or layers is False:
         return None
     layers = list(range(number + 1)) if layers is True else sorted(layers)
@@ -379,7 +379,7 @@ def _layers_to_weigh(layers: Sequence[int] | bool | None, number: int) -> list[i
 def _sub_config(
     config: dict | PreTrainedConfig | None, name: str, default: Callable[[], PreTrainedConfig]
 ) -> PreTrainedConfig:
-    """A tower's configuration from what the user gave: nothing, a dict or a configuration."""
+    """Return a tower's configuration from what the user gave: nothing, a dict or a configuration."""
     if config is None:
         return default()
     if isinstance(config, dict):

@@ -80,7 +80,7 @@ def _damaged(source: Source, what: str) -> AudioError:
 
 
 def _number(source: Source, layout: str, position: int) -> int:
-    """The number at a position, as `struct` unpacks it."""
+    """Return the number at a position, as `struct` unpacks it."""
     content = source.bytes_at(position, struct.calcsize(layout))
     if len(content) < struct.calcsize(layout):
         raise truncated(source, f"a field at byte {position}", f"{source.size} bytes in all")
@@ -88,7 +88,7 @@ def _number(source: Source, layout: str, position: int) -> int:
 
 
 def _is_whole(source: Source, start: int, length: int, block: int, container_end: int | None) -> bool:
-    """Whether `length` bytes of samples from `start` on are there; False if there are as many as there should be.
+    """Tell whether `length` bytes of samples from `start` on are there; False if there are as many as there should be.
 
     A part of a block of `block` bytes is no sample. Where the container's own size says that the file is complete, the
     size of the samples is a writer's mistake (1, 36 or 44 bytes too large are common ones).
@@ -132,7 +132,7 @@ def _wav(source: Source, head: bytes) -> Container:
 
 
 def _are_chunks(source: Source, position: int, order: str) -> bool:
-    """Whether chunks follow one another from a position to the end of the file."""
+    """Return whether chunks follow one another from a position to the end of the file."""
     for _ in range(MOST_CHUNKS):
         kind = source.bytes_at(position, 4)
         if position + 8 > source.size or not kind.isascii() or not kind.decode("ascii").isprintable():

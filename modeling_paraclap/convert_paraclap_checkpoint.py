@@ -38,7 +38,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 def read_checkpoint(file: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a `.pth.tar`, without running any code that it may hold.
+    """Return the tensors of a `.pth.tar`, without running any code that it may hold.
 
     Raises:
         CheckpointError: If the file is missing, is not torch's, or is anything but a flat dict of tensors.
@@ -63,10 +63,10 @@ def read_checkpoint(file: Path) -> dict[str, torch.Tensor]:
 
 
 def rename_weights(weights: Mapping[str, torch.Tensor]) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-    """The authors' names -> ours.
+    """Rename the authors' weights to our names.
 
     Args:
-        weights (dict of `str` to `torch.Tensor`): Of the authors' checkpoint.
+        weights: Of the authors' checkpoint.
 
     Returns:
         The weights under the names of `ParaClapModel`, and the authors' names of those that it does not have -> why.
@@ -92,7 +92,7 @@ def rename_weights(weights: Mapping[str, torch.Tensor]) -> tuple[dict[str, torch
 
 
 def load_tokenizer(name_or_path: str, config: ParaClapConfig) -> Any:
-    """BERT's tokenizer, which the checkpoint does not bring.
+    """Load BERT's tokenizer, which the checkpoint lacks.
 
     Raises:
         CheckpointError: If it cannot be had, or is another one than the text encoder's.
@@ -120,14 +120,14 @@ def convert(
     dtype: torch.dtype = torch.float32,
     config: ParaClapConfig | None = None,
 ) -> ParaClapModel:
-    """Writes the release folder of an authors' checkpoint and prints what became of its keys.
+    """Write the release folder of an authors' checkpoint, and print what became of its keys.
 
     Args:
-        checkpoint (`Path`): The authors' `best.pth.tar`.
-        output_dir (`Path`): The folder to write.
-        tokenizer (`str`): Hub id or folder of BERT's tokenizer.
-        dtype (`torch.dtype`): Of the weights that are written.
-        config (`ParaClapConfig`, *optional*): The paper's by default.
+        checkpoint: The authors' `best.pth.tar`.
+        output_dir: The folder to write.
+        tokenizer: Hub id or folder of BERT's tokenizer.
+        dtype: Of the weights that are written.
+        config: The paper's by default.
 
     Returns:
         The model, as it was written.
@@ -136,7 +136,7 @@ def convert(
         CheckpointError: If the file is not the authors' checkpoint, or the tokenizer not BERT's.
     """
     config = config or ParaClapConfig()
-    tokenizer = load_tokenizer(tokenizer, config)  # first, as it fails sooner than a gigabyte is read
+    tokenizer = load_tokenizer(tokenizer, config)  # first: it can fail before a gigabyte is read
     weights = read_checkpoint(checkpoint)
     print(f"{checkpoint}: sha256 {hash_file(checkpoint)}")
     renamed, dropped = rename_weights(weights)
@@ -153,7 +153,7 @@ def convert(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m modeling_paraclap.convert_paraclap_checkpoint",
         description=__doc__,

@@ -1,9 +1,9 @@
-"""A model laid out for a CPU: the same function, computed sooner.
+"""Inference layout of a model for a CPU: the same function, computed faster.
 
 Three things take time besides the arithmetic. A convolution wants its channels side by side as the layer norm behind it
 does, but a waveform encoder turns its features over before and after each norm; a matrix product arranges its weights
 for the processor's registers at every call; and the convolution that tells frames their positions has so long a kernel
-that a product of spectra is sooner done. Here the features stay as they are and the weights are arranged once. 8-bit
+that a product of spectra is faster. Here the features stay as they are and the weights are arranged once. 8-bit
 weights halve the arithmetic of bfloat16 once more, where the processor has instructions for them.
 """
 
@@ -17,19 +17,19 @@ from torch.nn import functional as F
 # WavLM's attention takes the weights out of its linear layers; the tower for little data loses its answers to 8 bits.
 LEFT_ALONE = ("WavLMAttention",)
 WITHOUT_INT8 = ("wavlm", "paraclap_audio")
-MANY_CHANNELS = 16  # from which adding two outputs up is sooner than copying the input for one product
-LONG_KERNEL = 64  # from which spectra are sooner
+MANY_CHANNELS = 16  # from which adding two outputs up is faster than copying the input for one product
+LONG_KERNEL = 64  # from which spectra are faster
 FRAMES = 256  # that the arrangement of the weights is chosen for; any other number works
 
 
 def convolve_channels_last(module: nn.Module) -> None:
-    """Makes every `nn.Conv1d` write its output, (batch, channels, time), to memory as (batch, time, channels).
+    """Make every `nn.Conv1d` write its output, (batch, channels, time), to memory as (batch, time, channels).
 
     The layer norms between them then find what they need, forward and backward. Parameters stay what they are, so that
     the module learns and is saved as before. In float32, oneDNN loses more by it than is gained; see [`FrameConv1d`].
 
     Args:
-        module (`nn.Module`): Changed in place.
+        module: Changed in place.
     """
     for layer in module.modules():
         if isinstance(layer, nn.Conv1d) and not isinstance(layer.padding, str) and layer.padding_mode == "zeros":
@@ -132,11 +132,11 @@ class SpectralConv1d(nn.Module):
 
 
 def lay_out_for_cpu(model: nn.Module, int8: bool = False) -> None:
-    """Rearranges a model's audio tower for inference; see [`~ParaClapModel.optimize_for_cpu`].
+    """Rearrange a model's audio tower for inference on a CPU; see [`~ParaClapModel.optimize_for_cpu`].
 
     Args:
-        model (`ParaClapModel`): On the CPU; changed in place.
-        int8 (`bool`): Whether the transformer's weights become 8-bit integers.
+        model: On the CPU; changed in place.
+        int8: Whether the transformer's weights become 8-bit integers.
 
     Raises:
         ValueError: If the model is elsewhere, was laid out before, or cannot be computed with 8-bit weights.
@@ -160,7 +160,7 @@ def lay_out_for_cpu(model: nn.Module, int8: bool = False) -> None:
 
 
 def _quantise(tower: nn.Module, dtype: torch.dtype) -> None:
-    """8-bit weights in the transformer, whose activations stay float32; bfloat16 in the layers before."""
+    """Quantise the transformer's weights to 8 bits, with float32 activations; the layers before it run in bfloat16."""
     if "onednn" not in torch.backends.quantized.supported_engines:
         raise ValueError("This torch has no 8-bit products for the processor. Leave out int8.")
     if dtype != torch.float32 or tower.config.model_type in WITHOUT_INT8:
@@ -185,7 +185,7 @@ def _quantise(tower: nn.Module, dtype: torch.dtype) -> None:
 
 
 def _replace_convolutions(module: nn.Module) -> None:
-    """Long kernels by spectra, and in float32 the others by matrix products; in bfloat16 convolutions are as quick."""
+    """Compute long kernels by spectra and, in float32, the others by matrix products, which bfloat16 does not need."""
     for name, child in module.named_children():
         if not isinstance(child, nn.Conv1d):
             _replace_convolutions(child)

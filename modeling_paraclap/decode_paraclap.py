@@ -127,7 +127,7 @@ def open_sound(source: Source) -> Iterator[Sound]:
         The `Sound`, whose blocks are read before the file is closed.
 
     Raises:
-        AudioError: If it is no audio that can be read, is truncated, or beyond a limit.
+        AudioError: If the source is not readable audio, is truncated, or exceeds a limit.
         ImportError: If soundfile or av is missing.
     """
     container = inspect(source)
@@ -172,7 +172,7 @@ class _SndfileSound(Sound):
             raise truncated(self.source, f"{self.frames} samples", f"{position}")
 
     def _read(self, frames: int | None) -> Iterator[np.ndarray]:
-        """Blocks from where the file stands, of so many samples in all, or to its end."""
+        """Yield blocks from where the file stands, of so many samples in all, or to its end."""
         soundfile = _soundfile()
         most = BLOCK_VALUES // self.channels
         left = frames if frames is not None else self.frames
@@ -190,7 +190,7 @@ class _SndfileSound(Sound):
             yield block
 
     def _next(self, count: int) -> np.ndarray:
-        if self.file.subtype == "PCM_16":  # the same numbers, sooner than libsndfile makes them
+        if self.file.subtype == "PCM_16":  # the same numbers, faster than libsndfile makes them
             return self.file.read(count, dtype="int16", always_2d=True) * np.float32(1 / 32768)
         block = self.file.read(count, dtype="float32", always_2d=True)
         check_range(block, self.source.title)
@@ -264,7 +264,7 @@ def _open_ffmpeg(source: Source, container: Container, stack: contextlib.ExitSta
 
 
 def _pieces(opened: Any, stream: Any, sound: Sound) -> Iterator[Any]:
-    """The decoded samples of a stream in PyAV's frames of about `BLOCK_VALUES`, all of one rate, layout and type."""
+    """Yield a stream's decoded samples in PyAV's frames of about `BLOCK_VALUES`, all of one rate, layout and type."""
     av, position, most = _av(), 0, BLOCK_VALUES // sound.channels
     fifo, shape = av.AudioFifo(), ()
     is_mp3 = stream.codec_context.name.startswith("mp")

@@ -30,7 +30,7 @@ class AudioTower(nn.Module):
     """Waveforms and their mask -> embeddings of unit length.
 
     Args:
-        model (`ParaClapModel`): Whose audio tower and projection these are.
+        model: Whose audio tower and projection these are.
     """
 
     def __init__(self, model: ParaClapModel):
@@ -38,7 +38,7 @@ class AudioTower(nn.Module):
         self.model = model
 
     def forward(self, input_values: torch.Tensor, padding_mask: torch.Tensor) -> torch.Tensor:
-        """(batch, samples) and its mask to (batch, embedding_dim)."""
+        """Turn (batch, samples) and its mask into (batch, embedding_dim)."""
         return F.normalize(self.model.get_audio_features(input_values, padding_mask).pooler_output, dim=-1)
 
 
@@ -46,7 +46,7 @@ class TextTower(nn.Module):
     """Tokens and their mask -> embeddings of unit length.
 
     Args:
-        model (`ParaClapModel`): Whose text tower and projection these are.
+        model: Whose text tower and projection these are.
     """
 
     def __init__(self, model: ParaClapModel):
@@ -54,12 +54,12 @@ class TextTower(nn.Module):
         self.model = model
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-        """(batch, tokens) and its mask to (batch, embedding_dim)."""
+        """Turn (batch, tokens) and its mask into (batch, embedding_dim)."""
         return F.normalize(self.model.get_text_features(input_ids, attention_mask).pooler_output, dim=-1)
 
 
 def example_inputs(model: ParaClapModel, name: str) -> tuple[torch.Tensor, torch.Tensor]:
-    """Two inputs of different lengths: what the graph is traced with; it holds for any other batch and length."""
+    """Return two inputs of different lengths to trace with; the graph holds for any other batch and length."""
     if name == "audio":
         mask = torch.ones(2, 16000, dtype=torch.bool)
         values = torch.randn(2, 16000, generator=torch.Generator().manual_seed(0))
@@ -72,11 +72,11 @@ def example_inputs(model: ParaClapModel, name: str) -> tuple[torch.Tensor, torch
 
 @torch.no_grad()
 def export_tower(model: ParaClapModel, name: str) -> torch.export.ExportedProgram:
-    """One tower as a graph, batch and length of its input free.
+    """Export one tower as a graph whose batch and length are dynamic.
 
     Args:
-        model (`ParaClapModel`): In evaluation mode and float32.
-        name (`str`): `"audio"` or `"text"`.
+        model: In evaluation mode and float32.
+        name: `"audio"` or `"text"`.
 
     Returns:
         A program whose module takes and gives what `AudioTower` or `TextTower` does.
@@ -87,12 +87,12 @@ def export_tower(model: ParaClapModel, name: str) -> torch.export.ExportedProgra
 
 
 def export_onnx(model: ParaClapModel, output_dir: Path, int8: bool = False) -> Path:
-    """Writes `audio.onnx`, `text.onnx` and `export.json`.
+    """Write `audio.onnx`, `text.onnx` and `export.json`.
 
     Args:
-        model (`ParaClapModel`): What to export; it is put into evaluation mode.
-        output_dir (`Path`): Folder to write; made if missing.
-        int8 (`bool`): Whether to write the 8-bit files too.
+        model: What to export; it is put into evaluation mode.
+        output_dir: Folder to write; made if missing.
+        int8: Whether to write the 8-bit files too.
 
     Returns:
         The folder.
@@ -141,7 +141,7 @@ def export_onnx(model: ParaClapModel, output_dir: Path, int8: bool = False) -> P
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m modeling_paraclap.export_onnx",
         description=__doc__,

@@ -30,10 +30,10 @@ class ParaClapFeatureExtractor(SequenceFeatureExtractor):
     call of the model.
 
     Args:
-        feature_size (`int`): 1, one value a sample.
-        sampling_rate (`int`): The rate in Hz of the waveforms that the audio encoder was trained on.
-        padding_value (`float`): What shorter waveforms are padded with.
-        do_normalize (`bool`): Whether each utterance gets zero mean and unit variance over its valid samples. A
+        feature_size: 1, one value a sample.
+        sampling_rate: The rate in Hz of the waveforms that the audio encoder was trained on.
+        padding_value: What shorter waveforms are padded with.
+        do_normalize: Whether each utterance gets zero mean and unit variance over its valid samples. A
             property of the checkpoint: the authors of ParaCLAP fed raw samples in [-1, 1].
         **kwargs: Passed on to `SequenceFeatureExtractor`.
 
@@ -78,13 +78,13 @@ class ParaClapFeatureExtractor(SequenceFeatureExtractor):
                 numbers, or an array of shape (utterances, samples), floats in [-1, 1] or integers of 8, 16 or 32 bits,
                 which are scaled; or what knows its own rate and is loaded and resampled: a path, URL, `bytes`, file
                 object, row of a dataset, `{"array": ..., "sampling_rate": ...}`, torchcodec decoder.
-            sampling_rate (`int`, *optional*): The rate of waveforms in Hz. These are not resampled here: a rate other
+            sampling_rate: The rate of waveforms in Hz. These are not resampled here: a rate other
                 than `self.sampling_rate` is an error.
-            padding (`bool` or `str`): `True` or `"longest"`, `"max_length"`, or `False`.
-            max_length (`int`, *optional*): Samples to pad or truncate to.
-            truncation (`bool`): Whether waveforms longer than `max_length` are cut.
-            pad_to_multiple_of (`int`, *optional*): Round the padded length up to a multiple of this.
-            return_tensors (`str`, *optional*): `"pt"` or `"np"`.
+            padding: `True` or `"longest"`, `"max_length"`, or `False`.
+            max_length: Samples to pad or truncate to.
+            truncation: Whether waveforms longer than `max_length` are cut.
+            pad_to_multiple_of: Round the padded length up to a multiple of this.
+            return_tensors: `"pt"` or `"np"`.
 
         Returns:
             `BatchFeature` with `input_values`, float32 of shape (utterances, samples), and `padding_mask`, bool of the
@@ -138,7 +138,7 @@ class ParaClapFeatureExtractor(SequenceFeatureExtractor):
 
         Args:
             audio_url_or_urls: What `__call__` takes as `raw_speech`.
-            sampling_rate (`int`, *optional*): The extractor's own; given by transformers.
+            sampling_rate: The extractor's own; given by transformers.
 
         Returns:
             float32 arrays of shape (samples,) at the extractor's rate.

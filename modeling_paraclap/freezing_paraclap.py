@@ -51,7 +51,7 @@ def freeze_feature_encoder(tower: PreTrainedModel) -> None:
 
 
 def _above(tower: PreTrainedModel, number: int) -> set[str]:
-    """Names of the modules that go on learning: the layers from `number` up, and what is behind the last."""
+    """Return the names of the modules that still learn: the layers from `number` up, and what follows the last."""
     prefix = "layers" if hasattr(tower, "layers") else "encoder.layers"
     names = {f"{prefix}.{index}" for index in range(number, tower.config.num_hidden_layers)}
     # A norm is behind the layers in encoders whose layers normalise their input, and before them in the others.

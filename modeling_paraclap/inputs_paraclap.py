@@ -94,7 +94,7 @@ def stream_input(
 
 
 def _local_path(text: str) -> str:
-    """The path that a file URL names, or `~` stands for."""
+    """Return the path that a file URL names, or `~` stands for."""
     if text[:7].lower() == "file://":
         parts = urlsplit(text)
         if parts.netloc not in ("", "localhost"):
@@ -135,7 +135,7 @@ def _stream_dict(
 
 
 def _stream_sound_file(sound: Any, target_rate: int, max_seconds: float | None) -> Iterator[np.ndarray]:
-    """An open `soundfile.SoundFile`, from its start where it can seek."""
+    """Stream an open `soundfile.SoundFile`, from its start where it can seek."""
     name = name_of(sound)
     if sound.closed or sound.mode == "w":
         raise AudioError(f"{name} is {'closed' if sound.closed else 'open for writing'}. Open it for reading.")
@@ -147,7 +147,7 @@ def _stream_sound_file(sound: Any, target_rate: int, max_seconds: float | None) 
 
 
 def _stream_array(array: np.ndarray, rate: int, target_rate: int, max_seconds: float | None) -> Iterator[np.ndarray]:
-    """An array of shape (samples,) or (samples, channels)."""
+    """Stream an array of shape (samples,) or (samples, channels)."""
     length = max(1, BLOCK_VALUES // (array.shape[1] if array.ndim == 2 and array.shape[1] else 1))
     blocks = (array[start : start + length] for start in range(0, len(array), length))
     yield from _stream_blocks(blocks, rate, target_rate, max_seconds, "The audio")
@@ -156,7 +156,7 @@ def _stream_array(array: np.ndarray, rate: int, target_rate: int, max_seconds: f
 def _stream_blocks(
     blocks: Iterable[np.ndarray], rate: int, target_rate: int, max_seconds: float | None, name: str
 ) -> Iterator[np.ndarray]:
-    """Blocks (samples,) or (samples, channels) of any type, as mono at the target rate; an empty one is the end."""
+    """Convert blocks (samples,) or (samples, channels) of any type to mono at a rate; an empty block is the last."""
     position = 0
 
     def mono() -> Iterator[np.ndarray]:

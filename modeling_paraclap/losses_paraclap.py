@@ -21,7 +21,7 @@ def multi_positive_loss(
     Args:
         logits_per_audio: (n_audio, n_text).
         positives: (n_audio, n_text), true where the text describes the audio. Each row and column needs one.
-        unknown: (n_audio, n_text), true where nobody knows; such a pair is no candidate.
+        unknown: (n_audio, n_text), true for unlabelled pairs, which the loss ignores.
     """
     if unknown is not None:
         logits_per_audio = logits_per_audio.masked_fill(unknown, torch.finfo(logits_per_audio.dtype).min)
@@ -34,12 +34,12 @@ def multi_positive_loss(
 def sigmoid_loss(
     logits_per_audio: torch.Tensor, positives: torch.Tensor, unknown: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """Every pair is a yes-or-no question of its own (SigLIP, https://arxiv.org/abs/2303.15343, equation 1).
+    """Compute the pairwise sigmoid loss of SigLIP (https://arxiv.org/abs/2303.15343, equation 1).
 
     Args:
         logits_per_audio: (n_audio, n_text).
         positives: (n_audio, n_text), true where the text describes the audio.
-        unknown: (n_audio, n_text), true where nobody knows; such a question is not asked.
+        unknown: (n_audio, n_text), true for unlabelled pairs, which the loss ignores.
     """
     signs = 2 * positives.to(logits_per_audio.dtype) - 1
     losses = -F.logsigmoid(signs * logits_per_audio)
@@ -62,7 +62,7 @@ def grouped_loss(
     groups: torch.Tensor | None = None,
     group_weights: dict[int, float] | None = None,
 ) -> torch.Tensor:
-    """Yes or no for every pair, and within each group of texts that exclude each other, which one it is.
+    """Compute a sigmoid loss over all pairs plus a cross-entropy within each group of mutually exclusive texts.
 
     The first term is [`sigmoid_loss`] as a mean over texts; the second a cross-entropy over the texts of a group,
     shared out evenly over those that describe the audio, and summed over the groups. Utterances of which no text of the
@@ -71,7 +71,7 @@ def grouped_loss(
     Args:
         logits_per_audio: (n_audio, n_text).
         positives: (n_audio, n_text), true where the text describes the audio.
-        unknown: (n_audio, n_text), true where nobody knows; such a pair counts nowhere.
+        unknown: (n_audio, n_text), true for unlabelled pairs, which the loss ignores.
         groups: (n_text,) integers, -1 for a text that is in no group; without it there is the first term alone.
         group_weights: Number of a group -> its weight in the sum; 1 where it has none.
     """

@@ -91,7 +91,7 @@ class ParaClapModel(ParaClapPreTrainedModel):
     def from_encoders_pretrained(
         cls, audio_model_name_or_path: str | PathLike, text_model_name_or_path: str | PathLike, **config_kwargs
     ) -> "ParaClapModel":
-        """Both towers from pretrained encoders, the projections from scratch.
+        """Build a model of two pretrained encoders, with projections from scratch.
 
         Args:
             audio_model_name_or_path: Hub id or folder of a raw-waveform encoder, or of a Whisper (its encoder).
@@ -110,7 +110,7 @@ class ParaClapModel(ParaClapPreTrainedModel):
         return model
 
     def load_tower(self, name: str, pretrained: PreTrainedModel) -> None:
-        """Copies a pretrained encoder's weights into the `"audio"` or `"text"` tower, every key accounted for.
+        """Copy a pretrained encoder's weights into the `"audio"` or `"text"` tower, every key accounted for.
 
         BERT's pooler and an unused mask embedding are dropped; a mask embedding that the encoder lacks stays new.
 
@@ -126,7 +126,7 @@ class ParaClapModel(ParaClapPreTrainedModel):
         tower.load_state_dict(weights)
 
     def freeze_towers(self, *names) -> "ParaClapModel":
-        """Chooses the encoders that do not learn: no gradients, and evaluation mode even after `model.train()`.
+        """Freeze the named encoders: no gradients, and evaluation mode even after `model.train()`.
 
         The projections go on learning. Each call replaces the choice; without names, both encoders learn again.
 
@@ -138,7 +138,7 @@ class ParaClapModel(ParaClapPreTrainedModel):
         """
         for name in names:
             if name not in TOWERS:
-                raise ValueError(f"There is no tower {name!r}; choose of {', '.join(TOWERS)}.")
+                raise ValueError(f"Unknown tower {name!r}: expected 'audio' or 'text'.")
         self.frozen_towers = names
         for name in TOWERS:
             getattr(self, f"{name}_model").requires_grad_(name not in names)
@@ -151,7 +151,8 @@ class ParaClapModel(ParaClapPreTrainedModel):
         Call it after `freeze_towers`, which makes a new start.
 
         Args:
-            number: Lower layers to freeze, besides the front end and the positions; 0 freezes these alone.
+            number: Lower layers to freeze in addition to the front end and the positional embedding; 0 freezes
+                only those two.
 
         Returns:
             The model.
@@ -164,7 +165,7 @@ class ParaClapModel(ParaClapPreTrainedModel):
         return self.train(self.training)
 
     def train(self, mode: bool = True) -> "ParaClapModel":
-        """Sets training mode, but for what is frozen: no dropout and no SpecAugment in what does not learn."""
+        """Set training mode, except for frozen modules, which keep dropout and SpecAugment off."""
         super().train(mode)
         for name in self.frozen_towers:
             getattr(self, f"{name}_model").eval()
@@ -174,7 +175,7 @@ class ParaClapModel(ParaClapPreTrainedModel):
         return self
 
     def optimize_for_cpu(self, int8: bool = False) -> "ParaClapModel":
-        """Lays the audio tower out for inference on a CPU, in place: the same embeddings, sooner.
+        """Optimize the audio tower in place for faster inference on a CPU.
 
         Weights are arranged for the processor once, the features of a waveform encoder stay side by side, and a long
         convolution becomes a product of spectra. The model can neither learn nor be saved after that. What each setting
@@ -205,11 +206,11 @@ class ParaClapModel(ParaClapPreTrainedModel):
         return self
 
     def get_input_embeddings(self) -> nn.Module:
-        """The text tower's token embeddings."""
+        """Return the text tower's token embeddings."""
         return self.text_model.get_input_embeddings()
 
     def set_input_embeddings(self, value: nn.Module) -> None:
-        """Replaces the text tower's token embeddings."""
+        """Replace the text tower's token embeddings."""
         self.text_model.set_input_embeddings(value)
 
     def save_pretrained(self, save_directory: str | PathLike, *args: Any, **kwargs: Any) -> None:
@@ -253,7 +254,7 @@ class ParaClapModel(ParaClapPreTrainedModel):
         audio_cues: torch.Tensor | None = None,
         **kwargs: Any,
     ) -> BaseModelOutputWithPooling:
-        """Projected embedding of each utterance.
+        """Return the projected embedding of each utterance.
 
         Args:
             input_values: (batch, samples), mono waveform at the audio encoder's rate (16 kHz).
@@ -294,7 +295,7 @@ class ParaClapModel(ParaClapPreTrainedModel):
         text_states: torch.Tensor | None = None,
         **kwargs,
     ) -> BaseModelOutputWithPooling:
-        """Projected embedding of each query.
+        """Return the projected embedding of each query.
 
         Args:
             input_ids: (batch, tokens).
@@ -321,11 +322,11 @@ class ParaClapModel(ParaClapPreTrainedModel):
         return join_members([member.text_projection(pooled) for member in (self, *self.members)])
 
     def pool_text(self, hidden_states: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
-        """(batch, tokens, hidden size) to (batch, hidden size), as `config.text_pooling` says."""
+        """Pool (batch, tokens, hidden size) to (batch, hidden size), as `config.text_pooling` says."""
         return hidden_states[:, 0] if self.config.text_pooling == "cls" else masked_mean(hidden_states, attention_mask)
 
     def similarity(self, audio_embeds: torch.Tensor, text_embeds: torch.Tensor) -> torch.Tensor:
-        """(n_audio, n_text) logits of embeddings of unit length: the cosine, times exp(logit scale)."""
+        """Return (n_audio, n_text) logits of embeddings of unit length: the cosine, times exp(logit scale)."""
         logits = self.logit_scale.exp() * audio_embeds @ text_embeds.t()
         return logits if self.logit_bias is None else logits + self.logit_bias
 
@@ -349,7 +350,7 @@ class ParaClapModel(ParaClapPreTrainedModel):
         output_hidden_states: bool | None = None,
         **kwargs,
     ) -> ParaClapOutput:
-        """Compares utterances with queries.
+        """Compare utterances with queries.
 
         Args:
             input_ids: (n_text, tokens).
@@ -431,7 +432,7 @@ class ParaClapModel(ParaClapPreTrainedModel):
         unknown: torch.Tensor | None = None,
         **grouping,
     ) -> torch.Tensor:
-        """The loss that `config.loss_type` names; for the arguments see `forward` and the losses."""
+        """Return the loss that `config.loss_type` names; for the arguments see `forward` and the losses."""
         loss = LOSSES[self.config.loss_type]
         n_audio, n_text = logits_per_audio.shape
         if n_audio != n_text and not (loss.needs_positives and positives is not None):

@@ -110,30 +110,30 @@ class ParaClapZeroShotAudioClassificationPipeline(ZeroShotAudioClassificationPip
                 `{"array" or "raw": ..., "sampling_rate": ...}`, row of a dataset or torchcodec decoder, at any sampling
                 rate, mono or stereo (averaged). Or several: a list or tuple (a list comes back), or a generator,
                 dataset or `KeyDataset` (an iterator comes back, which works as it is consumed).
-            candidate_labels (list of `str`, `str` or `dict`): The labels; a string has commas between them. In a dict,
+            candidate_labels: The labels; a string has commas between them. In a dict,
                 each label has the phrase, or list of phrases, that is put into the template in its place.
-            hypothesis_template (`str` or list of `str`, *optional*): Takes the label in place of `{}`; by default the
+            hypothesis_template: Takes the label in place of `{}`; by default the
                 checkpoint's (`config.hypothesis_template`). Pass `"{}"` for labels that are whole queries. The
                 embeddings of several templates and phrases are averaged (prompt ensembling).
-            sampling_rate (`int`, *optional*): The rate in Hz of bare arrays and tensors, by default the model's.
-            top_k (`int`, *optional*): Return only the best so many labels.
-            function_to_apply (`str`): `"softmax"` (default): the labels exclude each other and the scores sum to 1; or
+            sampling_rate: The rate in Hz of bare arrays and tensors, by default the model's.
+            top_k: Return only the best so many labels.
+            function_to_apply: `"softmax"` (default): the labels exclude each other and the scores sum to 1; or
                 `"sigmoid"`: each label has a score of its own. Those are ranks rather than probabilities unless the
                 checkpoint was trained with the sigmoid loss.
-            return_embeddings (`bool`): Whether to return the audio's embedding too.
-            calibration (`Calibration` or `str`, *optional*): Fitted on unlabelled recordings of the same kind, or its
+            return_embeddings: Whether to return the audio's embedding too.
+            calibration: Fitted on unlabelled recordings of the same kind, or its
                 file: takes out what they have in common, and evens out how often each label comes.
-            window_length_s (`float` or `"whole"`, *optional*): Return the scores of windows of this many seconds too.
+            window_length_s: Return the scores of windows of this many seconds too.
                 By default audio of up to 60 s is scored in one piece, and longer audio in windows of 10 s whose scores
                 are averaged, in memory that does not grow with its length; `"whole"` scores it in one piece.
-            stride_length_s (`float`, *optional*): From the start of a window to that of the next, in seconds; by
+            stride_length_s: From the start of a window to that of the next, in seconds; by
                 default `window_length_s`.
-            on_error (`str`): What to do with audio that cannot be used. `"raise"` (default): end the call; `"report"`:
+            on_error: What to do with audio that cannot be used. `"raise"` (default): end the call; `"report"`:
                 put `{"error": reason, "audio": path or None}` in its place; `"skip"`: leave it out with a warning, so
                 that later results move up (a single audio gives None).
-            progress (`bool`): Whether to show a progress bar for several audios.
-            batch_size (`int`): Audios, or windows of an audio, in one forward pass. The scores do not depend on it.
-            num_workers (`int`): Processes that load the audio of a dataset or list.
+            progress: Whether to show a progress bar for several audios.
+            batch_size: Audios, or windows of an audio, in one forward pass. The scores do not depend on it.
+            num_workers: Processes that load the audio of a dataset or list.
             **kwargs: The arguments above but the first; any that the constructor was given need not be repeated.
 
         Returns:

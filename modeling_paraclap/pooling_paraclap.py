@@ -111,7 +111,7 @@ class AttentiveStatistics(nn.Module):
         self.attention = nn.Sequential(nn.Linear(size, ATTENTION_SIZE), nn.Tanh(), nn.Linear(ATTENTION_SIZE, heads))
 
     def forward(self, hidden_states: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
-        """(batch, time, size) and its (batch, time) mask to (batch, 2 size)."""
+        """Turn (batch, time, size) and its (batch, time) mask into (batch, 2 size)."""
         scores = self.attention(hidden_states).float()
         if mask is not None:
             scores = scores.masked_fill(~mask[..., None].bool(), torch.finfo(scores.dtype).min)

@@ -21,8 +21,8 @@ class ParaClapProcessor(ProcessorMixin):
     """Makes the input of [`ParaClapModel`] of texts and audio.
 
     Args:
-        feature_extractor (`ParaClapFeatureExtractor`): For the audio.
-        tokenizer (`PreTrainedTokenizerBase`): The text encoder's. What it keeps of a length to cut texts at is
+        feature_extractor: For the audio.
+        tokenizer: The text encoder's. What it keeps of a length to cut texts at is
             forgotten: a query that is cut is another query.
         **kwargs: Handed to `ProcessorMixin`.
 

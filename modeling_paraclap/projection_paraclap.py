@@ -16,7 +16,7 @@ class ParaClapProjection(nn.Module):
         self.layer_norm = nn.LayerNorm(projection_dim)
 
     def forward(self, hidden_states: torch.Tensor, cues: torch.Tensor | None = None) -> torch.Tensor:
-        """(batch, hidden_size), and cues that are in the shared space already, to (batch, projection_dim)."""
+        """Project (batch, hidden_size) to (batch, projection_dim), and add cues that are in that space already."""
         embeds = self.linear1(hidden_states)
         if cues is not None:
             embeds = embeds + cues

@@ -85,7 +85,7 @@ def _too_slow(name: str) -> AudioError:
 
 
 def _explained(error: BaseException, http: ModuleType, name: str) -> BaseException:
-    """The AudioError for what went wrong in a download; what is no fault of it as it is."""
+    """Return the AudioError that explains a failed download, or any other error unchanged."""
     if isinstance(error, AudioError):
         return error
     if isinstance(error, http.TimeoutException):

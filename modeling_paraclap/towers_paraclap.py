@@ -38,7 +38,7 @@ def build_tower(config: PreTrainedConfig) -> PreTrainedModel:
 
 
 def uses_mask_embedding(audio_config: PreTrainedConfig) -> bool:
-    """Whether SpecAugment over time, which writes the mask embedding, is on."""
+    """Return whether SpecAugment over time, which writes the mask embedding, is on."""
     return getattr(audio_config, "apply_spec_augment", True) and audio_config.mask_time_prob > 0
 
 

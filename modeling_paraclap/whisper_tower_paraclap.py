@@ -298,7 +298,7 @@ class ParaClapWhisperModel(WhisperPreTrainedModel):
     def _encode(
         self, features: torch.Tensor, mask: torch.Tensor | None, all_states: bool, **kwargs: Any
     ) -> list[torch.Tensor]:
-        """States (batch, frames, d_model) of no more than 30 s: the last, or those before and after each layer."""
+        """Encode at most 30 s to states (batch, frames, d_model): the last, or those before and after each layer."""
         hidden_states = F.gelu(self.conv1(features))
         if mask is not None:
             # Behind a clip's end the second convolution sees zeros, as it does behind the end of a clip alone.

@@ -15,15 +15,15 @@ class LongAudio:
 
     Args:
         source: Any form of audio that `stream_input` takes.
-        target_rate (`int`): The rate to read it at, in Hz.
-        sampling_rate (`int`, *optional*): The rate of a bare array.
+        target_rate: The rate to read it at, in Hz.
+        sampling_rate: The rate of a bare array.
     """
 
     def __init__(self, source: Any, target_rate: int, sampling_rate: int | None = None):
         self.source, self.target_rate, self.sampling_rate = source, target_rate, sampling_rate
 
     def blocks(self) -> Iterator[np.ndarray]:
-        """Mono float32 blocks (samples,), read as they are consumed."""
+        """Return mono float32 blocks (samples,), read as they are consumed."""
         return stream_input(self.source, self.target_rate, self.sampling_rate)
 
 
@@ -31,10 +31,10 @@ def windows_of(blocks: Iterable[np.ndarray], length: int, stride: int, least: in
     """Cut consecutive blocks into windows, holding no more than a block and a window.
 
     Args:
-        blocks (iterable of `np.ndarray` of shape `(samples,)`): The audio, in order.
-        length (`int`): Samples of a window.
-        stride (`int`): Samples from the start of a window to that of the next, at most `length`.
-        least (`int`): A rest shorter than this after the last full window is dropped; a longer one moves the last
+        blocks: The audio in order, in arrays of shape (samples,).
+        length: Samples of a window.
+        stride: Samples from the start of a window to that of the next, at most `length`.
+        least: A rest shorter than this after the last full window is dropped; a longer one moves the last
             window back, so that all windows have the same length and the last ends with the audio.
 
     Yields:

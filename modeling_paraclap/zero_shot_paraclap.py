@@ -22,7 +22,7 @@ def parse_labels(candidate_labels: Any) -> Labels:
     """Return labels given in any form that users write them.
 
     Args:
-        candidate_labels (list of `str`, `str` or `dict`): Labels; or one string with commas between them; or a dict
+        candidate_labels: Labels; or one string with commas between them; or a dict
             from each label to the phrase, or the list of phrases, that take its place in the template.
 
     Returns:
@@ -54,7 +54,7 @@ def parse_labels(candidate_labels: Any) -> Labels:
 
 
 def _parse_label(label: Any, phrases: Any) -> tuple[str, tuple[str, ...]]:
-    """One label and its phrases, checked."""
+    """Return one label and its phrases, checked."""
     phrases = (phrases,) if isinstance(phrases, str) or not isinstance(phrases, Iterable) else tuple(phrases)
     for text in (label, *phrases):
         if not isinstance(text, str):
@@ -96,7 +96,7 @@ class TextEmbeddings:
     """Embeddings of texts, kept from call to call: the least recently used go first. Threads may share it.
 
     Args:
-        capacity (`int`): How many are kept. A call with more texts than this keeps its own until the next.
+        capacity: How many are kept. A call with more texts than this keeps its own until the next.
     """
 
     def __init__(self, capacity: int = CACHED_TEXTS):
@@ -105,20 +105,20 @@ class TextEmbeddings:
         self._last = (None, None)  # most calls ask for the labels of the call before: their key, their matrix
 
     def __len__(self):
-        """How many texts are kept."""
+        """Return how many texts are kept."""
         return len(self._cache)
 
     @torch.no_grad()
     def of_labels(
         self, model: Any, tokenizer: Any, prompts: list[list[str]], labels: Labels | None = None
     ) -> torch.Tensor:
-        """The embedding of each label: the average of its texts' embeddings, brought back to unit length.
+        """Return the embedding of each label: the average of its texts' embeddings, brought back to unit length.
 
         Args:
-            model (`ParaClapModel`): In evaluation mode.
-            tokenizer (`PreTrainedTokenizerBase`): Its tokenizer.
-            prompts (list of lists of `str`): The texts of each label.
-            labels (`Labels`, *optional*): The labels and their phrases, to check what the tokenizer knows of each, and
+            model: In evaluation mode.
+            tokenizer: Its tokenizer.
+            prompts: The texts of each label.
+            labels: The labels and their phrases, to check what the tokenizer knows of each, and
                 for error messages.
 
         Returns:
@@ -142,7 +142,7 @@ class TextEmbeddings:
         return means
 
     def _means(self, model: Any, tokenizer: Any, prompts: list[list[str]], state: tuple[Any, ...]) -> torch.Tensor:
-        """The embedding of each label, from kept texts where there are any; for one thread at a time."""
+        """Return the embedding of each label, from kept texts where there are any; for one thread at a time."""
         texts = list(dict.fromkeys(text for group in prompts for text in group))
         missing = [text for text in texts if (state, text) not in self._cache]
         for start in range(0, len(missing), TEXTS_PER_BATCH):
@@ -191,7 +191,7 @@ def _quoted(text: str) -> str:
 
 
 def _embed(model: Any, tokenizer: Any, texts: list[str]) -> torch.Tensor:
-    """Unit-length embeddings (texts, embedding_dim) in float32."""
+    """Return unit-length embeddings (texts, embedding_dim) in float32."""
     inputs = tokenizer(texts, padding=True, return_tensors="pt")
     longest = min(tokenizer.model_max_length, getattr(model.config.text_config, "max_position_embeddings", 2**31))
     if inputs["input_ids"].shape[1] > longest:

@@ -147,7 +147,7 @@ def test_frozen_towers_neither_learn_nor_drop_out(tiny_model):
     tiny_model.freeze_towers()
     assert tiny_model.text_model.training
     assert all(p.requires_grad for p in tiny_model.parameters())
-    with pytest.raises(ValueError, match="no tower 'audio_model'; choose of audio, text"):
+    with pytest.raises(ValueError, match="Unknown tower 'audio_model': expected 'audio' or 'text'"):
         tiny_model.freeze_towers("audio_model")
 
 
