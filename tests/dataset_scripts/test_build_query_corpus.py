@@ -163,7 +163,7 @@ def test_paths_instead_of_audio(tmp_path):
 def test_a_corpus_without_training_rows_takes_bins_fitted_before(built, tmp_path, capsys):
     ravdess = {"ravdess": make_ravdess(tmp_path / "ravdess")}
     assert run(ravdess, tmp_path / "out") == 2
-    assert "there is none (splits: test)" in capsys.readouterr().err
+    assert "of which there are none (splits: test)" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
     assert run(ravdess, tmp_path / "out", "--bins", str(built / "bins.json")) == 0
     assert Bins.load(tmp_path / "out" / "bins.json") == Bins.load(built / "bins.json")

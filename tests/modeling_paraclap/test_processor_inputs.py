@@ -87,7 +87,7 @@ def test_integers_are_scaled_by_their_type(prepare, audio, atol):
         (EXPECTED.double() * 1e300, "NaN or infinite"),
         ([None, 0.5], r"Utterance 0 is \[None, 0.5\] \(list\); expected a waveform"),
         ([INTEGERS, None], r"Utterance 1 is None \(NoneType\); expected a waveform"),
-        ([[0.1, [0.2]]], r"Utterance 0 is \[0.1, \[0.2\]\] \(list\); expected a waveform"),
+        ([[0.1, [0.2]]], r"Utterance 0 is \[+0.1, \[0.2\]+ \(list\); expected a waveform"),
         ({}, "no audio under any that is known"),
         (encoded_by_ffmpeg(None, pictures=2), "has no sound: it holds video alone"),
     ],
@@ -131,6 +131,7 @@ def test_what_knows_its_rate_is_loaded_and_resampled(prepare, url, tmp_path, mon
 
 
 def test_rows_of_a_dataset(prepare, tmp_path):
+    pytest.importorskip("torchcodec", reason="datasets encodes audio with it")
     datasets = pytest.importorskip("datasets")
     (tmp_path / "a.wav").write_bytes(FILE)
     features = datasets.Features({"audio": datasets.Audio(decode=False)})

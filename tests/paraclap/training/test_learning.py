@@ -1,6 +1,8 @@
 """That training works at all: what is audible by construction is learnt, and each variant learns what it is told."""
 
 import json
+import re
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -9,6 +11,7 @@ import torch
 from scipy.signal import lfilter
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
+from dataset_scripts import queries
 from dataset_scripts.binning import fit_bins
 from dataset_scripts.parquet import FEATURES, write_splits
 from dataset_scripts.queries import TEMPLATES, VARIANTS
@@ -56,6 +59,8 @@ def write_text_encoder(folder):
     """A small BERT that knows each word of the queries, and no more."""
     words = {word for template in TEMPLATES for word in template.text.split() if "{" not in word}
     words |= {"angry", "anger", "neutral", "neutrality", "sad", "sadness", "female", "male"}
+    table = Path(queries.__file__).with_name("emotions.csv").read_text(encoding="utf-8")  # synonyms are validated, too
+    words |= set(re.findall(r"[a-z]+", table))
     file = folder / "vocab.txt"
     file.write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *sorted(words)]), encoding="utf-8")
     BertTokenizerFast(vocab=str(file), model_max_length=64).save_pretrained(folder / "text")

@@ -205,7 +205,7 @@ def test_a_folder_that_another_process_trains_into_is_left_alone(words, tmp_path
 
 def test_a_start_that_fails_does_not_take_the_folder(words, tmp_path, monkeypatch):
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    with pytest.raises(SystemExit, match="--tokenizer_name_or_path nowhere/none cannot be loaded: .*or a folder"):
+    with pytest.raises(SystemExit, match="--tokenizer_name_or_path nowhere/none cannot be loaded: .*Give a folder"):
         train.main([*words, "--tokenizer_name_or_path", "nowhere/none"])
     assert not (tmp_path / "run" / "config.json").exists()
 
