@@ -29,7 +29,6 @@ from dataset_scripts.queries import VARIANTS
 from dataset_scripts.tables import write_csv
 from dataset_scripts.tasks import Task
 
-from .plots import draw_confusions
 from .table1_layout import PAPER, Table, draw_table, figure_rows, markdown_of, read_paper
 
 PAPER_TABLE = Path(__file__).with_name("paper_table1.csv")
@@ -199,6 +198,8 @@ def collect(args: argparse.Namespace) -> Table:
 
 def draw_pairs(args: argparse.Namespace) -> None:
     """Draw the confusion matrices of the first and the last variant side by side, as the paper's Figures 2 and 3 do."""
+    from .plots import draw_confusions
+
     ends = list(dict.fromkeys((args.variants[0], args.variants[-1])))
     found = {variant: read_evaluation(args, variant) for variant in ends}
     for task in tasks_of(list(args.corpora)):

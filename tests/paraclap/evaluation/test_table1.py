@@ -117,7 +117,7 @@ def test_the_ends_of_the_variants_are_drawn_side_by_side(tmp_path, monkeypatch):
         file.parent.mkdir(parents=True)
         file.write_text(json.dumps({"tasks": {"ravdess": {"uar": 0.25, "confusion": [[1] * 8] * 8}}}))
     drawn = []
-    monkeypatch.setattr(table1, "draw_confusions", lambda *given: drawn.append(given))
+    monkeypatch.setattr("paraclap.evaluation.plots.draw_confusions", lambda *given: drawn.append(given))
     table1.draw_pairs(args)
     ((matrices, labels, title, file),) = drawn
     assert list(matrices) == ["no emo, UAR 0.250", "rand 5, UAR 0.250"]

@@ -2,7 +2,6 @@
 
 import json
 import re
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -11,13 +10,13 @@ import torch
 from scipy.signal import lfilter
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
-from dataset_scripts import queries
 from dataset_scripts.binning import fit_bins
 from dataset_scripts.parquet import FEATURES, write_splits
 from dataset_scripts.queries import TEMPLATES, VARIANTS
 from paraclap.synthetic_speech import Voice, synthesise
 from paraclap.training import train
 from paraclap.training.records import read_rows
+from paraclap.training.validation import SYNONYMS
 
 # Each is heard by one thing alone: emotion by the spectrum's tilt (vocal effort), gender by the length of the vocal
 # tract, pitch by the pitch. The level says nothing.
@@ -59,8 +58,7 @@ def write_text_encoder(folder):
     """A small BERT that knows each word of the queries, and no more."""
     words = {word for template in TEMPLATES for word in template.text.split() if "{" not in word}
     words |= {"angry", "anger", "neutral", "neutrality", "sad", "sadness", "female", "male"}
-    table = Path(queries.__file__).with_name("emotions.csv").read_text(encoding="utf-8")  # synonyms are validated, too
-    words |= set(re.findall(r"[a-z]+", table))
+    words |= set(re.findall(r"[a-z]+", str(SYNONYMS)))  # validation asks by synonyms, too
     file = folder / "vocab.txt"
     file.write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *sorted(words)]), encoding="utf-8")
     BertTokenizerFast(vocab=str(file), model_max_length=64).save_pretrained(folder / "text")
