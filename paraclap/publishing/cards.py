@@ -11,10 +11,10 @@ from dataset_scripts.tables import markdown_table
 from paraclap.evaluation.tables import result_rows, template_rows
 from paraclap.resources import resource
 
+from .base_model_names import base_model, named_encoders
 from .errors import CardError
 from .facts import Facts
 from .local_paths import last_part
-from .records import base_model, named_encoders
 
 # Zero-shot audio classification is not a task of the Hub, but the tag of that name makes the model findable.
 PIPELINE_TAG = "audio-classification"

@@ -31,6 +31,7 @@ from modeling_paraclap.checkpoint_paraclap import CheckpointError, hash_file, lo
 from modeling_paraclap.release_paraclap import save_release
 from paraclap.resources import resource
 
+from .base_model_names import published_training
 from .base_models import BASE_MODELS, WEIGHTS, BaseModel, text_encoder_folder
 from .weights import save_weights, tensor_sha256
 
@@ -87,6 +88,10 @@ def strip_base_models(
     save_weights(trained, checkpoint / WEIGHTS)
     for file in files:
         shutil.copyfile(file, checkpoint / file.name)
+    record = checkpoint / "training.json"
+    if record.is_file():
+        training = json.loads(record.read_text(encoding="utf-8"))
+        record.write_text(json.dumps(published_training(training), indent=2) + "\n", encoding="utf-8")
     content = {
         "licence": licence,
         "parts": [

@@ -7,10 +7,11 @@ from typing import Any
 
 from dataset_scripts.corpora import recorded_corpus
 
+from .base_model_names import base_model, named_encoders
 from .errors import CardError, LicenceError
 from .licences import BASE_MODEL_LICENCES, Decision, licence_of_model
 from .local_paths import last_part
-from .records import base_model, named_encoders, read_corpora, read_json, read_results, read_training
+from .records import read_corpora, read_json, read_results, read_training
 
 
 @dataclass(frozen=True)

