@@ -104,7 +104,7 @@ def export_onnx(model: ParaClapModel, output_dir: Path, int8: bool = False) -> P
     try:
         from onnxruntime.quantization import QuantType, quantize_dynamic
     except ImportError as error:
-        raise ImportError(f'Exporting needs `pip install "paraclap[onnx]"`: {error}') from error
+        raise ImportError(f'{error}. Exporting needs more packages: pip install "paraclap[onnx]"') from error
     if model.dtype != torch.float32:
         raise ValueError(f"The model is in {model.dtype}; load it with dtype=torch.float32 to export it.")
     folder = Path(output_dir)
@@ -151,7 +151,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--output_dir", type=Path, required=True, help="folder to write")
     parser.add_argument("--int8", action="store_true", help="write 8-bit files too")
     args = parser.parse_args(arguments)
-    folder = export_onnx(AutoModel.from_pretrained(args.model, dtype=torch.float32), args.output_dir, args.int8)
+    try:
+        folder = export_onnx(AutoModel.from_pretrained(args.model, dtype=torch.float32), args.output_dir, args.int8)
+    except ImportError as error:
+        parser.exit(2, f"error: {error}\n")
     for file in sorted(folder.glob("*.onnx*")):
         print(f"{file}: {file.stat().st_size / 1e6:.1f} MB")
 

@@ -178,6 +178,7 @@ def with_extra(base, wheel, tmp_path_factory):
     def make(extra):
         if extra not in made:
             made[extra] = Environment(tmp_path_factory.mktemp(extra), base)
+            made[extra].install("--force-reinstall", "--no-deps", str(wheel))  # for the `paraclap` script
             made[extra].install(f"{wheel}[{extra}]")
         return made[extra]
 
@@ -191,7 +192,11 @@ def inputs(tmp_path_factory, tiny_release, corpus_dir, text_encoder):
     (folder / "recordings").mkdir()
     speech = folder / "recordings" / "speech.wav"
     soundfile.write(speech, synthesise(VOICES[1], 2.0), SAMPLING_RATE)
-    owner = make_emodb(folder / "emodb", speakers=("03", "08"))
+    own = folder / "mine"
+    own.mkdir()
+    shutil.copyfile(speech, own / "speech.wav")
+    (own / "files.csv").write_text("file,emotion,split\nspeech.wav,calm,test\n")
+    owner = make_emodb(folder / "emodb", speakers=("03", "08", "15"))  # 15 is a test speaker
     return {
         "release": tiny_release,
         "speech": speech,
@@ -199,6 +204,7 @@ def inputs(tmp_path_factory, tiny_release, corpus_dir, text_encoder):
         "corpus": corpus_dir,
         "encoders": text_encoder,
         "owner": owner,
+        "own": own,
     }
 
 
@@ -244,11 +250,11 @@ ARGUMENTS = {
     "python -m paraclap.evaluation": "--model {release} --corpora emodb={owner} --output_dir eval --n_resamples 10",
     "python -m paraclap.publishing": "model {release} --repo_id lab/tiny --dry_run",
     "python -m dataset_scripts.build_query_corpus": "--corpora emodb={owner} --output_dir built",
-    "python -m dataset_scripts.corpora": "verify emodb={owner}",
+    "python -m dataset_scripts.corpora": "verify mine={own}",
     "python -m dataset_scripts.describe": "{speech} --bins {corpus}/bins.json",
     "python -m paraclap.demo": "--audio {speech} --labels angry,sad",
     "python -m modeling_paraclap.export_onnx": "--model {release} --output_dir onnx",
-    "paraclap score": "{speech} --model {release} --labels angry,sad -o scores.csv",
+    "paraclap score": "{speech} --model {release} --labels angry,sad -o scores.parquet",
     "paraclap timeline": "{speech} --model {release} --labels angry,sad -o timelines",
     "paraclap embed": "{speech} --model {release} -o embeddings.parquet",
     "paraclap search": "{folder} speaker --model {release}",
@@ -258,7 +264,7 @@ ARGUMENTS = {
     "paraclap evaluate": "--model {release} --corpora emodb={owner} --output_dir eval2 --n_resamples 0",
     "paraclap push": "metric --repo_id lab/uar --dry_run",
     "paraclap corpus list": "",
-    "paraclap corpus verify": "emodb={owner}",
+    "paraclap corpus verify": "mine={own}",
     "paraclap corpus build": "--corpora emodb={owner} --output_dir built2",
 }
 

@@ -1,6 +1,5 @@
 """The arguments of training, in groups; each can also be set in the YAML file given with `--config`."""
 
-import importlib.util
 import math
 import sys
 from collections.abc import Callable, Sequence
@@ -321,9 +320,6 @@ def _check_paths(error: Callable[[str], NoReturn], args: Arguments) -> None:
             error(f"--{name} {file} is not a file; relative paths start at {Path.cwd()}")
     if is_remote(args.paths.corpus_dir) and not args.corpus.streaming:
         error(f"--corpus_dir {args.paths.corpus_dir} is remote: add --streaming, or download it")
-    tracker = args.run.report_to
-    if tracker != "none" and importlib.util.find_spec(tracker) is None:
-        error(f"--report_to {tracker} needs the package {tracker}: pip install {tracker}")
 
 
 def _check_ranges(error: Callable[[str], NoReturn], given: dict[str, Any]) -> None:

@@ -18,6 +18,7 @@ run. For the final training, --train_split train+validation uses both splits and
 """
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 
 from dataset_scripts.extras import program_extra
 
@@ -34,4 +35,8 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
     args = parse_arguments(argv, prog)
     with program_extra("train"):
         from .launch import launch
+    tracker = args.run.report_to
+    with program_extra("train" if tracker == "tensorboard" else "trackers"):
+        if tracker != "none" and find_spec(tracker) is None:  # importing one takes seconds
+            raise ModuleNotFoundError(name=tracker)
     launch(args)
