@@ -26,7 +26,7 @@ from .catalogue import remarks_of
 from .corpora import CORPORA, OWN, SPLITS, CorpusError, parse_corpora, scan_corpus
 from .egemaps import extract_functionals
 from .engines import ENGINES, WorkerError
-from .extras import program_extra
+from .extras import need, program_extra
 from .folders import FolderInUseError, locked, written_whole
 from .queries import INDEX, TemplateIndex, with_paraphrases
 from .tables import rejected_lines, write_csv
@@ -240,8 +240,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Read the command line, build, print the summary. Return the exit status."""
     args = parse_arguments(arguments)
     with program_extra("features"):
-        import datasets  # noqa: F401
-        import opensmile  # noqa: F401
+        need("datasets", "opensmile")
     started = time.time()
     try:
         options = BuildOptions(

@@ -15,7 +15,7 @@ from modeling_paraclap.audio_paraclap import AudioError
 
 from .binning import Bins
 from .egemaps import FUNCTIONALS, functionals_of
-from .extras import program_extra
+from .extras import need, program_extra
 from .layout import printable
 from .queries import INDEX, TemplateIndex, generate_queries, with_paraphrases
 from .tables import format_table
@@ -73,8 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--paraphrases", type=Path, help="YAML with other ways to say the templates")
     args = parser.parse_args(arguments)
     with program_extra("features"):
-        import opensmile  # noqa: F401
-        import pandas  # noqa: F401
+        need("opensmile", "pandas")
     try:
         bins = Bins.load(args.bins)
         index = with_paraphrases(args.paraphrases) if args.paraphrases else INDEX

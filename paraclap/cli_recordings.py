@@ -94,10 +94,10 @@ def timeline(options: TimelineOptions) -> int:
     Written are NAME.timeline.csv and NAME.timeline.png, and with --format NAME.TextGrid, NAME.labels.txt or NAME.srt.
     Memory does not depend on a recording's length.
     """
-    from dataset_scripts.extras import extra
+    from dataset_scripts.extras import extra, need
 
     with extra("cli"):  # now, not when all is scored
-        import matplotlib as mpl  # noqa: F401
+        need("matplotlib")
 
     from .command.models import load_scorer, model_folder, without_garbage_collection
     from .command.recordings import find_recordings
@@ -167,11 +167,10 @@ def describe(options: DescribeOptions) -> int:
 
     Values are eGeMAPS functionals; low, mid or high by the bins that the model was trained with.
     """
-    from dataset_scripts.extras import extra
+    from dataset_scripts.extras import extra, need
 
     with extra("features"):
-        import opensmile  # noqa: F401
-
+        need("opensmile")
         from dataset_scripts import describe as program
 
     from .command.models import model_folder

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from dataset_scripts.extras import program_extra
+from dataset_scripts.extras import need, program_extra
 from modeling_paraclap.audio_paraclap import AudioError
 from modeling_paraclap.checkpoint_paraclap import CheckpointError
 from modeling_paraclap.clips_paraclap import Clip
@@ -108,8 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(args: argparse.Namespace, questions: Sequence[NamedQuestion]) -> None:
     """Assemble the model, ask the questions, print the answers and draw the picture."""
     with program_extra("demo"):
-        import scipy  # noqa: F401
-
+        need("scipy")
         from paraclap.command.heat_map import draw_timeline
         from paraclap.demo_picture import draw_clips
 

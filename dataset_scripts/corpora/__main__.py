@@ -19,7 +19,7 @@ from pathlib import Path
 from ..catalogue import describe_corpora, list_corpora
 from ..corpus import Corpus
 from ..download import download
-from ..extras import program_extra
+from ..extras import need, program_extra
 from ..transfer import DownloadError
 from ..verify import verify_corpus
 from . import CORPORA, OWN, CorpusError, parse_corpora
@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Read the command line; list, verify or download. Return the exit status."""
     args = parse_arguments(arguments)
     with program_extra("features"):
-        import pandas  # noqa: F401
+        need("pandas")
     status = 0
     try:
         if args.command == "list":

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from dataset_scripts.extras import extra
+from dataset_scripts.extras import extra, need
 from dataset_scripts.tables import neutralised_cell
 from paraclap.page.questions import NamedQuestion
 
@@ -44,7 +44,7 @@ def check_output(output: Path, formats: Sequence[str] = FORMATS) -> None:
         raise OutputError(f"The folder of the output {str(output)!r} cannot be made: {error}") from error
     if output.suffix.lower() == ".parquet":
         with extra("cli"):  # now, not when all the work is done
-            import pyarrow as pa  # noqa: F401
+            need("pyarrow")
 
 
 def score_rows(

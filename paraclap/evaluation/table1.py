@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dataset_scripts.corpora import CORPORA, TASKS, CorpusError, has_module, parse_corpora
-from dataset_scripts.extras import program_extra
+from dataset_scripts.extras import need, program_extra
 from dataset_scripts.queries import VARIANTS
 from dataset_scripts.tables import write_csv
 from dataset_scripts.tasks import Task
@@ -247,9 +247,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print_plan(args, steps)
         return 0
     with program_extra("evaluate"):  # now, not after the trainings
-        import evaluate  # noqa: F401
-        import matplotlib as mpl  # noqa: F401
-        import opensmile  # noqa: F401
+        need("evaluate", "matplotlib", "opensmile")
         import pandas as pd
     args.output_dir.mkdir(parents=True, exist_ok=True)
     run_steps(steps)

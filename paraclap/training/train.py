@@ -18,9 +18,8 @@ run. For the final training, --train_split train+validation uses both splits and
 """
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 
-from dataset_scripts.extras import program_extra
+from dataset_scripts.extras import need, program_extra
 
 from .arguments import parse_arguments
 
@@ -37,6 +36,5 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
         from .launch import launch
     tracker = args.run.report_to
     with program_extra("train" if tracker == "tensorboard" else "trackers"):
-        if tracker != "none" and find_spec(tracker) is None:  # importing one takes seconds
-            raise ModuleNotFoundError(name=tracker)
+        need(*{tracker} - {"none"})
     launch(args)

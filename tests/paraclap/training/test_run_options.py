@@ -71,7 +71,7 @@ def test_trackio_gets_the_curves(corpus_dir, text_encoder, tmp_path, monkeypatch
 
 
 def test_a_tracker_that_is_not_installed_is_said(corpus_dir, text_encoder, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("paraclap.training.train.find_spec", lambda name: None)
+    monkeypatch.setattr("dataset_scripts.extras.find_spec", lambda name: None)
     with pytest.raises(SystemExit):
         run(corpus_dir, text_encoder, tmp_path / "run", "--report_to", "wandb")
     error = 'error: The package wandb is not installed. Install what is needed here: pip install "paraclap[trackers]"\n'
