@@ -58,7 +58,7 @@ class Bins:
         """Return low, mid or high of a single value; None for no value and for an attribute without edges.
 
         Raises:
-            ValueError: `attribute` is not among `ATTRIBUTES`.
+            ValueError: If `attribute` is not among `ATTRIBUTES`.
         """
         if attribute not in UNITS:
             raise ValueError(f"Unknown attribute {attribute!r}; expected one of {', '.join(ATTRIBUTES)}.")
@@ -88,7 +88,7 @@ class Bins:
         """Read what `save` wrote.
 
         Raises:
-            ValueError: the file is not a bins file, or its edges are not two ascending numbers.
+            ValueError: If the file is not a bins file, or its edges are not two ascending numbers.
         """
         try:
             content = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -114,7 +114,7 @@ def fit_bins(frame: pd.DataFrame) -> Bins:
             gets no edges.
 
     Raises:
-        ValueError: no row has split "train".
+        ValueError: If no row has split "train".
     """
     train = frame[frame["split"] == "train"]
     if train.empty:

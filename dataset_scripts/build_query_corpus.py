@@ -68,8 +68,8 @@ def check_output_dir(output_dir: Path, corpora: dict[str, Path], overwrite: bool
     """Refuse to replace what this command did not write.
 
     Raises:
-        FileExistsError: `output_dir` is a file, or a folder with other content and `overwrite` is False.
-        ValueError: a corpus lies in `output_dir` and would be deleted with it.
+        FileExistsError: If `output_dir` is a file, or a folder with other content and `overwrite` is False.
+        ValueError: If a corpus lies in `output_dir` and would be deleted with it.
     """
     for name, root in corpora.items():
         if Path(root).resolve().is_relative_to(output_dir):
@@ -102,10 +102,10 @@ def build_query_corpus(
         The rows written (all columns but audio and queries), and the files left out (corpus, file, reason).
 
     Raises:
-        CorpusError: a corpus is not as its owner ships it, or nothing in it can be read.
-        FileExistsError: see `check_output_dir`.
-        FolderInUseError: another process writes `output_dir`.
-        ValueError: no training rows to fit bins on, or a corpus within `output_dir`.
+        CorpusError: If a corpus is not as its owner ships it, or nothing in it can be read.
+        FileExistsError: As [`check_output_dir`].
+        FolderInUseError: If another process writes `output_dir`.
+        ValueError: If there are no training rows to fit bins on, or a corpus lies within `output_dir`.
     """
     from .build_record import write_record
 

@@ -52,7 +52,7 @@ def describe_corpora(names: Sequence[str]) -> str:
         names: names of corpora; NAME=DIR for those of the user's own.
 
     Raises:
-        CorpusError: a name is unknown, or a table cannot be read.
+        CorpusError: If a name is unknown, or a table cannot be read.
     """
     parse_corpora([name for name in names if "=" in name])
     return "\n\n".join(_describe(corpus_of(name.partition("=")[0])) for name in names)

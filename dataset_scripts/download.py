@@ -32,7 +32,7 @@ def download(archives: Sequence[Archive | Dataverse], folder: Path) -> list[str]
         What the user should know: which checksums are not the owner's.
 
     Raises:
-        DownloadError: the server does not give a file, or its checksum is another than expected.
+        DownloadError: If the server does not give a file, or its checksum is another than expected.
     """
     folder = Path(folder)
     manager = manager_of(folder / CACHE)

@@ -108,8 +108,8 @@ def functionals_of(path: str | os.PathLike, all_functionals: bool = False) -> di
         One number per functional; None for those of the voice where openSMILE finds no voiced frame.
 
     Raises:
-        AudioError: the file cannot be read, is silent, is too short for one analysis window (60 ms), or has a sampling
-            rate below `MIN_SAMPLING_RATE`.
+        AudioError: If the file cannot be read, is silent, is too short for one analysis window (60 ms), or has a
+            sampling rate below `MIN_SAMPLING_RATE`.
     """
     smile = _smile(all_functionals)
     waveform, sampling_rate = read_audio(path)
@@ -189,9 +189,9 @@ def extract_functionals(
         (corpus, file, reason), indexed likewise.
 
     Raises:
-        ImportError: opensmile is not installed, or ray where it is asked for.
-        WorkerError: a worker process died.
-        ValueError: `num_proc` below 1, or an unknown engine.
+        ImportError: If opensmile is not installed, or ray where the engine needs it.
+        WorkerError: If a worker process died.
+        ValueError: If `num_proc` is below 1, or the engine is unknown.
     """
     import pandas as pd
 

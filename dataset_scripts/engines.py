@@ -44,7 +44,7 @@ def processes(num_proc: int, initializer: Callable, initargs: tuple = ()) -> Ite
         The engine, and how many chunks run at a time.
 
     Raises:
-        WorkerError: a worker died; raised while results are taken.
+        WorkerError: If a worker died; raised while results are taken.
     """
     if num_proc == 1:
         yield map, 1
@@ -111,7 +111,7 @@ def ray_data(num_proc: int, address: str | None = None) -> Iterator[tuple[Engine
 
     Raises:
         ImportError: Ray is not installed.
-        ConnectionError: there is no cluster at `address`.
+        ConnectionError: If there is no cluster at `address`.
         WorkerError: Ray does not start; or, while results are taken, a worker died more often than Ray tries again.
     """
     with extra("ray"):

@@ -36,7 +36,7 @@ def locate(root: Path, is_corpus: Callable[[Path], bool], expected: str, inner: 
         inner: names of the corpus's own sub-folders, which people pass in place of the corpus.
 
     Raises:
-        CorpusError: `root` is not a folder, no folder fits, or several do.
+        CorpusError: If `root` is not a folder, no folder fits, or several do.
     """
     root = Path(root)
     if not root.is_dir():
@@ -97,7 +97,7 @@ def index_by_stem(files: Iterable[Path], folder: Path) -> dict[str, Path]:
     """Map each file's path relative to `folder`, without extension and in POSIX form, to the file.
 
     Raises:
-        CorpusError: the same utterance is there twice (say as .wav and as .flac).
+        CorpusError: If the same utterance is there twice (say as .wav and as .flac).
     """
     index: dict[str, Path] = {}
     for path in files:
@@ -133,7 +133,7 @@ def read_names(
             extension.
 
     Raises:
-        CorpusError: the same utterance is there twice.
+        CorpusError: If the same utterance is there twice.
     """
     rows, rejected = [], []
     for stem, path in index_by_stem(files, root).items():
@@ -157,7 +157,7 @@ def check_inside(root: Path, name: str, where: str, folder: Path | None = None) 
         folder: the part of the corpus where the name starts; None is `root`.
 
     Raises:
-        CorpusError: the name is empty, contains NUL, is absolute, or leads out of `root`.
+        CorpusError: If the name is empty, contains NUL, is absolute, or leads out of `root`.
     """
     if not name:
         raise CorpusError(f"{where}: the file name is empty.")
@@ -181,7 +181,7 @@ class Listing:
         by_name: True if the table gives bare names of files that lie at any depth below `folder`.
 
     Raises:
-        CorpusError: the same utterance is on disk twice.
+        CorpusError: If the same utterance is on disk twice.
     """
 
     def __init__(self, root: Path, folder: Path, table: str, by_name: bool = False):
@@ -201,7 +201,7 @@ class Listing:
         """Return the file that a row names, whatever its extension on disk; None (and a reason) if it is not there.
 
         Raises:
-            CorpusError: the name is unsafe (see `check_inside`) or was listed before.
+            CorpusError: If the name is unsafe (see `check_inside`) or was listed before.
         """
         listed = check_inside(self.root, name, where, self.folder)
         stem = stem_of(PurePosixPath(name).name if self.by_name else PurePosixPath(name).as_posix())
@@ -240,7 +240,7 @@ def read_table(
         latin1: True where copies in Latin-1 are in circulation; what is not UTF-8 is then read as that.
 
     Raises:
-        CorpusError: a column is missing, a row has another number of fields, or the file is not UTF-8 text.
+        CorpusError: If a column is missing, a row has another number of fields, or the file is not UTF-8 text.
     """
     columns = list(columns)
     quoting = csv.QUOTE_NONE if delimiter in "\t " else csv.QUOTE_MINIMAL
@@ -268,7 +268,7 @@ def read_lines(path: Path, latin1: bool = False) -> Iterator[tuple[str, str]]:
     """Yield ``(where, line)`` of a text file; `where` is like ``Ses01F_impro01.txt, row 3``.
 
     Raises:
-        CorpusError: the file is not UTF-8 text (and `latin1` is False).
+        CorpusError: If the file is not UTF-8 text (and `latin1` is False).
     """
     for number, line in enumerate(_decode(path, latin1).splitlines(), start=1):
         yield f"{path.name}, row {number}", line
@@ -288,7 +288,7 @@ def choice(value: str, allowed: Mapping[str, T], what: str, where: str) -> T:
     """Return ``allowed[value]``.
 
     Raises:
-        CorpusError: the value is not among those, with the table's row.
+        CorpusError: If the value is not among those; names the table's row.
     """
     if value not in allowed:
         raise CorpusError(f"{where}: {what} is {value!r}; expected one of {', '.join(allowed)}.")
@@ -299,7 +299,7 @@ def whole_years(text: str, what: str, where: str) -> int:
     """Return an age in years.
 
     Raises:
-        CorpusError: the text is not a whole number, with the table's row.
+        CorpusError: If the text is not a whole number; names the table's row.
     """
     if not text.isdecimal():
         raise CorpusError(f"{where}: {what} is {text!r}; expected a whole number of years.")
@@ -310,7 +310,7 @@ def number_in(text: str, lowest: float, highest: float, what: str, where: str) -
     """Return a number on a scale.
 
     Raises:
-        CorpusError: the text is not a number from `lowest` to `highest`, with the table's row.
+        CorpusError: If the text is not a number from `lowest` to `highest`; names the table's row.
     """
     try:
         value = float(text)

@@ -49,7 +49,7 @@ def tables_of(source: Path) -> list[Path]:
     """Return the tables of a user's corpus: the file itself, ``files.csv``, or those of ComParE's splits.
 
     Raises:
-        CorpusError: there is none.
+        CorpusError: If there is none.
     """
     if source.is_file():
         return [source]
@@ -94,7 +94,7 @@ def read_own_corpus(name: str, source: Path) -> Corpus:
         source: its folder or table.
 
     Raises:
-        CorpusError: the name cannot be one, there is no table, or nothing in it can be used.
+        CorpusError: If the name cannot be one, there is no table, or nothing in it can be used.
     """
     if not is_own_name(name):
         raise CorpusError(

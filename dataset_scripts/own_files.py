@@ -36,8 +36,8 @@ class FileFinder:
             where: table and line, for the error.
 
         Raises:
-            CorpusError: the name is absolute or leads out of the corpus folder, also by a symbolic link; or there is no
-                such file, or several.
+            CorpusError: If the name is absolute or leads out of the corpus folder, also by a symbolic link, or if no
+                file or several have it.
         """
         name = name.replace("\\", "/")
         errors: list[CorpusError | None] = []
@@ -64,7 +64,7 @@ class FileFinder:
         """Return the folder of a file; each is checked and listed once.
 
         Raises:
-            CorpusError: it is not in the corpus folder.
+            CorpusError: If it is not in the corpus folder.
         """
         folder = os.path.dirname(listed) or "."
         if folder not in self._folders:
@@ -93,7 +93,7 @@ class _Folder:
         """Return the one file that fits a name best; None if none does.
 
         Raises:
-            CorpusError: several fit equally well.
+            CorpusError: If several fit equally well.
         """
         if name in self.names:
             return name

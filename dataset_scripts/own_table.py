@@ -93,7 +93,7 @@ def read_own_table(path: Path) -> OwnTable:
     """Read a table with a header, one of whose columns names the files.
 
     Raises:
-        CorpusError: it is not a text table, is empty, has no column of files, or two columns of one name.
+        CorpusError: If it is not a text table, is empty, has no column of files, or two columns of one name.
     """
     text, remarks = _decode(path)
     lines = list(io.StringIO(text, newline=None))

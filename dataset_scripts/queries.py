@@ -91,7 +91,7 @@ def with_paraphrases(path: str | Path) -> TemplateIndex:
             and ``{emotion_noun}``, one of ``a {gender} is speaking`` ``{gender}``.
 
     Raises:
-        ValueError: the file is not such a mapping, a template is not in the table, or a paraphrase is empty, occurs
+        ValueError: If the file is not such a mapping, a template is not in the table, or a paraphrase is empty, occurs
             twice or has another placeholder.
     """
     try:
@@ -180,7 +180,7 @@ def canonical_emotion(name: str, where: str = "") -> str:
         where: place for the error, like ``data.tsv, row 7``.
 
     Raises:
-        ValueError: the name is not in the table.
+        ValueError: If the name is not in the table.
     """
     key = name.strip().lower().replace(" ", "_")
     if key not in _EMOTION_NAMES:
@@ -203,7 +203,7 @@ def generate_queries(row: Mapping, index: TemplateIndex = INDEX) -> list[tuple[s
         ``(attribute, text)`` pairs in the order of the table; for the attributes see `Template`.
 
     Raises:
-        ValueError: a bin, an emotion or a gender is none of those known.
+        ValueError: If a bin, an emotion or a gender is unknown.
     """
     emotion = row.get("emotion")
     emotion = canonical_emotion(emotion) if isinstance(emotion, str) else None
@@ -295,7 +295,7 @@ def sample_queries(
         The caption, or None where the variant leaves no query.
 
     Raises:
-        ValueError: unknown variant, `max_queries` below 1, or lists of different lengths.
+        ValueError: If the variant is unknown, `max_queries` is below 1, or the lists differ in length.
     """
     if variant not in VARIANTS:
         raise ValueError(f"Unknown variant {variant!r}; expected one of {', '.join(VARIANTS)}.")

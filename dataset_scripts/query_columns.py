@@ -22,7 +22,7 @@ def query_columns(frame: pd.DataFrame, index: TemplateIndex = INDEX) -> tuple[pa
         The texts and, for each, its attribute: two list columns as long as `frame`.
 
     Raises:
-        ValueError: see `generate_queries`.
+        ValueError: As [`generate_queries`].
     """
     texts: dict[tuple[str, str], int] = {}
     cases = [_cases(frame, source, index, texts) for source in dict.fromkeys(source for source, _ in index)]

@@ -60,7 +60,7 @@ class Shards:
         """Return the functionals of those rows of `keys` that are known, beside an empty column ``error``.
 
         Raises:
-            ValueError: a file in the folder is not a shard.
+            ValueError: If a file in the folder is not a shard.
         """
         tables = []
         for path in self._paths():

@@ -41,7 +41,7 @@ def draw_sheet(frame: pd.DataFrame, bins: Bins, path: Path, index: TemplateIndex
         index: the templates.
 
     Raises:
-        ImportError: matplotlib is not installed.
+        ImportError: If matplotlib is not installed.
     """
     try:
         from matplotlib.figure import Figure

@@ -52,7 +52,7 @@ def reduced_configuration(root: Path) -> str:
         root: the folder ``config`` of the opensmile package (`opensmile.Smile.default_config_root`).
 
     Raises:
-        ValueError: the package's configuration differs from that of eGeMAPSv02 in opensmile 2.5 and 2.6.
+        ValueError: If the package's configuration differs from that of eGeMAPSv02 in opensmile 2.5 and 2.6.
     """
     components = _components(_expand(root / "egemaps" / "v02" / "eGeMAPSv02.conf", {}).splitlines())
     for name, changes in CHANGES.items():

@@ -52,7 +52,7 @@ def verify_corpus(corpus: Corpus, root: Path, labels_only: bool = False) -> tupl
         Whether the counts are the owner's and every file can be read, and the lines of the report.
 
     Raises:
-        CorpusError: see `scan_corpus`.
+        CorpusError: As [`scan_corpus`].
     """
     import pandas as pd
 

@@ -33,7 +33,7 @@ def register(corpus: Corpus) -> None:
     """Add a corpus and its tasks to `CORPORA` and `TASKS`, in place of those of the same name.
 
     Raises:
-        CorpusError: a task has the name of another corpus's.
+        CorpusError: If a task has the name of another corpus's.
     """
     for task in CORPORA[corpus.name].tasks if corpus.name in CORPORA else ():
         TASKS.pop(task.name, None)
@@ -61,7 +61,7 @@ def corpus_of(name: str) -> Corpus:
     """Return the corpus of that name.
 
     Raises:
-        CorpusError: there is none.
+        CorpusError: If there is none.
     """
     if name not in CORPORA:
         raise CorpusError(f"Unknown corpus {name!r}; known are {', '.join(CORPORA)}.")
@@ -81,7 +81,7 @@ def parse_corpora(arguments: Sequence[str]) -> dict[str, Path]:
     """Parse ``NAME=DIR`` arguments, and read the tables of corpora of the user's own (`own_corpus`).
 
     Raises:
-        CorpusError: no "=", a repeated name, or a name that is unknown and no name of a corpus of the user's own.
+        CorpusError: If an argument has no "=", or a name is repeated, or unknown and not that of a user's own corpus.
     """
     corpora: dict[str, Path] = {}
     for argument in arguments:
@@ -124,7 +124,8 @@ def scan_corpus(name: str, root: str | Path) -> tuple[pd.DataFrame, pd.DataFrame
         was left out (corpus, file, reason).
 
     Raises:
-        CorpusError: unknown corpus, another layout than the owner's, an unsafe or duplicate name in a table.
+        CorpusError: If the corpus is unknown, its layout is another than the owner's, or a table has an unsafe or
+            duplicate name.
     """
     import pandas as pd
 
@@ -182,7 +183,7 @@ def load_corpus(name: str, root: str | Path) -> pd.DataFrame:
         The utterances, one row each, with `Corpus.columns`.
 
     Raises:
-        CorpusError: as `scan_corpus`.
+        CorpusError: As [`scan_corpus`].
     """
     frame, rejected = scan_corpus(name, root)
     if len(rejected):

@@ -58,7 +58,7 @@ def fetch_corpus(corpus: Corpus, root: Path, only: Sequence[str] | None) -> None
         only: names of its archives; None fetches all.
 
     Raises:
-        DownloadError: the corpus cannot be fetched, or has no such archive.
+        DownloadError: If the corpus cannot be fetched, or has no such archive.
     """
     if not corpus.archives:
         raise DownloadError(

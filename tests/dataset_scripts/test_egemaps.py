@@ -202,6 +202,7 @@ INTERRUPTED = """
 
     Smile._sink_callback = staticmethod(make_interrupted_sink)
     signal.signal(signal.SIGTERM, lambda *details: sys.exit("stopped"))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs inherit that it is ignored
     paths = sorted(map(str, folder.glob("*.wav")))
     try:
         functionals, rejected = egemaps.extract_functionals(paths, shards_dir=folder / "shards")
