@@ -117,6 +117,7 @@ table1: $(VENV)/installed  ## reproduce the paper's Table 1 on CORPORA=DIR: four
 		--corpora $(foreach name,nemo emodb librispeech ravdess crema_d,$(name)=$(CORPORA)/$(FOLDER_$(name))) \
 		--audio_states_dir $(STATES) --audio_model_name_or_path $(WHISPER) \
 		--text_model_name_or_path "$$($(RUN) -c 'import paraclap.publishing.default_checkpoint as d; print(d.text_encoder_folder())')"
+	cp $(addprefix build/table1/,table1.csv table1.png confusion-ravdess.png confusion-crema_d.png) docs/
 
 clean:  ## remove all build outputs except .venv
 	rm -rf build

@@ -7,6 +7,7 @@ content and never by their extension.
 import contextlib
 import functools
 import itertools
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import ModuleType
@@ -42,7 +43,7 @@ class _NotReadable(Exception):
 
 
 @dataclass
-class Sound:
+class Sound(ABC):
     """A file that is being decoded.
 
     Attributes:
@@ -108,8 +109,9 @@ class Sound:
             if position >= last:
                 return
 
+    @abstractmethod
     def _decoded(self) -> Iterator[np.ndarray]:
-        raise NotImplementedError
+        """Yield float32 blocks (samples, channels), once."""
 
     def _damaged(self, position: int, reason: object) -> AudioError:
         self.source.check()
