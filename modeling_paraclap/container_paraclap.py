@@ -6,7 +6,7 @@ all goes to the decoder that reads it whole.
 """
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from .source_paraclap import Source
@@ -221,9 +221,22 @@ def _nist(source: Source, head: bytes) -> Container:
 
 
 def _flac(source: Source, tag: int) -> Container:
-    # The number of samples are the last 36 bits of 8 bytes; libsndfile reads a FLAC without it, but not its errors.
-    unknown = _number(source, ">Q", tag + 18) & (2**36 - 1) == 0
-    return Container("FLAC", by_ffmpeg=unknown or tag > 0)
+    """Find all streams of a FLAC file: libsndfile reads the first of joined files alone, ffmpeg all of one format."""
+    # The number of samples are the last 36 bits of 8 bytes.
+    promised = [_number(source, ">Q", position + 18) & (2**36 - 1) for position in _flac_streams(source, tag)]
+    if len(promised) == 1 and promised[0] and not tag:
+        return Container("FLAC")
+    # libsndfile reads a FLAC without that number, but not its errors.
+    return Container("FLAC", by_ffmpeg=True, promised_samples=sum(promised) if all(promised) else None)
+
+
+def _flac_streams(source: Source, first: int) -> Iterator[int]:
+    """Yield where FLAC streams begin, from the first on: a mark, and a block of 34 bytes that describes the stream."""
+    position: int | None = first
+    while position is not None:
+        if position == first or source.bytes_at(position + 5, 3) == b"\0\0\x22":
+            yield position
+        position = _find(source, b"fLaC", position + 4)
 
 
 def _mp3(source: Source, tag: int) -> Container:

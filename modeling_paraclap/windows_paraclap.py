@@ -1,30 +1,8 @@
 """Long audio, window by window."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import numpy as np
-
-from .inputs_paraclap import stream_input
-
-
-class LongAudio:
-    """Audio that is still to be read.
-
-    An object of our own, because transformers looks for tensors in dicts and lists to move them to the model's device.
-
-    Args:
-        source: Any form of audio that `stream_input` takes.
-        target_rate: The rate to read it at, in Hz.
-        sampling_rate: The rate of a bare array.
-    """
-
-    def __init__(self, source: Any, target_rate: int, sampling_rate: int | None = None):
-        self.source, self.target_rate, self.sampling_rate = source, target_rate, sampling_rate
-
-    def blocks(self) -> Iterator[np.ndarray]:
-        """Return mono float32 blocks (samples,), read as they are consumed."""
-        return stream_input(self.source, self.target_rate, self.sampling_rate)
 
 
 def windows_of(blocks: Iterable[np.ndarray], length: int, stride: int, least: int) -> Iterator[tuple[int, np.ndarray]]:

@@ -223,6 +223,21 @@ def test_flac_that_does_not_say_its_length():
     assert len(read_audio(tagged)[0]) == 48000
 
 
+@pytest.mark.parametrize("gap", [b"", bytes(100), b"TAG" + bytes(125), b"ID3\4\0\0\0\0\1\0" + bytes(128), b"fLaC" * 30])
+def test_nothing_of_joined_flac_files_is_lost_in_silence(gap):
+    first, second = encoded(tone(3), container="FLAC"), encoded(tone(2, frequency=440), container="FLAC")
+    both = np.concatenate([read_audio(first)[0], read_audio(second)[0]])
+    np.testing.assert_array_equal(read_audio(first + gap + second)[0], both)
+    np.testing.assert_array_equal(read_audio(first + gap + without_flac_length(second))[0], both)
+    np.testing.assert_array_equal(read_audio(first + gap)[0], both[: 3 * 16000])
+    stereo = encoded(np.stack([tone()] * 2, 1), container="FLAC")
+    for other in (second[:-500], encoded(tone(1, 44100), 44100, container="FLAC"), stereo, second[:20]):
+        with pytest.raises(AudioError, match="truncated"):
+            read_audio(first + gap + other)
+    with pytest.raises(AudioError, match="truncated"):
+        read_audio(first[:-500] + gap + second)
+
+
 def test_damaged_flac_is_an_error():
     content = bytearray(encoded(tone(3), container="FLAC"))
     content[len(content) // 2 :] = bytes(len(content) - len(content) // 2)

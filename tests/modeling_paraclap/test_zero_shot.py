@@ -5,7 +5,8 @@ import pytest
 import torch
 from helpers.scores import speech
 
-from modeling_paraclap.windows_paraclap import LongAudio, windows_of
+from modeling_paraclap.clips_paraclap import LongAudio
+from modeling_paraclap.windows_paraclap import windows_of
 from modeling_paraclap.zero_shot_paraclap import TextEmbeddings, parse_labels, parse_templates, prompts_of
 
 
