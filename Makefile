@@ -4,6 +4,8 @@
 PYTHON ?= python3
 TORCH ?=
 TORCH_INDEX ?=
+# Test files that run at once, each with one thread.
+JOBS ?= 2
 VENV := .venv
 RUN := $(VENV)/bin/python
 CORPORA ?= $(PARACLAP_CORPORA)
@@ -55,8 +57,8 @@ app: $(call ready,app)  ## run the demo page locally with the default checkpoint
 	$(if $(MODEL),,$(RUN) -m paraclap.publishing.default_checkpoint assemble $(CHECKPOINT) build/$(NAME))
 	$(RUN) space/app.py --model $(or $(MODEL),build/$(NAME))
 
-test: $(VENV)/installed  ## run the tests; PARACLAP_CORPORA=DIR adds those that need real corpora
-	$(RUN) -m pytest
+test: $(VENV)/installed  ## run the tests, JOBS=2 files at once; PARACLAP_CORPORA=DIR adds those that need real corpora
+	$(RUN) -m pytest --numprocesses $(JOBS) --dist loadfile
 
 test-e2e: $(VENV)/installed  ## test the demo's page in Chromium, whose Debian packages it installs where it may
 	@command -v chromedriver >/dev/null && command -v chromium >/dev/null || { \

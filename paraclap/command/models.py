@@ -8,6 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from paraclap.quiet import quiet
+
 from .errors import CommandError
 
 if TYPE_CHECKING:
@@ -86,13 +88,12 @@ def load_scorer(folder: Path) -> "Scorer":
         ModelError: If its files are damaged or incomplete.
     """
     from safetensors import SafetensorError
-    from transformers.utils import logging
 
     from modeling_paraclap.scoring_paraclap import Scorer
 
-    logging.disable_progress_bar()  # of the weights, which are there in no time
     try:
-        scorer = Scorer.from_pretrained(folder)
+        with quiet():  # the weights are there in no time
+            scorer = Scorer.from_pretrained(folder)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:300]
         raise ModelError(f"The model in {folder} cannot be loaded, its files may be damaged: {reason}") from error

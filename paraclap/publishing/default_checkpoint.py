@@ -13,8 +13,7 @@ import hashlib
 import json
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -22,13 +21,13 @@ from platformdirs import user_cache_path
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from tqdm import tqdm
-from transformers.utils import logging
 
 import modeling_paraclap
 from dataset_scripts.folders import locked, written_whole
 from modeling_paraclap import ParaClapConfig, ParaClapProcessor
 from modeling_paraclap.checkpoint_paraclap import CheckpointError, hash_file, load_strictly
 from modeling_paraclap.release_paraclap import save_release
+from paraclap.quiet import quiet
 from paraclap.resources import resource
 
 from .base_model_names import published_training
@@ -197,18 +196,6 @@ def write_release(checkpoint: Path, parts: Mapping, release: Path) -> None:
     for file in checkpoint.iterdir():
         if file.is_file() and not (release / file.name).exists():
             shutil.copyfile(file, release / file.name)
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Hide transformers' progress bars."""
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()
 
 
 def assemble_release(checkpoint: Path, release: Path) -> bool:

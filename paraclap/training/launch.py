@@ -7,9 +7,9 @@ import traceback
 from accelerate import Accelerator
 from accelerate.utils import DistributedType
 from safetensors import SafetensorError
-from transformers.utils import logging
 
 from dataset_scripts.folders import FolderInUseError
+from paraclap.quiet import quiet
 
 from .arguments import Arguments
 from .checkpoint import where_to_continue
@@ -33,7 +33,6 @@ def launch(args: Arguments) -> None:
         project_dir=f"{args.paths.output_dir}/logs",
     )
     refuse_sharding(accelerator)
-    logging.disable_progress_bar()  # that of saving would interrupt the run's own
     end: str | int | None = None
     try:
         train(args, accelerator)
@@ -67,7 +66,7 @@ def launch(args: Arguments) -> None:
 
 def train(args: Arguments, accelerator: Accelerator) -> None:
     """Train from the first step, or from the newest checkpoint, to the last step."""
-    with Run(args, accelerator) as run:
+    with quiet(), Run(args, accelerator) as run:  # saving's progress bar would interrupt the run's own
         if args.paths.resume:
             run.resume()
         run.fit()

@@ -14,9 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 from helpers.audio import tone
+from transformers.utils import logging
 
 import paraclap
 from modeling_paraclap.clips_paraclap import Loader
+from paraclap.command.models import load_scorer
 
 NAMES = ["broken.wav", "silent.wav", "tone, =1+1.wav", "voice0.wav", "deeper/voice1.flac", "deeper/still/voice2.WAV"]
 USABLE = NAMES[2:]
@@ -76,6 +78,18 @@ def test_csv_parquet_json_and_python_hold_the_same(run, recordings, release, tmp
         pd.testing.assert_frame_equal(
             found.astype(object).fillna("-"), expected.astype(object).fillna("-"), check_dtype=False
         )
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_scoring_leaves_the_progress_bars_of_others_as_they_were(recordings, release, tmp_path, monkeypatch, shown):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (logging.enable_progress_bar if shown else logging.disable_progress_bar)()
+    try:
+        load_scorer.cache_clear()
+        paraclap.score(recordings / USABLE[0], "calm,loud", model=str(release))
+        assert logging.is_progress_bar_enabled() == shown
+    finally:
+        logging.enable_progress_bar()
 
 
 def test_without_output_csv_goes_to_a_pipe_and_lines_to_a_terminal(run, recordings, monkeypatch):

@@ -254,12 +254,13 @@ def test_the_length_may_change_unless_the_learning_rate_depends_on_it(undisturbe
     shutil.copytree(undisturbed, run)
     train.main([*words, "--num_train_epochs", "3", "--max_steps", "13", "--max_grad_norm", "1", "--resume"])
     config = json.loads((run / "config.json").read_text())
-    assert config["changes"][0] | {"device": None} == {
+    of_this_machine = ("device", "git_revision")  # which may change while the tests run
+    changes = {name: change for name, change in config["changes"][0].items() if name not in of_this_machine}
+    assert changes == {
         "step": 12,
         "num_train_epochs": {"from": 2, "to": 3},
         "max_steps": {"from": 0, "to": 13},
         "max_grad_norm": {"from": 0.0, "to": 1.0},
-        "device": None,
     }
     assert config["arguments"]["num_train_epochs"] == 3
     config["arguments"]["lr_scheduler_type"] = "cosine"
