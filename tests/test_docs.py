@@ -1,6 +1,10 @@
 """What README and docs/ say runs, prints what they show, and takes the options that they name."""
 
+import contextlib
+import functools
+import io
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -102,22 +106,23 @@ COMMANDS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def help_of():
-    """A function from the words of a program to its help, which is asked for once."""
-    known = {}
-
-    def ask(program: tuple[str, ...]) -> str:
-        if program not in known:
-            command = [sys.executable, *program, "--help"]
-            known[program] = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-        return known[program]
-
-    return ask
+@functools.cache
+def help_of(*program: str) -> str:
+    """Return the help of a program, run in this process: importing torch for each would take most of the time."""
+    runner = runpy.run_module if program[0] == "-m" else runpy.run_path
+    name, *words = program[1:] if program[0] == "-m" else program
+    shown = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        patch.setattr(sys, "argv", [name, *words, "--help"])
+        with contextlib.redirect_stdout(shown), pytest.raises(SystemExit) as end:
+            runner(name, run_name="__main__")
+    assert not end.value.code
+    return shown.getvalue()
 
 
 @pytest.mark.parametrize("line", COMMANDS)
-def test_command_takes_the_options(line, help_of):
+def test_command_takes_the_options(line):
     words = shlex.split(line.replace("\\\n", " ").rstrip("\\ \n"), comments=True)
     if words[0] == "paraclap":
         program = ("-m", "paraclap", *(words[1:3] if words[1] == "corpus" else words[1:2]))
@@ -125,7 +130,7 @@ def test_command_takes_the_options(line, help_of):
         program = ("-m", words[words.index("-m") + 1])
     else:
         program = (next(word for word in words if word.endswith(".py")),)
-    text = help_of(program)
+    text = help_of(*program)
     ours = words[words.index(program[-1]) :]  # what stands before belongs to accelerate
     for option in [word.split("=")[0] for word in ours if word.startswith("--") and word != "--"]:
         assert option in text, f"{' '.join(program)} has no {option}"
