@@ -1,7 +1,7 @@
-"""The `paraclap` command: ask recordings how somebody speaks, without writing Python.
+"""The `paraclap` command line.
 
-Modules that need more than the base install, and torch itself, are imported by the command that needs them, so that
-help and version are there at once and everywhere.
+Modules that need torch or more than the base install are imported by the command that needs them, so that --help and
+--version are quick and always work.
 """
 
 import sys
@@ -25,7 +25,7 @@ app = typer.Typer(
 
 
 def show_version(wanted: bool) -> None:
-    """Print the version and end, if that is wanted."""
+    """Print the version and exit, if requested."""
     if wanted:
         print(f"paraclap {version('paraclap')}")
         raise typer.Exit
@@ -40,7 +40,7 @@ def callback(
         ),
     ] = False,
 ) -> None:
-    """Ask recordings in plain words how somebody speaks."""
+    """Zero-shot analysis of speech: ask in plain words how somebody speaks."""
 
 
 cli_recordings.register(app)

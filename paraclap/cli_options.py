@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .command.run import Plan
     from .page.questions import NamedQuestion
 
-QUESTIONS = "What is asked"
+QUESTIONS = "Questions"
 MODEL = "Model and machine"
 OUTPUT = "Output"
 
@@ -30,14 +30,14 @@ PATHS_HELP = "Files, folders (searched recursively), patterns such as 'data/*.wa
 def add_command(
     app: typer.Typer, name: str, options: type, function: Callable[[Any], int | None], **settings: Any
 ) -> None:
-    """Make a function a command with one option for each field of a dataclass.
+    """Register a function as a command with one option for each field of a dataclass.
 
     Args:
         app: The command's parent.
         name: The command's name.
         options: The dataclass; its fields are annotated as typer's parameters are.
         function: Takes an instance and returns the exit status; its docstring is the help.
-        **settings: For `typer.Typer.command`.
+        **settings: Passed to `typer.Typer.command`.
     """
     hints = get_type_hints(options, include_extras=True)
 
@@ -63,18 +63,18 @@ def add_command(
 
 
 def examples(lines: Iterable[str]) -> str:
-    """Return command lines as the end of a command's help."""
+    """Format command lines as the epilog of a command's help."""
     return "\n".join(["[bold]Examples[/bold]", *(f"  $ {escape(line)}" for line in lines)])
 
 
 def escape(text: str) -> str:
-    """Return a text whose square brackets rich does not take for markup."""
+    """Escape square brackets, which rich would take for markup."""
     return text.replace("[", "\\[")
 
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """End with one line where what was given cannot be used; a fault of ours keeps its traceback."""
+    """Report bad input in one line and exit; an unexpected exception keeps its traceback."""
     from dataset_scripts.extras import MissingExtraError
 
     with stopped_by_sigterm():
@@ -89,7 +89,7 @@ def one_line_errors() -> Iterator[None]:
 
 @contextmanager
 def stopped_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM end the program as an exception does, so that files are closed and workers told."""
+    """Turn SIGTERM into SystemExit, so that files are closed and workers stopped."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -104,7 +104,7 @@ Paths = Annotated[list[str], typer.Argument(metavar="PATHS", help=PATHS_HELP, sh
 Model = Annotated[
     str | None,
     typer.Option(
-        help="Release folder, or ORG/NAME on the Hub; without it the default model.",
+        help="Release folder or Hub repo id (ORG/NAME); the default model if omitted.",
         rich_help_panel=MODEL,
         show_default=False,
     ),
@@ -115,20 +115,20 @@ Jobs = Annotated[
         "--jobs",
         "-j",
         min=1,
-        help="Recordings at a time, each with one thread; by default as many as there are cores.",
+        help="Recordings processed at once, each with one thread; defaults to the number of cores.",
         rich_help_panel=MODEL,
         show_default=False,
     ),
 ]
 Engine = Annotated[
     Literal["threads", "ray"],
-    typer.Option(help="What spreads the work: threads of this process, or Ray Data.", rich_help_panel=MODEL),
+    typer.Option(help="Run in threads of this process, or on Ray Data.", rich_help_panel=MODEL),
 ]
 RayAddress = Annotated[
     str | None,
     typer.Option(
         "--ray_address",
-        help="Ray cluster, HOST:PORT; without it that of RAY_ADDRESS, or a Ray that runs on this machine alone.",
+        help="Address of a Ray cluster, HOST:PORT; defaults to RAY_ADDRESS, else a local Ray.",
         rich_help_panel=MODEL,
         show_default=False,
     ),
@@ -137,8 +137,8 @@ Resume = Annotated[
     bool | None,
     typer.Option(
         "--resume/--no-resume",
-        help="Take what an earlier run has written for files that are still the same (path, size, time of change), "
-        "or start over; without either, a run that was stopped is not overwritten.",
+        help="Reuse the results of an earlier run for unchanged files (path, size, modification time), or start over. "
+        "With neither, the results of a stopped run are not overwritten.",
         rich_help_panel=OUTPUT,
         show_default=False,
     ),
@@ -147,12 +147,12 @@ Resume = Annotated[
 
 @dataclass(frozen=True)
 class QuestionOptions:
-    """The options that say what is asked."""
+    """Options for questions and labels."""
 
     labels: Annotated[
         str | None,
         typer.Option(
-            help="Labels of your own, with commas: 'angry,happy,sad'; one with a comma in double quotes.",
+            help="Your own labels, separated by commas: 'angry,happy,sad'; quote a label that contains a comma.",
             rich_help_panel=QUESTIONS,
             show_default=False,
         ),
@@ -160,20 +160,20 @@ class QuestionOptions:
     question: Annotated[
         list[str] | None,
         typer.Option(
-            help="Built-in question: emotion, gender, pitch, loudness or tempo; may be repeated. Without any question "
-            "or labels, all five.",
+            help="Built-in question: emotion, gender, pitch, loudness or tempo; may be repeated. All five if no "
+            "question or labels are given.",
             rich_help_panel=QUESTIONS,
             show_default=False,
         ),
     ] = None
     questions: Annotated[
         Path | None,
-        typer.Option(help="YAML file with questions of your own.", rich_help_panel=QUESTIONS, show_default=False),
+        typer.Option(help="YAML file with your own questions.", rich_help_panel=QUESTIONS, show_default=False),
     ] = None
     template: Annotated[
         list[str] | None,
         typer.Option(
-            help="Prompt with {} for the label; several are averaged. By default the model's own.",
+            help="Prompt template with {} for the label; several are averaged. Defaults to the model's.",
             rich_help_panel=QUESTIONS,
             show_default=False,
         ),
@@ -215,7 +215,7 @@ class RunOptions:
     ray_address: RayAddress = None
 
     def plan(self) -> "Plan":
-        """Return how the work is spread, and where it goes."""
+        """Return how to distribute the work and where to write the results."""
         from .command.run import Plan
 
         return Plan(self.output, self.resume, self.jobs, self.engine, self.ray_address)
@@ -240,7 +240,7 @@ class TimelineOptions(QuestionOptions, Inputs):
         typer.Option(
             "--output_dir",
             "-o",
-            help="Folder for the files, which are named as the recordings.",
+            help="Output folder; files are named after the recordings.",
             rich_help_panel=OUTPUT,
         ),
     ] = Path()
@@ -252,17 +252,15 @@ class TimelineOptions(QuestionOptions, Inputs):
             show_default=False,
         ),
     ] = None
-    window: Annotated[
-        float, typer.Option(help="Length of the windows that are scored, in s.", rich_help_panel=OUTPUT)
-    ] = 3.0
+    window: Annotated[float, typer.Option(help="Window length in s.", rich_help_panel=OUTPUT)] = 3.0
     stride: Annotated[
-        float, typer.Option(help="From the start of a window to that of the next, in s.", rich_help_panel=OUTPUT)
+        float, typer.Option(help="Time between the starts of consecutive windows in s.", rich_help_panel=OUTPUT)
     ] = 1.0
     smooth: Annotated[
         float | None,
         typer.Option(
-            help="Seconds that picture and labels average the scores over; by default a two-hundredth of the "
-            "recording, at least a window. The CSV is not smoothed.",
+            help="Smoothing window of picture and labels in s; defaults to 1/200 of the recording, at least one "
+            "window. The CSV is not smoothed.",
             rich_help_panel=OUTPUT,
             show_default=False,
         ),
@@ -282,14 +280,14 @@ class SearchOptions:
     queries: Annotated[
         list[str],
         typer.Argument(
-            metavar="QUERY", help='How it is spoken, as a whole sentence: "speaker is bored".', show_default=False
+            metavar="QUERY", help='Description of the speech as a sentence: "speaker is bored".', show_default=False
         ),
     ]
-    k: Annotated[int, typer.Option("--k", "-k", min=1, help="Recordings to show for each query.")] = 5
+    k: Annotated[int, typer.Option("--k", "-k", min=1, help="Number of results per query.")] = 5
     index: Annotated[
         Path | None,
         typer.Option(
-            help="Folder that keeps the embeddings; by default one of its own in the user's cache folder.",
+            help="Folder of the index of embeddings; defaults to one in the user's cache folder.",
             show_default=False,
         ),
     ] = None
@@ -303,7 +301,7 @@ class DescribeOptions(Inputs):
 
     bins: Annotated[
         Path | None,
-        typer.Option(help="bins.json of a query corpus; by default the model's.", show_default=False),
+        typer.Option(help="bins.json of a query corpus; defaults to the model's.", show_default=False),
     ] = None
     model: Model = None
 

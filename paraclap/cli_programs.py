@@ -1,4 +1,4 @@
-"""The commands that hand their arguments on to programs of their own: corpus, train, evaluate, push and app."""
+"""Commands that pass their arguments on to other programs: corpus, train, evaluate, table1, push and app."""
 
 import importlib
 import sys
@@ -8,14 +8,14 @@ import typer
 
 from .cli_options import one_line_errors
 
-PANEL = "Make and share models"
+PANEL = "Train and publish models"
 FORWARD = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
-# Name -> module whose `main` takes the arguments, the extra that brings what it needs, and what it does.
+# Name -> module whose `main` takes the arguments, the extra it needs, and its summary.
 PROGRAMS = {
     "train": ("paraclap.training.__main__", "train", "Train a model on a query corpus."),
     "evaluate": ("paraclap.evaluation.__main__", "evaluate", "Evaluate a model zero-shot on speech corpora."),
-    "table1": ("paraclap.evaluation.table1", "evaluate", "Make the paper's Table 1 again, with baselines."),
-    "app": ("paraclap.page.app", "app", "Open the page on this machine: record, upload, ask, look."),
+    "table1": ("paraclap.evaluation.table1", "evaluate", "Reproduce the paper's Table 1, with baselines."),
+    "app": ("paraclap.page.app", "app", "Run the demo page on this machine."),
     "push": (
         "paraclap.publishing.__main__",
         "publish",
@@ -23,16 +23,17 @@ PROGRAMS = {
     ),
 }
 CORPUS_PROGRAMS = {
-    "list": ("dataset_scripts.corpora.__main__", "features", "List the corpora and tasks that are known."),
+    "list": ("dataset_scripts.corpora.__main__", "features", "List the supported corpora and tasks."),
     "verify": ("dataset_scripts.corpora.__main__", "features", "Check your copy of a corpus: NAME=DIR."),
-    "download": ("dataset_scripts.corpora.__main__", "features", "Fetch a corpus from its owner: NAME=DIR."),
+    "download": ("dataset_scripts.corpora.__main__", "features", "Download a corpus from its owner: NAME=DIR."),
     "build": ("dataset_scripts.build_query_corpus", "features", "Build a query corpus in Parquet."),
 }
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
-    corpus = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", help="Know, check, fetch and build corpora.")
+    summary = "List, verify, download and build corpora."
+    corpus = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", help=summary)
     app.add_typer(corpus, name="corpus", rich_help_panel=PANEL)
     for name in CORPUS_PROGRAMS:
         _add(corpus, name, CORPUS_PROGRAMS[name], f"paraclap corpus {name}")
@@ -52,7 +53,7 @@ def _add(app: typer.Typer, name: str, program: tuple[str, str, str], called: str
 
 
 def run_program(module: str, extra_name: str, arguments: Sequence[str], called: str) -> int:
-    """Call a program's `main` and return its exit status; a missing package ends with the name of the extra."""
+    """Run a program's `main` and return its exit status; an error for a missing package names the extra to install."""
     from dataset_scripts.extras import extra
 
     with one_line_errors(), extra(extra_name):

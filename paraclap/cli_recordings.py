@@ -1,4 +1,4 @@
-"""The commands that listen: score, timeline, embed, search and describe; and model, which says who does."""
+"""Commands that process recordings (score, timeline, embed, search, describe), and `model`, which shows the model."""
 
 import sys
 
@@ -16,7 +16,7 @@ from .cli_options import (
 )
 from .command.errors import CommandError
 
-PANEL = "Listen"
+PANEL = "Analyse recordings"
 
 
 def register(app: typer.Typer) -> None:
@@ -49,10 +49,10 @@ MODEL_EXAMPLES = ("paraclap model", "paraclap model --model RUN/best")
 
 
 def score(options: ScoreOptions) -> int:
-    """Answer questions about recordings: a row for each, with the best label and all scores of each question.
+    """Score recordings: one row per recording, with the best label and all scores of each question.
 
-    Every recording is listened to once, however many questions are asked. One that cannot be used costs its own row,
-    whose column `reason` says why; the exit status is then 1.
+    Each recording is read once, however many questions are asked. A recording that cannot be used gets a row with the
+    reason, and the exit status is then 1.
     """
     from .command.models import model_folder, without_garbage_collection
     from .command.recordings import find_recordings
@@ -70,10 +70,10 @@ def score(options: ScoreOptions) -> int:
 
 
 def embed(options: EmbedOptions) -> int:
-    """Write the embedding of each recording: a table with its file and a list of numbers, of unit length.
+    """Write a table with the embedding of each recording, a vector of unit length.
 
-    Embeddings serve classifiers of your own, clustering and search. That of a recording longer than a minute is the
-    mean of its windows'.
+    Use embeddings for your own classifiers, clustering and search. The embedding of a recording longer than a minute is
+    the mean over its windows.
     """
     from .command.models import model_folder, without_garbage_collection
     from .command.recordings import find_recordings
@@ -81,7 +81,7 @@ def embed(options: EmbedOptions) -> int:
     from .command.score import ScoreTask
 
     if options.output is None or options.output.suffix.lower() != ".parquet":
-        raise CommandError("Embeddings go to a Parquet file: name it, -o embeddings.parquet.")
+        raise CommandError("Embeddings are written to a Parquet file: name it with -o embeddings.parquet.")
     plan, recordings = options.plan(), find_recordings(options.paths)
     with without_garbage_collection():
         results = process_recordings(ScoreTask((), model_folder(options.model)), recordings, plan)
@@ -89,14 +89,14 @@ def embed(options: EmbedOptions) -> int:
 
 
 def timeline(options: TimelineOptions) -> int:
-    """Score recordings over time: a CSV with a row for each window, and a picture that can be read for an hour.
+    """Score recordings over time: a CSV with one row per window, and a picture that is readable for an hour of audio.
 
-    Written are NAME.timeline.csv and NAME.timeline.png, and with --format NAME.TextGrid, NAME.labels.txt or NAME.srt.
-    Memory does not depend on a recording's length.
+    Writes NAME.timeline.csv and NAME.timeline.png, and with --format also NAME.TextGrid, NAME.labels.txt or NAME.srt.
+    Memory use does not depend on the length of a recording.
     """
     from dataset_scripts.extras import extra, need
 
-    with extra("cli"):  # now, not when all is scored
+    with extra("cli"):  # fail before the work, not after it
         need("matplotlib")
 
     from .command.models import load_scorer, model_folder, without_garbage_collection
@@ -130,9 +130,9 @@ def timeline(options: TimelineOptions) -> int:
 
 
 def search(options: SearchOptions) -> int:
-    """Find recordings by how they are spoken: those of a folder that are nearest to a sentence.
+    """Search a folder for the recordings that best match a description, such as "speaker is bored".
 
-    The recordings are embedded once; later searches take only what is new or has changed. Silence is never found.
+    The recordings are embedded once; later searches only embed new or changed files. Silent recordings never match.
     """
     from dataset_scripts.extras import extra
 
@@ -153,7 +153,7 @@ def search(options: SearchOptions) -> int:
         scorer = load_scorer(task.model)
     texts = NamedQuestion("query", tuple((query, (query,)) for query in options.queries), ("{}",))
     queries = scorer.embed_texts(embed_questions(scorer, [texts])["query"]).numpy()
-    parts = update_index(options.index or index_folder(options.folder, task), task, recordings, options.jobs or cores())
+    parts = update_index(options.index or index_folder(options.folder), task, recordings, options.jobs or cores())
     found = nearest(parts, {recording.key for recording in recordings}, queries, options.k)
     for query, hits in zip(options.queries, found, strict=True):
         print(query)
@@ -163,9 +163,9 @@ def search(options: SearchOptions) -> int:
 
 
 def describe(options: DescribeOptions) -> int:
-    """Measure recordings and say in the query corpus's words how they sound: pitch, loudness, duration, voice.
+    """Measure recordings and describe them in the words of the query corpus: pitch, loudness, duration, voice quality.
 
-    Values are eGeMAPS functionals; low, mid or high by the bins that the model was trained with.
+    Values are eGeMAPS functionals; low, mid or high refers to the bins that the model was trained with.
     """
     from dataset_scripts.extras import extra, need
 
@@ -184,7 +184,7 @@ def describe(options: DescribeOptions) -> int:
 
 
 def model(options: ModelOptions) -> int:
-    """Say which model listens, where it lies, what its licence is, and the sha256 of its parts."""
+    """Show the model in use: its folder, its licence, and the sha256 of its parts."""
     from .command.models import facts_of, model_folder
 
     for name, value in facts_of(model_folder(options.model), options.model is None):

@@ -1,10 +1,10 @@
-"""Ask ParaCLAP how an utterance is spoken: `make demo`, or with a recording of your own.
+"""Try ParaCLAP on synthetic voices or on your own recording.
 
     make demo AUDIO=file.wav LABELS="angry,happy,sad"
     python -m paraclap.demo --audio file.wav --labels "angry,happy,sad" [--template "speaker is {}."]
 
-The default model is assembled in build/ first. Without a recording, speech-like sound is synthesised and listened to.
-A recording longer than a minute is scored in windows, in memory that does not depend on its length.
+The default model is assembled in build/ first. Without --audio, speech-like sound is synthesised and scored. A
+recording longer than a minute is scored in windows, in memory that does not depend on its length.
 """
 
 import argparse
@@ -35,13 +35,13 @@ from paraclap.synthetic_speech import SAMPLING_RATE, VOICES, synthesise
 
 @dataclass(frozen=True)
 class Answered:
-    """A recording, and what the model says of it.
+    """A recording and its scores.
 
     Attributes:
-        name: Of the recording.
+        name: Name of the recording.
         scores: For each question the score of each label, in the question's order.
         waveform: float32 (samples,) at the model's rate; None for a long recording.
-        timeline: Of a long recording; None for a short one.
+        timeline: Scores over time of a long recording; None for a short one.
     """
 
     name: str
@@ -79,7 +79,7 @@ def answer(scorer: Scorer, name: str, file: Path, questions: Sequence[NamedQuest
 
 
 def new_file(folder: Path) -> Path:
-    """Return a picture's path that does not exist yet: demo-1.png, demo-2.png and so on."""
+    """Return the first free path of demo-1.png, demo-2.png and so on."""
     number = 1
     while (folder / f"demo-{number}.png").exists():
         number += 1
@@ -87,13 +87,13 @@ def new_file(folder: Path) -> Path:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Read the command line, ask, print the answers and draw the picture."""
+    """Run the demo from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--audio", default="", help="your recording: wav, flac, mp3, m4a and others; default: synthetic voices"
     )
     parser.add_argument(
-        "--labels", default="", help='labels with commas, as in "angry,happy,sad"; default: five questions'
+        "--labels", default="", help='labels separated by commas, "angry,happy,sad"; default: five questions'
     )
     parser.add_argument("--template", default="", help="prompt with {} for the label; default: the model's own")
     parser.add_argument("--checkpoint", type=Path, default=resource(f"checkpoints/{DEFAULT}"))
@@ -106,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def run(args: argparse.Namespace, questions: Sequence[NamedQuestion]) -> None:
-    """Assemble the model, ask the questions, print the answers and draw the picture."""
+    """Assemble the model, score the recordings, print the scores and draw the picture."""
     with program_extra("demo"):
         need("scipy")
         from paraclap.command.heat_map import draw_timeline

@@ -1,4 +1,4 @@
-"""The demo's picture: a row for each recording, with waveform, spectrogram and the scores of every question."""
+"""The demo's picture: one row per recording, with waveform, spectrogram and the scores of all questions."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from .page.questions import NamedQuestion
 if TYPE_CHECKING:
     from .demo import Answered
 
-WRAP = 22  # letters of a label's line
+WRAP = 22  # characters per line of a label
 TOP_HZ = 5000
 
 
@@ -26,9 +26,9 @@ def draw_clips(
     """Draw waveform over spectrogram, and the scores of each question as bars.
 
     Args:
-        answers: What was found of each recording, by the recording's name.
-        questions: What was asked.
-        sampling_rate: Of the waveforms, in Hz.
+        answers: Waveform and scores of each recording by its name.
+        questions: The questions.
+        sampling_rate: Sampling rate of the waveforms in Hz.
         file: The PNG to write.
     """
     texts = [*answers, *(text for question in questions for text in (question.name, *question.names))]
@@ -54,7 +54,7 @@ def draw_clips(
 
 
 def _draw_waveform(axes: Axes, name: str, waveform: np.ndarray) -> None:
-    """The waveform, scaled to its own loudest sample, which the axis names: a quiet one is seen, too."""
+    """Draw the waveform scaled to its peak, so that quiet ones are visible; the axis shows the peak."""
     peak = float(np.abs(waveform).max())
     axes.plot(waveform, linewidth=0.4, color="tab:blue")
     axes.set(xlim=(0, len(waveform)), ylim=(-1.05 * peak, 1.05 * peak), xticks=[])
@@ -65,7 +65,7 @@ def _draw_waveform(axes: Axes, name: str, waveform: np.ndarray) -> None:
 def _draw_spectrogram(axes: Axes, waveform: np.ndarray, sampling_rate: int, last: bool) -> None:
     window = round(0.032 * sampling_rate)
     peak = float(np.abs(waveform).max())
-    padded = np.pad(waveform / peak, window)  # of a clip shorter than a window, too
+    padded = np.pad(waveform / peak, window)  # a clip may be shorter than a window
     with np.errstate(divide="ignore"):  # digital silence has no level in dB, and is drawn black
         axes.specgram(
             padded, Fs=sampling_rate, NFFT=window, noverlap=window * 11 // 16, cmap="magma", vmin=-120, vmax=-20

@@ -1,4 +1,4 @@
-"""Fonts for pictures: labels can be in any script, and matplotlib's own font has few of them."""
+"""Fonts for labels in any script, of which matplotlib's own font covers few."""
 
 import importlib.util
 import unicodedata
@@ -7,17 +7,17 @@ from pathlib import Path
 
 from matplotlib import font_manager
 
-DEFAULT = "DejaVu Sans"  # matplotlib brings it along
-# Packages with a font in them, for machines that have none for Chinese, Japanese and Korean.
+DEFAULT = "DejaVu Sans"  # included in matplotlib
+# Packages that contain a font, for machines without one for Chinese, Japanese and Korean.
 FONT_PACKAGES = ("noto_cjk_sans_jp_regular",)
-PLACEHOLDERS = "Last Resort"  # fonts that have a box for every character
+PLACEHOLDERS = "Last Resort"  # fonts that show a box for every character
 
 
 def families_for(texts: Iterable[str]) -> list[str]:
-    """Return font families, matplotlib's own first, that have the characters of the texts as far as any here has.
+    """Return font families that together cover the characters of texts, as far as installed fonts do.
 
-    Pass them as `matplotlib.rcParams["font.family"]`, or as `fontfamily` of a text: for each character matplotlib takes
-    the first that has it.
+    Pass them as `matplotlib.rcParams["font.family"]` or as `fontfamily` of a text: for each character matplotlib uses
+    the first family that has it. matplotlib's own font comes first.
     """
     missing = _characters(texts) - _covered(_file_of(DEFAULT))
     families = [DEFAULT]
@@ -39,7 +39,7 @@ def families_for(texts: Iterable[str]) -> list[str]:
 
 
 def drawable(text: str, families: Iterable[str]) -> str:
-    """Return a text whose characters the fonts have: another is written as its number, such as U+1F600."""
+    """Replace characters that the fonts lack by their code point, such as U+1F600."""
     covered = set().union(*(_covered(_file_of(family)) for family in families))
     return "".join(_with_shape(character, covered) for character in text)
 
@@ -57,7 +57,7 @@ def _file_of(family: str) -> str:
 
 
 def _covered(file: str) -> set[int]:
-    """The code points that a font file has."""
+    """Return the code points that a font file covers."""
     return set(font_manager.get_font(file).get_charmap())
 
 
@@ -66,7 +66,7 @@ def _characters(texts: Iterable[str]) -> set[int]:
 
 
 def _is_visible(character: str) -> bool:
-    """Whether a character has a shape of its own: no blank, control, joiner or variation selector."""
+    """Return whether a character is visible: not a blank, control character, joiner or variation selector."""
     return unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Zs", "Zl", "Zp") and not (
         0xFE00 <= ord(character) <= 0xFE0F
     )

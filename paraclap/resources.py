@@ -1,6 +1,6 @@
-"""Where the files are that programs need besides the code: the cards' templates, the metric, the page, the checkpoint.
+"""Locate the data files of the project: templates of the cards, metric, demo page, checkpoint.
 
-The repository keeps them at its root, and a wheel in `paraclap/data/`, where `setup.py` puts them.
+They are at the root of the repository, and in `paraclap/data/` of a wheel, where `setup.py` copies them.
 """
 
 from pathlib import Path
@@ -10,7 +10,7 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 
 
 def resource(name: str) -> Path:
-    """Return the path of a file or folder that the project ships.
+    """Return the path of a data file or folder.
 
     Args:
         name: Its path in the repository, such as "model_card.md" or "metrics/unweighted_average_recall".
@@ -21,7 +21,7 @@ def resource(name: str) -> Path:
     path = (PACKAGED if PACKAGED.is_dir() else CHECKOUT) / name
     if not path.exists():
         raise FileNotFoundError(
-            f"{path} is missing from this installation of paraclap; install it again: "
+            f"{path} is missing from this installation of paraclap. Reinstall it: "
             "pip install --force-reinstall paraclap"
         )
     return path

@@ -1,4 +1,4 @@
-"""The git revision of this code, for records of trainings and evaluations."""
+"""The git revision of this code, recorded with trainings and evaluations."""
 
 import subprocess
 from pathlib import Path
@@ -7,7 +7,7 @@ DESCRIBE = ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude"
 
 
 def git_revision(folder: Path = Path(__file__).parent) -> str | None:
-    """Return the commit, with "-dirty" behind it where something is not committed; None without git or a checkout.
+    """Return the commit, with the suffix "-dirty" if there are uncommitted changes; None without git or a checkout.
 
     Args:
         folder: Any folder of the checkout.

@@ -27,25 +27,24 @@ def score(
     model: str | os.PathLike | None = None,
     jobs: int | None = None,
 ) -> "pd.DataFrame":
-    """Answer questions about recordings, each of which is listened to once.
+    """Score recordings against questions, reading each recording once.
 
     Args:
         paths: Files, folders (searched recursively), patterns or http(s) URLs; one or several.
-        labels: Labels of a question of your own: a list, a string with commas between them, or a dict from each label
-            to the phrase, or phrases, that stand for it. Without labels and questions the five built-in ones are asked.
-        template: Prompt with {} for the label; several are averaged. None for the model's own.
+        labels: Your own labels: a list, a string separated by commas, or a dict from each label to its phrase or
+            phrases. If neither labels nor questions are given, the five built-in questions are asked.
+        template: Prompt template with {} for the label; several are averaged. None for the model's.
         questions: Names of built-in questions (emotion, gender, pitch, loudness, tempo), or a dict from the name of
             each question to its labels, or to `{"labels": ..., "template": ...}`.
-        model: Release folder, or ORG/NAME on the Hub; None for the default model.
-        jobs: Recordings at a time; None for one a core.
+        model: Release folder or Hub repo id; None for the default model.
+        jobs: Recordings processed at once; None for one per core.
 
     Returns:
-        A row for each recording: `file`, for each question NAME its best label in the column `NAME` and the scores in
-        `NAME.LABEL`, and `reason`, which says why a recording could not be used. Labels without a name are the question
-        `label`.
+        One row per recording: `file`, for each question NAME its best label in the column `NAME` and the scores in
+        `NAME.LABEL`, and `reason`, which says why a recording could not be used. `labels` are the question `label`.
 
     Raises:
-        ValueError: If something that was given cannot be used, or the paths lead to no recording.
+        ValueError: If an argument is invalid, or the paths name no recording.
     """
     with extra("cli"):
         import pandas as pd

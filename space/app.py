@@ -1,4 +1,4 @@
-"""Starts the page of `paraclap.page`; on a Space that folder lies beside this file under the name paraclap_page."""
+"""Run the page of `paraclap.page`, which on a Space is the folder paraclap_page beside this file."""
 
 from pathlib import Path
 

@@ -287,7 +287,7 @@ def test_an_error_stands_where_the_answer_would(browser, page, recordings):
     assert not [e for e in browser.find_elements("css selector", "span.error, .error") if e.is_displayed()]
     type_labels(browser, ", ".join(f"query {number}" for number in range(31)))
     find(browser, "#ask").click()
-    find(browser, "#answer", lambda e: "These are 31 queries. The page takes 2 to 30 queries" in e.text)
+    find(browser, "#answer", lambda e: "31 queries are too many: expected 2 to 30 queries" in e.text)
     assert "2 to 30 queries of up to 100 characters" in find(browser, "#labels").text, "the limits are said before"
     ask_about(browser, recordings / "short.wav", ["angry", "calm"])  # and it goes on
 

@@ -39,7 +39,7 @@ def textgrid(timeline: Timeline) -> str:
 
 
 def _without_gaps(timeline: Timeline, question: str) -> Iterator[tuple[float, float, str]]:
-    """The segments with what lies between them as segments of their own, as an interval tier must have it."""
+    """Yield the segments, and the gaps between them as segments with empty labels, which an interval tier requires."""
     at = 0.0
     for start, end, label in timeline.segments(question):
         if start > at:
@@ -60,7 +60,7 @@ def audacity(timeline: Timeline) -> str:
 
 
 def srt(timeline: Timeline) -> str:
-    """Return subtitles: the labels of all questions, one subtitle for each stretch over which none of them changes."""
+    """Return SRT subtitles: one for each stretch over which no question's label changes."""
     subtitles = []
     segments = _by_question(timeline)
     moments = sorted({moment for start, end, _ in segments for moment in (start, end)})
@@ -71,7 +71,7 @@ def srt(timeline: Timeline) -> str:
 
 
 def _by_question(timeline: Timeline) -> list[tuple[float, float, str]]:
-    """The segments of all questions; with several questions each label says which it answers."""
+    """Return the segments of all questions; if there are several, each label is prefixed with its question."""
     several = len(timeline.questions) > 1
     return [
         (start, end, " ".join(f"{question}: {label}".split() if several else label.split()))
@@ -81,7 +81,7 @@ def _by_question(timeline: Timeline) -> list[tuple[float, float, str]]:
 
 
 def _clock(seconds: float) -> str:
-    """Seconds as SRT writes them, 01:02:03,456."""
+    """Format seconds as SRT does: 01:02:03,456."""
     milliseconds = round(seconds * 1000)
     hours, rest = divmod(milliseconds, 3_600_000)
     minutes, rest = divmod(rest, 60_000)

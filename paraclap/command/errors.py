@@ -1,5 +1,5 @@
-"""Errors that end a command with one line."""
+"""The error that ends a command with one line."""
 
 
 class CommandError(ValueError):
-    """Something that was given cannot be used; the message says what, what was expected, and what to do."""
+    """Invalid input; the message says what was given, what was expected, and what to do."""

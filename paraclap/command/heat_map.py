@@ -1,4 +1,4 @@
-"""A timeline as a picture, to be read for a minute or an hour: labels as bands of a heat map under the waveform."""
+"""Picture of a timeline, readable for a minute or an hour of audio: a heat map of the labels below the waveform."""
 
 from pathlib import Path
 
@@ -13,19 +13,19 @@ from paraclap.page.smoothing import clock
 
 from .timeline import Timeline
 
-COLUMNS = 1000  # of the heat map and of the envelope, at most
-FINEST = 0.5  # s a column at the least: pauses within words are no silence
-WIDTH, DPI = 14, 110  # inches, and pixels an inch
+COLUMNS = 1000  # maximum resolution of heat map and envelope
+FINEST = 0.5  # minimum length of a column in s: pauses within words do not count as silence
+WIDTH, DPI = 14, 110  # inches, and pixels per inch
 WAVEFORM, BAND, GAP, MARGIN = 1.0, 0.27, 0.34, 0.95  # heights in inches
-COLOURS = "viridis"  # dark where the score is low, and told apart by people with any colour vision
+COLOURS = "viridis"  # readable with any colour vision
 TICKS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800)  # s
 
 
 def draw_timeline(timeline: Timeline, file: Path) -> None:
-    """Draw the waveform's envelope, and below it for each question a band for each label.
+    """Draw the waveform's envelope, and below it one band for each label of each question.
 
-    The colour is the score, averaged over `timeline.smoothing` seconds; the scale of each question ends with its
-    highest. The best label has a line along its band. Silence is left blank.
+    The colour is the score, averaged over `timeline.smoothing` seconds; the scale of each question ends at its highest
+    score. A red line marks the best label. Silence is left blank.
 
     Args:
         timeline: The scores.
@@ -36,7 +36,7 @@ def draw_timeline(timeline: Timeline, file: Path) -> None:
     heights = [WAVEFORM] + [BAND * len(question.names) for question in questions.values()]
     texts = [timeline.name, *questions, *(label for question in questions.values() for label in question.names)]
     families = families_for(texts)
-    weight = "bold" if len(families) == 1 else "normal"  # other fonts may have none that is bold
+    weight = "bold" if len(families) == 1 else "normal"  # other fonts may lack a bold weight
     with matplotlib.rc_context({"font.family": families, "font.size": 9, "axes.titleweight": weight}):
         height = WAVEFORM + BAND * labels + GAP * len(questions) + MARGIN
         figure = Figure(figsize=(WIDTH, height), dpi=DPI, layout="constrained")

@@ -1,8 +1,8 @@
-"""An append-only record of what each recording gave, so that a run that was stopped goes on where it was.
+"""An append-only journal of results, from which a stopped run resumes.
 
-The first line says what was asked of which model; every further line is one recording, written and flushed as soon as
-it is done. A line that was cut short by a kill is dropped. The journal stays beside the table that it belongs to, and
-with it a later run takes only what is new or has changed.
+The first line holds the questions and the model; each further line is the result of one recording, written and flushed
+as soon as it is done. A line cut short by a kill is dropped. The journal stays beside its table, so that a later run
+only processes new or changed files.
 """
 
 import json
@@ -20,15 +20,15 @@ from .recordings import Recording
 
 
 class JournalError(CommandError):
-    """A journal that belongs to another run, or is in use."""
+    """Raised for a journal that belongs to another run or is in use."""
 
 
 class Journal:
-    """The record of one table.
+    """The journal of one table.
 
     Args:
-        file: Where it is kept.
-        settings: What must be the same for its lines to count: questions, model.
+        file: Path of the journal.
+        settings: Questions and model; results of other settings are not reused.
     """
 
     def __init__(self, file: Path, settings: dict[str, Any]):
@@ -43,10 +43,10 @@ class Journal:
         """Hold the journal for one run.
 
         Args:
-            resume: True goes on; False starts over; None starts over unless a run was stopped, which is an error.
+            resume: True resumes, False starts over, and None starts over unless a run was stopped.
 
         Raises:
-            JournalError: If another run holds it, a stopped run's would be overwritten, or it is of other settings.
+            JournalError: If another run holds it, results of a stopped run would be lost, or the settings differ.
         """
         with hold(self.file):
             lines, whole = _read(self.file)
@@ -55,7 +55,7 @@ class Journal:
                 yield self
 
     def _begin(self, lines: list[dict], whole: int, resume: bool | None) -> None:
-        """Take over what the file holds, or begin it anew."""
+        """Read the results of the file, or start a new one."""
         settings, *rows = lines or [None]
         finished = bool(rows) and rows[-1].get("finished") is not None
         rows = [row for row in rows if "key" in row]
@@ -68,12 +68,12 @@ class Journal:
             self.file.write_text(line, encoding="ascii")
 
     def add(self, recording: Recording, result: dict[str, Any]) -> None:
-        """Write what a recording gave; one without a key is not written, for its next version looks the same."""
+        """Write the result of a recording; without a key, a later change could not be noticed, so it is not written."""
         if recording.key is not None:
             self._write({"key": recording.key, "result": result})
 
     def finish(self, recordings: Sequence[Recording]) -> None:
-        """Note that all recordings are done."""
+        """Mark the run as complete."""
         self._write({"finished": len(recordings)})
 
     def _write(self, line: dict[str, Any]) -> None:
@@ -83,7 +83,7 @@ class Journal:
 
 
 def _read(file: Path) -> tuple[list[dict], int]:
-    """The whole lines of a file, and how many bytes they take."""
+    """Return the complete lines of a file and their length in bytes."""
     lines, whole = [], 0
     if file.is_file():
         for line in file.read_bytes().splitlines(keepends=True):
@@ -96,13 +96,13 @@ def _read(file: Path) -> tuple[list[dict], int]:
             lines.append(content)
             whole += len(line)
         if file.stat().st_size and not whole and b"\n" in file.read_bytes():
-            raise JournalError(f"{file} is not a journal of this program. Move it away, or choose another output.")
+            raise JournalError(f"{file} is not a journal of paraclap. Move it away, or choose another output.")
     return lines, whole
 
 
 @contextmanager
 def hold(path: Path) -> Iterator[None]:
-    """Keep other runs away from a file or folder.
+    """Lock a file or folder against other runs.
 
     Raises:
         JournalError: If another run holds it.
@@ -112,7 +112,7 @@ def hold(path: Path) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout as error:
-        raise JournalError(f"Another run writes {path}. Wait for it, or choose another output.") from error
+        raise JournalError(f"Another run is writing {path}. Wait for it, or choose another output.") from error
     try:
         yield
     finally:
@@ -122,23 +122,26 @@ def hold(path: Path) -> Iterator[None]:
 
 
 def check_resume(path: Path, resume: bool | None, unfinished: int, old: dict | None, new: dict[str, Any]) -> None:
-    """Raise JournalError if a stopped run's results would be lost, or those of another run taken for this one's.
+    """Check that a run may write where an earlier one has left results.
 
     Args:
-        path: Where the results are kept.
+        path: Where the results are.
         resume: See `Journal.open`.
-        unfinished: How many results a stopped run has left; 0 after one that ended.
-        old: The settings that they are of; None if there are none.
-        new: The settings of this run.
+        unfinished: Number of results that a stopped run has left; 0 after a complete run.
+        old: Settings of the earlier run; None if there was none.
+        new: Settings of this run.
+
+    Raises:
+        JournalError: If results of a stopped run would be lost, or results of other settings reused.
     """
     if resume is None and unfinished:
         raise JournalError(
-            f"A run that wrote {path} was stopped after {unfinished} recordings. --resume goes on with it, --no-resume "
-            "starts over."
+            f"A run that wrote {path} was stopped after {unfinished} recordings. Continue it with --resume, or start "
+            "over with --no-resume."
         )
     if resume and old is not None and old != new:
         changed = [name for name in new if old.get(name) != new[name]]
         raise JournalError(
-            f"{path} is of a run with another {' and another '.join(changed) or 'version of this program'}. Run with "
-            "the same, choose another output, or start over with --no-resume."
+            f"{path} belongs to a run with another {' and another '.join(changed) or 'version of paraclap'}. Repeat "
+            "that run's options, choose another output, or start over with --no-resume."
         )

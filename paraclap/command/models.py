@@ -1,4 +1,4 @@
-"""Which model listens: the default one, a release folder, or a name on the Hub."""
+"""Find and load the model: the default one, a release folder, or a Hub repo id."""
 
 import gc
 import json
@@ -19,14 +19,14 @@ CONFIGURATION = "config.json"
 
 
 class ModelError(CommandError):
-    """A model that cannot be had, or that is not a ParaCLAP model."""
+    """Raised for a model that cannot be found or is not a ParaCLAP model."""
 
 
 def model_folder(model: str | None) -> Path:
     """Return the folder of a model.
 
     Args:
-        model: A release folder, or ORG/NAME on the Hub, which is downloaded once; None: the default model, which is
+        model: A release folder, or a Hub repo id, which is downloaded once; None for the default model, which is
             assembled once in the user's cache folder.
 
     Raises:
@@ -39,8 +39,8 @@ def model_folder(model: str | None) -> Path:
         return _checked(folder)
     if folder.exists() or model.count("/") != 1 or model.startswith((".", "~", "/")):
         raise ModelError(
-            f"{model!r} is not a release folder: it has no {CONFIGURATION}. Give a folder that training or "
-            "save_release has written, or ORG/NAME on the Hub."
+            f"{model!r} is not a release folder: it has no {CONFIGURATION}. Give a folder written by training or "
+            "save_release, or a Hub repo id (ORG/NAME)."
         )
     return _from_hub(model)
 
@@ -97,16 +97,16 @@ def load_scorer(folder: Path) -> "Scorer":
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:300]
         raise ModelError(f"The model in {folder} cannot be loaded, its files may be damaged: {reason}") from error
-    gc.freeze()  # what is loaded stays, and need not be searched for garbage
+    gc.freeze()  # what is loaded stays: collections need not traverse it
     gc.enable()
     return scorer
 
 
 @contextmanager
 def without_garbage_collection() -> Iterator[None]:
-    """Import and load without collecting garbage, of which there is none yet: a sixth of the time to the first answer.
+    """Disable garbage collection while importing and loading, which saves a sixth of the time to the first answer.
 
-    It is collected again as soon as a model is loaded, or at the end.
+    Loading a model, or the end of the context, enables it again.
     """
     gc.disable()
     try:
@@ -116,7 +116,7 @@ def without_garbage_collection() -> Iterator[None]:
 
 
 def facts_of(folder: Path, is_default: bool) -> list[tuple[str, str]]:
-    """Return what is known of a model: its name, folder, licence, towers, size, and the sha256 of its parts."""
+    """Return name, folder, licence, towers, template and size of a model, and the sha256 of its parts."""
     import yaml
 
     from modeling_paraclap.checkpoint_paraclap import hash_file

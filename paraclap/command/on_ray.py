@@ -1,4 +1,4 @@
-"""The same work on Ray Data: on a cluster, or on a Ray that runs embedded on this machine."""
+"""`process` on Ray Data: on a cluster, or on a local Ray."""
 
 from collections.abc import Iterator, Sequence
 from functools import cache, partial
@@ -11,21 +11,21 @@ from .recordings import Recording, recording_of
 from .score import Result, ScoreTask, Work
 from .shards import SHARD, ResultShards
 
-CHUNK = 4  # recordings that a worker takes at a time
-CPUS_PER_SHARD = 8  # all wait for the slowest at a shard's end: many at a time take shards that much larger
+CHUNK = 4  # recordings in a worker's unit of work
+CPUS_PER_SHARD = 8  # at the end of a shard all workers wait for the slowest, so more workers get larger shards
 
 
 def process_on_ray(
     task: ScoreTask, recordings: Sequence[Recording], shards: ResultShards, jobs: int, address: str | None
 ) -> Iterator[tuple[int, Result]]:
-    """Do the task for all recordings that the shards do not hold; see `score.process`.
+    """Process all recordings that the shards do not hold; see `score.process`.
 
     Args:
-        task: What is done. A cluster's nodes need this package, and model and recordings under the same paths.
-        recordings: Of what.
-        shards: Keep the results; open.
-        jobs: Workers of an embedded Ray; a cluster has its own number.
-        address: Of a cluster; see `dataset_scripts.engines.ray_data`.
+        task: The task. A cluster's nodes need this package, and model and recordings under the same paths.
+        recordings: The recordings.
+        shards: Store of the results; open.
+        jobs: Workers of a local Ray; ignored for a cluster.
+        address: Address of a cluster; see `dataset_scripts.engines.ray_data`.
 
     Raises:
         CommandError: If Ray is not installed, does not start or loses a worker.
@@ -61,7 +61,7 @@ def _run_chunk(task: ScoreTask, chunk: Chunk) -> Results:
 
 @cache
 def _start(task: ScoreTask) -> Work:
-    """The work, with the model that this worker process loads once."""
+    """Load the model once in this worker process."""
     import torch
 
     torch.set_num_threads(1)

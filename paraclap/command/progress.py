@@ -1,4 +1,4 @@
-"""A progress bar on standard error, where that is a terminal."""
+"""A progress bar on standard error, shown if that is a terminal."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -6,14 +6,14 @@ from contextlib import contextmanager
 
 @contextmanager
 def progress_bar(total: int | None, unit: str) -> Iterator[Callable[[], None]]:
-    """Show how far the work is and how long it still takes.
+    """Show progress and the estimated time left.
 
     Args:
-        total: How many units there are; None if nobody knows.
-        unit: What is counted.
+        total: Number of units; None if unknown.
+        unit: Name of the unit.
 
     Yields:
-        A function to call when a unit is done.
+        A function to call after each unit.
     """
     from rich.console import Console
     from rich.progress import (

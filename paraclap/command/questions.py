@@ -1,4 +1,4 @@
-"""What is asked: the built-in questions, labels on the command line, and a YAML file with questions of one's own."""
+"""Questions: the built-in ones, labels on the command line, and a user's YAML file."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -12,14 +12,14 @@ from .errors import CommandError
 if TYPE_CHECKING:
     from modeling_paraclap.scoring_paraclap import Question, Scorer
 
-# The name of the question whose labels are on the command line, and names that columns of the tables have.
+# Name of the question made of `--labels`, and column names that no question may take.
 TYPED = "label"
 RESERVED = ("file", "reason", "start", "end")
 EXAMPLE = 'arousal: {labels: {excited: [is excited, speaks loudly and quickly], calm: is calm}, template: "{}"}'
 
 
 class QuestionError(CommandError):
-    """A question that cannot be asked."""
+    """Raised for an invalid question."""
 
 
 def collect_questions(
@@ -28,17 +28,17 @@ def collect_questions(
     own: Sequence[NamedQuestion] = (),
     templates: Sequence[str] = (),
 ) -> list[NamedQuestion]:
-    """Return the questions that are asked; all that are built in if none is named.
+    """Return the questions to ask; all built-in ones if nothing is given.
 
     Args:
-        labels: Labels of a question without a name; in a string, with commas between them; see `split_labels`.
-        names: Built-in questions, also several in one string with commas between them.
-        own: Further questions.
-        templates: Prompts for `labels`, and for further questions that have none.
+        labels: Labels of an unnamed question; a string is split at commas, see `split_labels`.
+        names: Names of built-in questions; a string may hold several, separated by commas.
+        own: The user's own questions.
+        templates: Prompt templates for `labels`, and for own questions that have none.
 
     Raises:
-        QuestionError: If a question is unknown, is there twice, or has fewer than two labels; if a template has no {};
-            or if templates are given and no question takes them.
+        QuestionError: If a question is unknown, given twice, or has fewer than two labels; if a template has no {}; or
+            if no question takes the templates.
     """
     chosen = [name.strip() for entry in names for name in entry.split(",") if name.strip()]
     for name in chosen or names:
@@ -56,17 +56,17 @@ def collect_questions(
         questions = _with_templates(questions, _templates(list(templates), "The question"))
     names = [question.name for question in questions]
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise QuestionError(f"The question {twice[0]!r} is there twice. Give one of the two another name.")
+        raise QuestionError(f"The question {twice[0]!r} is given twice. Rename one of the two.")
     return questions
 
 
 def split_labels(text: str) -> list[str]:
-    """Return the labels of a text with commas between them; a label with a comma in it stands in double quotes."""
+    """Split a text into labels at commas; a label in double quotes may contain a comma."""
     return [label.strip() for label in next(csv.reader([text], skipinitialspace=True), []) if label.strip()]
 
 
 def read_questions(file: Path) -> list[NamedQuestion]:
-    """Return the questions of a YAML file; see `questions_of`.
+    """Read the questions of a YAML file; see `questions_of`.
 
     Raises:
         QuestionError: If the file cannot be read, or does not hold questions.
@@ -81,7 +81,7 @@ def read_questions(file: Path) -> list[NamedQuestion]:
 
 
 def embed_questions(scorer: "Scorer", questions: Sequence[NamedQuestion]) -> dict[str, "Question"]:
-    """Return the questions as the scorer takes them, by name, their texts embedded.
+    """Embed the texts of questions; return the scorer's questions by name.
 
     Raises:
         QuestionError: If the text encoder cannot take a label or a template.
@@ -91,36 +91,36 @@ def embed_questions(scorer: "Scorer", questions: Sequence[NamedQuestion]) -> dic
     asked = {question.name: Question(question.labels, question.templates) for question in questions}
     for question in asked.values():
         try:
-            scorer.embed_texts(question)  # once, and not in every thread at the same time
+            scorer.embed_texts(question)  # cached here, once for all threads
         except ValueError as error:
             raise QuestionError(" ".join(str(error).split())) from error
     return asked
 
 
 def _safe_loader() -> type:
-    """YAML's safe loader, which also refuses a mapping with a key twice: it would drop the first without a word."""
+    """Return YAML's safe loader, made to refuse duplicate keys, of which it would silently drop the first."""
     import yaml
 
     class Loader(yaml.SafeLoader):
         def construct_mapping(self, node: Any, deep: bool = False) -> dict:
             names = [key.value for key, _ in node.value]
             if twice := sorted({str(name) for name in names if names.count(name) > 1}):
-                raise yaml.MarkedYAMLError(problem=f"{twice[0]!r} is there twice", problem_mark=node.start_mark)
+                raise yaml.MarkedYAMLError(problem=f"duplicate key {twice[0]!r}", problem_mark=node.start_mark)
             return super().construct_mapping(node, deep)
 
     return Loader
 
 
 def questions_of(content: Any, source: str) -> list[NamedQuestion]:
-    """Return the questions that a mapping describes.
+    """Parse a mapping of questions.
 
     Args:
-        content: The name of each question with its labels: a list, or `labels` (a list, or each label with the phrase
-            or phrases that stand for it) and `template` (one or a list).
-        source: Where it is from, for messages.
+        content: Maps each question's name to its labels (a list), or to `labels` (a list, or a mapping from each label
+            to its phrase or phrases) and `template` (one or a list).
+        source: Name of the source, for messages.
 
     Raises:
-        QuestionError: If it is not of this form.
+        QuestionError: If it does not have this form.
     """
     if not isinstance(content, Mapping) or not content:
         raise QuestionError(f"{source} does not map names to questions. Expected, for example: {EXAMPLE}")
@@ -152,7 +152,7 @@ def _question(name: str, entry: dict[str, Any], source: str) -> NamedQuestion:
 
 
 def _unique(labels: list, where: str) -> dict[str, str]:
-    """Each label as its own phrase; YAML's yes, no and numbers are refused, as they are no text."""
+    """Map each label to itself; YAML's booleans and numbers are refused."""
     for label in labels:
         if not isinstance(label, str):
             raise QuestionError(f"{where} has the label {label!r}; expected text (in YAML, put it in quotes).")
@@ -174,7 +174,7 @@ def _templates(templates: Any, where: str) -> tuple[str, ...]:
 def _with_templates(questions: list[NamedQuestion], templates: tuple[str, ...]) -> list[NamedQuestion]:
     if all(question.templates for question in questions):
         raise QuestionError(
-            "A template is for labels and questions of your own that have none; none of these is asked."
+            "A template applies to labels and to your own questions without a template; none of these is asked."
         )
     return [
         question if question.templates else NamedQuestion(question.name, question.labels, templates)

@@ -1,4 +1,4 @@
-"""From what is named on a command line (files, folders, patterns, a list on standard input) to recordings."""
+"""Find the recordings that command line arguments name: files, folders, patterns, or a list on standard input."""
 
 import glob
 import os
@@ -11,7 +11,7 @@ from .errors import CommandError
 
 STDIN = "-"
 URLS = ("http://", "https://")
-# What soundfile and PyAV read, by the extensions that such files have; a file named on its own may have any.
+# Extensions of what soundfile and PyAV read, for folders; a file named by itself may have any extension.
 AUDIO = (
     "aac ac3 aif aifc aiff alac amr ape au avr caf dts eac3 f4a flac gsm htk ircam m4a m4b mka mp1 mp2 mp3 mpc nist "
     "nut oga ogg opus paf pvf ra rf64 sd2 sds shn snd sph spx svx tak tta voc vox w64 wav wave weba wma wv wve xi"
@@ -21,17 +21,17 @@ EXTENSIONS = frozenset(f".{name}" for name in f"{AUDIO} {VIDEO}".split())
 
 
 class PathsError(CommandError):
-    """Paths that lead to no recording at all."""
+    """Raised for paths without any recording."""
 
 
 @dataclass(frozen=True)
 class Recording:
-    """A file, and what tells whether it has changed.
+    """A file, with what shows whether it has changed.
 
     Attributes:
-        path: As it was named, or as its folder and its name in it.
-        size: Bytes; None if there is no such file.
-        modified: Time of change in ns; None if there is no such file.
+        path: Path as given, or the given folder joined with the file's name in it.
+        size: Size in bytes; None if the file does not exist.
+        modified: Modification time in ns; None if the file does not exist.
     """
 
     path: str
@@ -40,41 +40,41 @@ class Recording:
 
     @property
     def key(self) -> tuple[str, int, int] | None:
-        """Path, size and time of change; None for what cannot be told apart from its next version (URLs)."""
+        """Path, size and modification time; None for URLs, whose changes cannot be noticed."""
         return None if self.size is None else (self.shown, self.size, self.modified)
 
     @property
     def shown(self) -> str:
-        """The path as valid Unicode: of a name that is not UTF-8, the other bytes are written in hexadecimal."""
+        """The path as valid Unicode; bytes that are not UTF-8 are written in hexadecimal."""
         return os.fsencode(self.path).decode("utf-8", "backslashreplace")
 
 
 def recording_of(path: str) -> Recording:
-    """Return a path with its size and time of change."""
+    """Return a path with its size and modification time."""
     try:
         status = None if path.startswith(URLS) else os.stat(path)
-    except (OSError, ValueError):  # missing, or a name that no file can have; reading it gives the reason
+    except (OSError, ValueError):  # missing, or not a valid file name; reading it will give the reason
         status = None
     return Recording(path, *((None, None) if status is None else (status.st_size, status.st_mtime_ns)))
 
 
 def find_recordings(paths: Iterable[str | os.PathLike]) -> list[Recording]:
-    """Return the recordings that the paths lead to, each once, in the order of the paths; a folder's by name.
+    """Return the recordings that paths name, each once, in the order of the paths; those of a folder by name.
 
     Args:
-        paths: Files with any extension; folders, searched recursively for `EXTENSIONS`, hidden files and folders
-            excepted; patterns with *, ? or [], ** for any depth; http(s) URLs; "-" for a list of all these on standard
-            input, one a line or separated by NUL. A file that does not exist is kept, so that it is reported.
+        paths: Files with any extension; folders, searched recursively for `EXTENSIONS` except hidden files and
+            folders; patterns with *, ? or [], and ** for any depth; http(s) URLs; "-" for a list of these on standard
+            input, separated by newlines or NUL. A file that does not exist is kept, so that it is reported.
 
     Raises:
-        PathsError: If they lead to nothing, or a folder cannot be listed.
+        PathsError: If there is no recording, or a folder cannot be listed.
     """
     paths = [os.fspath(path) for path in paths]
     found = dict.fromkeys(file for path in paths for file in _expand(path))
     if not found:
         raise PathsError(
-            f"There is no recording in {', '.join(map(repr, paths)) or 'an empty list'}. In folders, files with the "
-            "extensions of audio and video are taken (wav, flac, mp3, m4a, …); name others one by one."
+            f"There is no recording in {', '.join(map(repr, paths)) or 'an empty list'}. Folders are searched for "
+            "files with audio and video extensions (wav, flac, mp3, m4a, …); name other files one by one."
         )
     return [recording_of(path) for path in found]
 
@@ -111,7 +111,7 @@ def _walk(folder: str) -> Iterator[str]:
 
 
 def _read_list() -> list[str]:
-    """The paths on standard input; bytes that are not UTF-8 stay what they are."""
+    """Read the paths on standard input; bytes that are not UTF-8 are preserved."""
     stream = getattr(sys.stdin, "buffer", None)
     content = stream.read() if stream is not None else os.fsencode(sys.stdin.read())
     lines = content.split(b"\0") if b"\0" in content else content.splitlines()

@@ -1,4 +1,4 @@
-"""A whole run of `score` or `embed`: recordings in, a table out, with progress, and what goes on after a stop."""
+"""A complete run of `score` or `embed`: from recordings to a table, with progress and resuming."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -18,17 +18,17 @@ from .workers import cores
 
 @dataclass(frozen=True)
 class Plan:
-    """How the work is spread, and where it goes.
+    """How to distribute the work and where to write the results.
 
     Attributes:
-        output: Table to write; None writes none.
+        output: Table to write, if any.
         resume: See `Journal.open`.
-        jobs: Recordings at a time; None: one a core.
+        jobs: Recordings processed at once; None for one per core.
         engine: "threads" or "ray".
-        ray_address: Of a cluster.
+        ray_address: Address of a cluster.
 
     Raises:
-        CommandError: If the parts do not go together, or the output cannot be written.
+        CommandError: If the options contradict each other, or the output cannot be written.
     """
 
     output: Path | None = None
@@ -41,14 +41,14 @@ class Plan:
         if self.output is not None:
             check_output(self.output)
         elif self.resume is not None or self.engine == "ray":
-            raise CommandError("--resume and --engine ray need a table to go on with: name it with --output.")
+            raise CommandError("--resume and --engine ray need an output table: name it with --output.")
 
 
 def process_recordings(task: ScoreTask, recordings: Sequence[Recording], plan: Plan) -> list[Result]:
-    """Do the task for each recording, write the table, and return the results.
+    """Process each recording, write the table, and return the results.
 
     Raises:
-        CommandError: If the output is in use, or of a run that should not be overwritten.
+        CommandError: If the output is in use, or belongs to a run that must not be overwritten.
     """
     results: list[Result] = [{}] * len(recordings)
     with _record(task, plan) as record, progress_bar(len(recordings), "recordings") as advance:
@@ -59,7 +59,7 @@ def process_recordings(task: ScoreTask, recordings: Sequence[Recording], plan: P
                     advance()
         except (KeyboardInterrupt, SystemExit):
             if plan.output is not None:
-                print(f"stopped; --resume goes on: {sum(map(bool, results))} are done", file=sys.stderr)
+                print(f"stopped after {sum(map(bool, results))}; continue with --resume", file=sys.stderr)
             raise
         if plan.output is not None:
             write_table(rows_of(recordings, results, task.questions), plan.output)
@@ -68,7 +68,7 @@ def process_recordings(task: ScoreTask, recordings: Sequence[Recording], plan: P
 
 
 def _record(task: ScoreTask, plan: Plan) -> AbstractContextManager[Any]:
-    """What keeps results beside the output until they are all there."""
+    """Return the store of results beside the output, for resuming."""
     if plan.output is None:
         return nullcontext()
     if plan.engine == "ray":
@@ -88,12 +88,12 @@ def _process(task: ScoreTask, recordings: Sequence[Recording], record: Any, plan
 
 
 def report_unusable(recordings: Sequence[Recording], results: Sequence[Result], output: Path | None) -> int:
-    """Say on standard error what came of a run, and return the exit status: 1 if a recording could not be used."""
+    """Print a summary on standard error and return the exit status: 1 if any recording could not be used."""
     reasons = [(r.shown, result["reason"]) for r, result in zip(recordings, results, strict=True) if "reason" in result]
     where = "" if output is None else f" Written to {output}."
     print(f"{len(recordings) - len(reasons)} of {len(recordings)} recordings used.{where}", file=sys.stderr)
     for name, reason in reasons[:5]:
         print(f"  not used: {reason if name in reason else f'{name}: {reason}'}", file=sys.stderr)
     if len(reasons) > 5:
-        print(f"  and {len(reasons) - 5} more; the column `reason` has them all.", file=sys.stderr)
+        print(f"  and {len(reasons) - 5} more; see the column `reason`.", file=sys.stderr)
     return 1 if reasons else 0

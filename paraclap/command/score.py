@@ -1,4 +1,4 @@
-"""Answers every question about every recording in one pass over the audio."""
+"""Score or embed recordings, each in one pass over its audio, whatever the number of questions."""
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,17 +15,17 @@ from .recordings import Recording
 from .tables import DIGITS
 from .workers import run_in_threads, until_stopped
 
-WINDOWS_PER_BATCH = 8  # of a long recording
+WINDOWS_PER_BATCH = 8
 Result = dict[str, Any]
 Work = Callable[[Recording, threading.Event], Result]
 
 
 @dataclass(frozen=True)
 class ScoreTask:
-    """What is done with each recording.
+    """What to compute for each recording.
 
     Attributes:
-        questions: To be answered; without any, the embedding is the result.
+        questions: The questions to score; if there are none, the embedding is computed.
         model: Release folder.
     """
 
@@ -33,7 +33,7 @@ class ScoreTask:
     model: Path
 
     def settings(self) -> dict[str, Any]:
-        """What must be the same for a result to be the same."""
+        """Return the settings on which results depend, to be compared before results are reused."""
         from modeling_paraclap.checkpoint_paraclap import hash_file
 
         return {
@@ -42,10 +42,10 @@ class ScoreTask:
         }
 
     def start(self) -> Work:
-        """Load the model and return the work: from a recording to its scores, or to its embedding.
+        """Load the model and return a function from a recording to its result.
 
-        A result is `{"scores": {question: [score of each label]}}`, `{"embedding": [...]}`, or `{"reason": ...}` where
-        the recording could not be used; with `"again": True` if that may change while the file does not.
+        A result is `{"scores": {question: [score of each label]}}`, `{"embedding": [...]}`, or `{"reason": ...}` if the
+        recording could not be used, with `"again": True` if a later try may succeed on the unchanged file.
         """
         from modeling_paraclap.clips_paraclap import LongAudio
         from modeling_paraclap.waveform_paraclap import AudioError
@@ -60,7 +60,7 @@ class ScoreTask:
                     audio = LongAudio(recording.path, audio.rate, started=until_stopped(audio.blocks(), stop))
                 (heard,) = scorer.hear([audio], batch_size=WINDOWS_PER_BATCH)
             except AudioError as error:
-                # also where the message quotes the path, with escapes for bytes that are not UTF-8
+                # messages quote the path, with escapes for bytes that are not UTF-8
                 quoted = str(error).replace(repr(recording.path)[1:-1], recording.shown)
                 result = {"reason": quoted.replace(recording.path, recording.shown)}
                 return result | ({"again": True} if isinstance(error.__cause__, OSError) else {})
@@ -73,27 +73,27 @@ class ScoreTask:
 
 
 class Record(Protocol):
-    """What keeps results while a run goes on: a `Journal`, or `Shards`."""
+    """Store of the results of a run: a `Journal`, or `ResultShards`."""
 
     known: Mapping[tuple[str, int, int], Result]
 
     def add(self, recording: Recording, result: Result) -> None:
-        """Keep a result."""
+        """Store a result."""
 
 
 def process(
     task: ScoreTask, recordings: Sequence[Recording], jobs: int, record: Record | None = None
 ) -> Iterator[tuple[int, Result]]:
-    """Do the task for all recordings that the record does not know.
+    """Process all recordings that the record does not hold.
 
     Args:
-        task: What is done.
-        recordings: Of what.
-        jobs: How many at a time.
-        record: Keeps the results; open.
+        task: The task.
+        recordings: The recordings.
+        jobs: Recordings processed at once.
+        record: Store of the results; open.
 
     Yields:
-        The number of a recording and its result: first what is known, then the others as they get done.
+        The number of a recording and its result: first the known ones, then the others in the order of completion.
     """
     known = record.known if record else {}
     pending = []
@@ -108,7 +108,7 @@ def process(
 
     def work_and_note(recording: Recording, stop: threading.Event) -> Result:
         result = work(recording, stop)
-        # In the worker: what is done when a run is stopped is kept, whether or not anybody has taken it.
+        # In the worker, so that results are stored even if a stopped run no longer consumes them.
         if not result.pop("again", False) and record:
             record.add(recording, result)
         return result

@@ -1,4 +1,4 @@
-"""Finds recordings by how they are spoken, with embeddings that are kept from search to search."""
+"""Search for recordings by description, with an index of embeddings that is kept between searches."""
 
 import hashlib
 import heapq
@@ -16,12 +16,12 @@ from .recordings import Recording
 from .score import ScoreTask, process
 from .shards import Key, ResultShards, recording_keys
 
-MOST_PARTS = 64  # more are put together
-MERGED = 50_000  # rows of a part that several were put together to
+MOST_PARTS = 64  # more are merged
+MERGED = 50_000  # rows of a merged part
 
 
-def index_folder(folder: Path, task: ScoreTask) -> Path:
-    """Return where the index of a folder is kept by default: in the user's cache folder."""
+def index_folder(folder: Path) -> Path:
+    """Return the default location of a folder's index, in the user's cache folder."""
     from platformdirs import user_cache_path
 
     digest = hashlib.sha256(str(folder.resolve()).encode("utf-8", "surrogateescape")).hexdigest()
@@ -29,35 +29,36 @@ def index_folder(folder: Path, task: ScoreTask) -> Path:
 
 
 def update_index(index: Path, task: ScoreTask, recordings: Sequence[Recording], jobs: int) -> list[Path]:
-    """Embed the recordings that the index does not have.
+    """Embed the recordings that are missing from the index.
 
     Args:
-        index: Folder of the index; each model has its own in it.
-        task: Without questions; names the model.
-        recordings: What is to be found.
-        jobs: Recordings at a time.
+        index: Folder of the index, with a subfolder for each model.
+        task: A task without questions, which names the model.
+        recordings: The recordings to search.
+        jobs: Recordings processed at once.
 
     Returns:
-        The index's parts: Parquet with path, size, modified, embedding and reason. Also of recordings that are gone.
+        The parts of the index: Parquet files with path, size, modified, embedding and reason, which may include
+        recordings that no longer exist.
     """
     model = hashlib.sha256(repr(sorted(task.settings()["model"].items())).encode()).hexdigest()
     shards = ResultShards(index / model[:16], task)
     with shards.open(resume=True):
         known = shards.keys()
         pending = [recording for recording in recordings if recording.key is not None and recording.key not in known]
-        shards.known = {}  # they need not be read for this
+        shards.known = {}  # results need not be read
         with progress_bar(len(pending), "recordings embedded") as advance:
             try:
                 for _ in process(task, pending, jobs, shards):
                     advance()
-            finally:  # also where it is stopped: the next search goes on here
+            finally:  # also if stopped: the next search continues from here
                 shards.flush()
         _tidy(shards, {recording.key for recording in recordings})
         return shards.parts()
 
 
 def _tidy(shards: ResultShards, current: set[Key]) -> None:
-    """Put many small parts together, without recordings that are gone, if there are many or most rows are of such."""
+    """Merge the parts without outdated rows, if there are many parts or most rows are outdated."""
     parts = shards.parts()
     rows = sum(pq.read_metadata(part).num_rows for part in parts)
     whole = -(-rows // MERGED)
@@ -79,7 +80,7 @@ def _tidy(shards: ResultShards, current: set[Key]) -> None:
 
 
 def rows_of_current(part: Path, current: set[Key]) -> pa.Table:
-    """Return the rows of a part whose recordings are still the same."""
+    """Return the rows of a part whose recordings have not changed."""
     table = pq.read_table(part)
     return table.filter(pa.array([key in current for key in recording_keys(table)], pa.bool_()))
 
@@ -88,13 +89,13 @@ def nearest(parts: Iterable[Path], current: set[Key], queries: np.ndarray, k: in
     """Find the recordings nearest to each query, in memory that does not depend on the size of the index.
 
     Args:
-        parts: Of the index.
-        current: Path, size and time of change of the recordings that may be found.
+        parts: Parts of the index.
+        current: Path, size and modification time of the recordings that may be returned.
         queries: float32 (queries, embedding_dim) of unit length.
-        k: How many for each query.
+        k: Number of results per query.
 
     Returns:
-        For each query cosine and path, the nearest first.
+        For each query the cosines and paths, the nearest first.
     """
     best: list[list[tuple[float, str]]] = [[] for _ in queries]
     for part in parts:

@@ -1,7 +1,7 @@
-"""Results in Parquet shards, where many are kept or several machines work: what the journal is for one table.
+"""Results in Parquet shards: the counterpart of the journal for Ray runs and for the index of `search`.
 
-A shard gets its name when it is complete, so a run that was killed leaves whole shards, and the next one goes on after
-them. The columns are those of the table, and besides them path, size and time of change of each file.
+A shard is renamed into place when it is complete, so a killed run leaves only complete shards, from which the next run
+resumes. The columns are those of the table, plus path, size and modification time of each file.
 """
 
 import json
@@ -22,18 +22,18 @@ from .recordings import Recording
 from .score import Result, ScoreTask
 from .tables import rows_of, table_of
 
-SHARD = 500  # recordings a shard: what a kill can cost
+SHARD = 500  # recordings per shard: at most so many are lost by a kill
 SETTINGS, FINISHED = b"paraclap", "finished"
 KEY = ("path", "size", "modified")
 Key = tuple[str, int, int]
 
 
 class ResultShards:
-    """A folder of shards, used as `Journal` is.
+    """A folder of shards, with the interface of `Journal`.
 
     Args:
-        folder: Where they are kept.
-        task: What is done with each recording.
+        folder: The folder.
+        task: The task whose results it stores.
     """
 
     def __init__(self, folder: Path, task: ScoreTask):
@@ -44,7 +44,7 @@ class ResultShards:
 
     @contextmanager
     def open(self, resume: bool | None) -> Iterator["ResultShards"]:
-        """Hold the folder for one run; see `Journal.open`."""
+        """Lock the folder for one run; see `Journal.open`."""
         with hold(self.folder):
             shards = self.parts()
             old = json.loads((pq.read_schema(shards[0]).metadata or {}).get(SETTINGS, b"{}")) if shards else None
@@ -58,12 +58,12 @@ class ResultShards:
             yield self
 
     def parts(self) -> list[Path]:
-        """Return the files, in the order in which they were written."""
+        """Return the files in the order in which they were written."""
         return sorted(self.folder.glob("part-*.parquet"))
 
     @cached_property
     def known(self) -> dict[Key, Result]:
-        """What is on disk: the result of each recording by path, size and time of change."""
+        """The results on disk by path, size and modification time of the recording."""
         found = {}
         for part in self.parts():
             for row in pq.read_table(part).to_pylist():
@@ -72,7 +72,7 @@ class ResultShards:
         return found
 
     def keys(self) -> set[Key]:
-        """Return path, size and time of change of all recordings on disk, without reading the rest."""
+        """Return path, size and modification time of all recordings on disk, without reading the results."""
         return {key for part in self.parts() for key in recording_keys(pq.read_table(part, columns=list(KEY)))}
 
     def _result_of(self, row: dict[str, Any]) -> Result:
@@ -82,7 +82,7 @@ class ResultShards:
         return {"scores": {q.name: [row[f"{q.name}.{label}"] for label in q.names] for q in questions}}
 
     def add(self, recording: Recording, result: Result) -> None:
-        """Keep a result; it is on disk when its shard is full, or `flush` is called."""
+        """Store a result; it is written when its shard is full or `flush` is called."""
         with self._writing:
             if recording.key is not None:
                 self._waiting.append((recording, result))
@@ -90,12 +90,12 @@ class ResultShards:
                 self._flush()
 
     def finish(self, recordings: Sequence[Recording]) -> None:
-        """Note that all recordings are done."""
+        """Mark the run as complete."""
         self.flush()
         (self.folder / FINISHED).write_text(f"{len(recordings)}\n", encoding="ascii")
 
     def flush(self) -> None:
-        """Write what is not on disk yet as a shard."""
+        """Write pending results as a shard."""
         with self._writing:
             self._flush()
 
@@ -118,5 +118,5 @@ class ResultShards:
 
 
 def recording_keys(table: pa.Table) -> Iterable[Key]:
-    """Return path, size and time of change of each row."""
+    """Return path, size and modification time of each row."""
     return zip(*(table[name].to_pylist() for name in KEY), strict=True)

@@ -1,4 +1,4 @@
-"""Results as lines to read in a terminal."""
+"""Scores printed for people to read in a terminal."""
 
 import sys
 from collections.abc import Sequence
@@ -9,14 +9,14 @@ from .recordings import Recording
 from .score import Result
 from .tables import rows_as_csv, score_rows
 
-OTHERS = 3  # labels named after the best
-LONGEST = 28  # cells of a label
+OTHERS = 3  # labels shown after the best
+LONGEST = 28  # terminal cells of a label
 
 
 def print_scores(
     recordings: Sequence[Recording], results: Sequence[Result], questions: Sequence[NamedQuestion]
 ) -> None:
-    """Print the answers: lines within a terminal's width, or CSV where the output goes to a file or a program."""
+    """Print the scores: lines that fit the terminal, or CSV if the output goes to a file or a program."""
     if not is_terminal():
         sys.stdout.write(rows_as_csv(score_rows(recordings, results, questions)))
         return
@@ -32,17 +32,17 @@ def print_scores(
 
 
 def is_terminal() -> bool:
-    """Return whether standard output is read by somebody, not by a program."""
+    """Return whether standard output is a terminal."""
     return sys.stdout.isatty()
 
 
 def score_lines(result: Result, questions: Sequence[NamedQuestion], width: int) -> list[str]:
-    """Return a line for each question, of at most `width` cells: its name, the best label with its score, and the next.
+    """Format one line per question: its name, the best label with its score, and the next labels.
 
     Args:
-        result: Of a recording; nothing is returned of one that could not be used.
-        questions: What was asked.
-        width: Cells of a line; a letter takes one, a Chinese character two.
+        result: Result of a recording; gives no lines if the recording could not be used.
+        questions: The questions.
+        width: Width of a line in terminal cells; a letter takes one, a Chinese character two.
     """
     from rich.cells import cell_len, set_cell_size
 
@@ -61,7 +61,7 @@ def score_lines(result: Result, questions: Sequence[NamedQuestion], width: int) 
 
 
 def _cut(text: str, width: int) -> str:
-    """The text in exactly so many cells; what is cut off is marked."""
+    """Pad or cut a text to a width in cells; a cut is marked with an ellipsis."""
     from rich.cells import cell_len, set_cell_size
 
     return set_cell_size(text, width) if cell_len(text) <= width else f"{set_cell_size(text, width - 1)}…"

@@ -1,4 +1,4 @@
-"""Results as tables: CSV, Parquet and JSON files, and lines to read in a terminal."""
+"""Results as tables in CSV, Parquet and JSON files."""
 
 import csv
 import io
@@ -16,7 +16,7 @@ from paraclap.page.questions import NamedQuestion
 from .errors import CommandError
 from .recordings import Recording
 
-DIGITS = 6  # of a score
+DIGITS = 6  # decimals of a score
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -24,36 +24,36 @@ FORMATS = (".csv", ".parquet", ".json")
 
 
 class OutputError(CommandError):
-    """An output that cannot be written."""
+    """Raised for an output that cannot be written."""
 
 
-def check_output(output: Path, formats: Sequence[str] = FORMATS) -> None:
-    """Check that an output can be written, and make its folder.
+def check_output(output: Path) -> None:
+    """Check that an output can be written, and create its folder.
 
     Raises:
-        OutputError: If the file's extension is none of the formats, or its folder cannot be made.
+        OutputError: If the extension is unknown, or the folder cannot be created.
         MissingExtraError: If it is Parquet and pyarrow is not installed.
     """
-    if output.suffix.lower() not in formats:
-        raise OutputError(f"The output is {str(output)!r}; expected a name that ends with {', '.join(formats)}.")
+    if output.suffix.lower() not in FORMATS:
+        raise OutputError(f"The output is {str(output)!r}; expected a file name ending with {', '.join(FORMATS)}.")
     if output.is_dir():
         raise OutputError(f"The output {str(output)!r} is a folder; expected the name of a file.")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"The folder of the output {str(output)!r} cannot be made: {error}") from error
+        raise OutputError(f"The folder of the output {str(output)!r} cannot be created: {error}") from error
     if output.suffix.lower() == ".parquet":
-        with extra("cli"):  # now, not when all the work is done
+        with extra("cli"):  # fail before the work, not after it
             need("pyarrow")
 
 
 def score_rows(
     recordings: Sequence[Recording], results: Sequence[dict[str, Any]], questions: Sequence[NamedQuestion]
 ) -> list[dict[str, Any]]:
-    """Return a row for each recording: file, for each question the best label and all scores, and the reason.
+    """Return one row per recording: file, best label and scores of each question, and reason.
 
     The columns of a question NAME are `NAME`, the best label, and `NAME.LABEL`, the score of each label in [0, 1].
-    They are None where a recording could not be used, and `reason` is None where it could.
+    They are None if the recording could not be used; otherwise `reason` is None.
     """
     rows = []
     for recording, result in zip(recordings, results, strict=True):
@@ -68,12 +68,12 @@ def score_rows(
 
 
 def best_label(question: NamedQuestion, scores: Sequence[float]) -> str:
-    """Return the label with the highest score; of several, the first."""
+    """Return the label with the highest score; the first one of ties."""
     return question.names[max(range(len(scores)), key=scores.__getitem__)]
 
 
 def embedding_rows(recordings: Sequence[Recording], results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return a row for each recording: file, embedding (a list of floats, or None) and reason."""
+    """Return one row per recording: file, embedding (a list of floats, or None) and reason."""
     return [
         {"file": recording.shown, "embedding": result.get("embedding"), "reason": result.get("reason")}
         for recording, result in zip(recordings, results, strict=True)
@@ -88,7 +88,7 @@ def rows_of(
 
 
 def write_table(rows: Sequence[dict[str, Any]], output: Path) -> None:
-    """Write rows as the file's extension says; an existing file is replaced when the new one is complete."""
+    """Write rows in the format of the file's extension; an existing file is replaced atomically."""
     suffix = output.suffix.lower()
     file, partial = tempfile.mkstemp(dir=output.parent, prefix=f".{output.name}.")
     os.close(file)
@@ -110,7 +110,7 @@ def write_table(rows: Sequence[dict[str, Any]], output: Path) -> None:
 
 
 def write_csv(rows: Sequence[dict[str, Any]], stream: TextIO) -> None:
-    """Write rows as CSV; text that a spreadsheet would take for a formula gets an apostrophe in front."""
+    """Write rows as CSV; an apostrophe is put before text that a spreadsheet would run as a formula."""
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow([neutralised_cell(name) for name in rows[0]])
     for row in rows:
@@ -130,7 +130,7 @@ def _write_json(rows: Sequence[dict[str, Any]], stream: TextIO) -> None:
 
 
 def table_of(rows: Sequence[dict[str, Any]]) -> "pa.Table":
-    """Return rows as an Arrow table; a score's name has a dot in it, and no other has."""
+    """Return rows as an Arrow table; only names of score columns contain a dot."""
     import pyarrow as pa
 
     kinds = {"embedding": pa.list_(pa.float32()), "size": pa.int64(), "modified": pa.int64()}

@@ -1,4 +1,4 @@
-"""Scores over time of one recording, in memory that does not depend on its length."""
+"""Scores of one recording over time, in memory that does not depend on its length."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -24,14 +24,13 @@ WINDOWS_PER_BATCH = 8
 
 @dataclass(frozen=True)
 class View:
-    """How a recording is cut and looked at.
+    """How a recording is cut into windows and displayed.
 
     Attributes:
-        length: Of a window, in s.
-        stride: From the start of a window to that of the next, in s.
-        smoothing: Seconds that the scores are averaged over in pictures and annotations; None: see
-            `default_smoothing`.
-        floor: Below this level, in dB of full scale, audio counts as silence.
+        length: Window length in s.
+        stride: Time between the starts of consecutive windows in s.
+        smoothing: Smoothing window of pictures and annotations in s; None for `default_smoothing`.
+        floor: Level in dB of full scale below which audio counts as silence.
     """
 
     length: float = 3.0
@@ -45,23 +44,23 @@ class View:
                 raise CommandError(f"--{name} is {value}; expected a number of seconds above 0.")
         if self.stride > self.length:
             raise CommandError(
-                f"--stride is {self.stride:g} and --window {self.length:g}: the stride must be no more than the "
-                "window, or audio between two windows would be skipped."
+                f"--stride is {self.stride:g} and --window {self.length:g}: the stride must not exceed the window, or "
+                "audio between windows would be skipped."
             )
 
 
 @dataclass(frozen=True)
 class Timeline:
-    """What was heard of a recording, and when.
+    """Scores of a recording over time.
 
     Attributes:
-        name: Of the recording.
-        view: How it was cut.
+        name: Name of the recording.
+        view: How it was cut into windows.
         starts: Start of each window in s, (windows,); silent windows are left out.
-        ends: Its end in s, (windows,).
-        scores: For each question (windows, labels), each row's sum 1.
-        questions: The questions, by name.
-        envelope: Of the waveform.
+        ends: End of each window in s, (windows,).
+        scores: For each question an array (windows, labels) whose rows sum to 1.
+        questions: The questions by name.
+        envelope: Envelope of the waveform.
     """
 
     name: str
@@ -74,23 +73,23 @@ class Timeline:
 
     @property
     def duration(self) -> float:
-        """Of the recording, in s."""
+        """Duration of the recording in s."""
         return self.envelope.duration
 
     @property
     def smoothing(self) -> float:
-        """Seconds that the smoothed scores are averaged over."""
+        """Smoothing window in s."""
         return self.view.smoothing or default_smoothing(self.duration, self.view.length)
 
     def smoothed(self, question: str, edges: np.ndarray) -> np.ndarray:
-        """Return the scores of a question between each two edges in s, (edges - 1, labels); NaN where it is silent."""
+        """Return a question's smoothed scores between consecutive edges in s, (edges - 1, labels); NaN in silence."""
         centres, moments = (self.starts + self.ends) / 2, (edges[:-1] + edges[1:]) / 2
         means = smooth(centres, self.scores[question], moments, self.smoothing, self.view.length / 2)
         means[self.envelope.levels(edges) < self.view.floor] = np.nan
         return means
 
     def segments(self, question: str) -> Iterator[tuple[float, float, str]]:
-        """Yield start and end in s and the best label of each stretch over which it does not change, silence left out.
+        """Yield start in s, end in s and best label of each stretch with the same best label, without silence.
 
         The resolution is the stride of the windows.
         """
@@ -107,7 +106,7 @@ class Timeline:
                 start = position
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """Yield a row for each window, not smoothed: start, end, and for each question the columns of `score_rows`."""
+        """Yield one row per window, not smoothed: start, end, and the columns of `score_rows` for each question."""
         for number, (start, end) in enumerate(zip(self.starts, self.ends, strict=True)):
             row: dict[str, Any] = {"start": round(float(start), 3), "end": round(float(end), 3)}
             for name, question in self.questions.items():
@@ -126,9 +125,9 @@ def listen_along(
     Args:
         scorer: The model.
         source: Path or URL.
-        questions: What is asked.
-        view: How the recording is cut.
-        jobs: Batches of windows at a time, each in a thread of its own.
+        questions: The questions.
+        view: How to cut the recording into windows.
+        jobs: Batches of windows processed at once, each in its own thread.
 
     Raises:
         AudioError: If the recording cannot be used.
@@ -158,7 +157,7 @@ def listen_along(
         np.concatenate(part) for part in zip(*(parts[number] for number in range(len(parts))), strict=True)
     )
     if not len(times):
-        raise AudioError(f"{name_of(source)} is silent: no window of it reaches {view.floor:g} dB of full scale.")
+        raise AudioError(f"{name_of(source)} is silent: none of its windows reaches {view.floor:g} dB of full scale.")
     name, named = os.path.basename(os.fsdecode(source)), {question.name: question for question in questions}
     return Timeline(name, view, times[:, 0], times[:, 1], dict(zip(asked, scores, strict=True)), named, envelope)
 
@@ -169,5 +168,5 @@ def _batches(windows: Iterator[Any]) -> Iterator[list[Any]]:
 
 
 def level_of(waveform: np.ndarray) -> float:
-    """Return the root mean square of some samples, in dB of full scale."""
+    """Return the root mean square of a waveform in dB of full scale."""
     return 10 * float(np.log10(np.mean(np.square(waveform, dtype=np.float64)) + 1e-20))

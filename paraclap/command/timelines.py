@@ -1,4 +1,4 @@
-"""The files of a timeline: a CSV, a picture, and labels for other programs."""
+"""The files of a timeline: CSV, picture, and labels for other programs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,24 +11,27 @@ from .timeline import Timeline
 
 
 def stems_of(recordings: Sequence[Recording], folder: Path) -> list[Path]:
-    """Return for each recording the path of its files without their extensions.
+    """Return the path, without extension, of each recording's output files.
 
     Args:
-        recordings: Whose names are taken, without the extension; with it where two would have the same.
-        folder: Where the files go; made if missing.
+        recordings: The recordings; files are named after them, with the recording's extension only if two names would
+            be the same without it.
+        folder: Output folder; created if missing.
 
     Raises:
-        CommandError: If two recordings would still write the same files, or the folder cannot be made.
+        CommandError: If two recordings would still write the same files, or the folder cannot be created.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise CommandError(f"The folder {str(folder)!r} cannot be made: {error.strerror}.") from error
+        raise CommandError(f"The folder {str(folder)!r} cannot be created: {error.strerror}.") from error
     paths = [Path(recording.shown) for recording in recordings]
     stems = [path.stem for path in paths]
     names = [path.name if stems.count(path.stem) > 1 else path.stem for path in paths]
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise CommandError(f"Two recordings are called {twice[0]!r}: give them one by one, with another --output_dir.")
+        raise CommandError(
+            f"Two recordings are named {twice[0]!r}: process them one by one, each with its own --output_dir."
+        )
     return [folder / name for name in names]
 
 
@@ -38,7 +41,7 @@ def write_timeline(timeline: Timeline, stem: Path, form: str | None) -> list[Pat
     Args:
         timeline: The scores.
         stem: Path of the files without their extensions.
-        form: Of the labels for other programs, one of `WRITERS`; None writes none.
+        form: Format of labels for other programs, one of `WRITERS`; None for none.
     """
     from .heat_map import draw_timeline
 

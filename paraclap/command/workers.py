@@ -1,7 +1,7 @@
-"""Many recordings at a time, a recording a core: threads of which each computes with one thread.
+"""Process several recordings at once, one per core, each in a thread that uses a single torch thread.
 
-torch's own threads, one a core for each operation, take several times as long on short recordings, most of all on a
-machine that others use too. Decoding, resampling and torch's operations all run beside each other in Python's threads.
+Splitting every operation over torch's own threads takes several times as long on short recordings, most of all on a
+shared machine. Decoding, resampling and torch's operations release the interpreter's lock, so Python threads suffice.
 """
 
 import os
@@ -12,30 +12,30 @@ from typing import TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-WAITING = 4  # items that are handed to each worker ahead
+WAITING = 4  # items queued per worker
 
 
 class WorkStopped(Exception):
-    """The run was told to stop; raised in workers, between two blocks of a recording."""
+    """Raised in workers, between two blocks of a recording, when the run is stopped."""
 
 
 def cores() -> int:
-    """Return how many cores this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def run_in_threads(
     work: Callable[[Item, threading.Event], Result], items: Iterable[Item], jobs: int
 ) -> Iterator[tuple[int, Result]]:
-    """Do some work for every item, `jobs` at a time.
+    """Process items in threads.
 
     Args:
-        work: Takes an item, and an event that is set when the run ends early; long work raises `WorkStopped` then.
-        items: Taken as they are needed.
-        jobs: Items at a time.
+        work: Takes an item, and an event that is set when the run ends early; long work then raises `WorkStopped`.
+        items: The items, consumed as needed.
+        jobs: Number of threads.
 
     Yields:
-        The number of an item and its result, as they get done.
+        The number of an item and its result, in the order of completion.
     """
     stop = threading.Event()
     pool = ThreadPoolExecutor(jobs, thread_name_prefix="paraclap", initializer=_compute_alone)
@@ -47,7 +47,7 @@ def run_in_threads(
                 yield from _done(running)
         while running:
             yield from _done(running)
-    finally:  # also when the consumer is interrupted: what waits is dropped, what runs is told to stop
+    finally:  # also if the consumer is interrupted: pending items are dropped and running ones stopped
         stop.set()
         pool.shutdown(cancel_futures=True)
 
@@ -60,14 +60,14 @@ def _done(running: dict[Future, int]) -> Iterator[tuple[int, Result]]:
 def _compute_alone() -> None:
     import torch
 
-    torch.set_num_threads(1)  # of this thread: the setting is each thread's own
+    torch.set_num_threads(1)  # the setting is per thread
 
 
 def until_stopped(blocks: Iterable[Item], stop: threading.Event) -> Iterator[Item]:
-    """Hand the blocks on until the run is told to stop.
+    """Yield blocks until the run is stopped.
 
     Raises:
-        WorkStopped: Then.
+        WorkStopped: If the run is stopped.
     """
     for block in blocks:
         if stop.is_set():

@@ -1,4 +1,4 @@
-"""What the page does with a recording: reads it within the limits, asks the model, and says what came of it."""
+"""The page's work: read recordings within the limits, score them, and format the answers."""
 
 import csv
 import functools
@@ -16,18 +16,18 @@ from .limits import Limits, PageError
 from .smoothing import Envelope, default_smoothing, length_of
 
 WINDOW_S, STRIDE_S = 3.0, 1.0
-LONG_S = 2 * WINDOW_S  # from here on the scores are shown over time, too
-MOST_WINDOWS = 600  # of a recording: in a longer one they are longer, and farther from each other
-# What a spreadsheet would take for a formula.
+LONG_S = 2 * WINDOW_S  # scores over time are shown for recordings of at least this length
+MOST_WINDOWS = 600  # longer recordings get longer windows, farther apart
+# A spreadsheet would run text that begins like this as a formula.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 class Asking:
-    """The page's work, around one model.
+    """Scores recordings with one model, for the page.
 
     Args:
-        model: Name on the Hub, or a folder.
-        limits: Of what a visitor may give.
+        model: Hub repo id or release folder.
+        limits: Limits for visitors.
     """
 
     def __init__(self, model: str, limits: Limits):
@@ -35,22 +35,22 @@ class Asking:
 
     @functools.cached_property
     def classify(self) -> Any:
-        """The pipeline, loaded when it is first needed."""
+        """The pipeline, loaded on first use."""
         return pipeline("zero-shot-audio-classification", model=self.model, trust_remote_code=True)
 
     @property
     def loader(self) -> Any:
-        """The module that reads audio; it comes with the model's code, from the Hub or installed."""
+        """The model's module for reading audio, from the Hub or installed."""
         package = type(self.classify).__module__.rpartition(".")[0]
         return importlib.import_module(f"{package}.inputs_paraclap")
 
     def read(self, file: str | None) -> tuple[np.ndarray, Envelope]:
-        """Return the samples of a recording, mono float32 (samples,) at the model's rate, and their envelope.
+        """Return the waveform of a recording, mono float32 (samples,) at the model's rate, and its envelope.
 
-        Reading stops at the limit, whatever the file's header says.
+        Reading stops at the length limit, whatever the file's header says.
 
         Raises:
-            PageError: If there is none, it cannot be read, or it is too long.
+            PageError: If there is no file, or it cannot be read or is too long.
         """
         if not file:
             raise PageError("Record or upload speech first.")
@@ -60,15 +60,15 @@ class Asking:
             for block in envelope.watch(self.loader.stream_input(file, envelope.sampling_rate)):
                 blocks.append(block)
                 if envelope.duration > self.limits.seconds:
-                    raise PageError(f"{name} is too long: the page takes recordings of {self.limits.of_recordings}.")
+                    raise PageError(f"{name} is too long: recordings can be {self.limits.of_recordings}.")
         except PageError:
             raise
-        except ValueError as error:  # the loader's AudioError is one: no audio, empty, cut off
+        except ValueError as error:  # includes the loader's AudioError
             raise PageError(_named(error, file)) from error
         return np.concatenate(blocks) if blocks else np.zeros(0, np.float32), envelope
 
     def ask(self, file: str | None, waveform: np.ndarray, queries: list[str], **options: Any) -> Any:
-        """Return the pipeline's answer.
+        """Return the pipeline's scores.
 
         Raises:
             PageError: If the recording is silent or too short, or a query cannot be encoded.
@@ -80,13 +80,13 @@ class Asking:
             raise PageError(_named(error, file)) from error
 
     def score(self, file: str | None, text: str) -> tuple[dict[str, float], str, str | None]:
-        """Answer queries about one recording.
+        """Score one recording.
 
         Returns:
-            Query -> score; a sentence as HTML; and for a long recording the scores over time as HTML.
+            The score of each query, a summary as HTML, and for a long recording the scores over time as HTML.
 
         Raises:
-            PageError: If something that was given cannot be used.
+            PageError: If the recording or a query cannot be used.
         """
         queries = self.limits.read_queries(text)
         waveform, envelope = self.read(file)
@@ -108,20 +108,20 @@ class Asking:
         return scores, f"<b>{html.escape(best)}</b> fits best, with {scores[best]:.0%}, of {heard} of audio.", over_time
 
     def score_batch(self, files: list[str] | None, text: str) -> tuple[list[list[str]], Path]:
-        """Answer queries about several recordings.
+        """Score several recordings.
 
         Returns:
-            For each recording its name, the best query or what is wrong with it, and the score; and a CSV file with all
-            scores.
+            For each recording its name, the best query (or why it cannot be used) and the score; and a CSV file with
+            all scores.
 
         Raises:
-            PageError: If something that was given cannot be used; a single recording costs its row and no more.
+            PageError: If the queries or the number of files are invalid; an unusable recording only affects its row.
         """
         queries = self.limits.read_queries(text)
         if not files:
             raise PageError("Upload recordings first.")
         if len(files) > self.limits.files:
-            raise PageError(f"These are {len(files)} files; the page takes {self.limits.files} at a time.")
+            raise PageError(f"{len(files)} files are too many: up to {self.limits.files} at a time.")
         shown, rows = [], [["file", "best", *queries, "problem"]]
         for file in files:
             name = Path(file).name
@@ -147,7 +147,7 @@ def _in_order(scores: list[dict[str, Any]], queries: list[str]) -> list[float]:
 
 
 def _named(error: ValueError, file: str | None) -> str:
-    """The message, without the folder in which the server keeps uploads."""
+    """Return the error's message without the server's upload folder."""
     return str(error).replace(str(file), Path(str(file)).name)
 
 

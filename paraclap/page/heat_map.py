@@ -1,4 +1,4 @@
-"""Scores over time as HTML: a band for each query under the waveform, at any width, on light and dark ground."""
+"""Scores over time as HTML: one band per query below the waveform, for any width, and for light and dark mode."""
 
 import base64
 import html
@@ -9,13 +9,13 @@ from PIL import Image
 
 from .smoothing import Envelope, clock, smooth
 
-COLUMNS = 400  # of a band and of the envelope, at most
-FINEST_S = 0.5  # a column at the least: pauses within words are no silence
-FLOOR_DB = -60.0  # below this level, audio counts as silence
-# Anchors of the colour map viridis: dark where the score is low, told apart by people with any colour vision.
+COLUMNS = 400  # maximum resolution of bands and envelope
+FINEST_S = 0.5  # minimum length of a column: pauses within words do not count as silence
+FLOOR_DB = -60.0  # audio below this level counts as silence
+# Anchors of the colour map viridis, readable with any colour vision.
 COLOURS = ("440154", "482475", "414487", "355f8d", "2a788e", "21918c", "22a884", "44bf70", "7ad151", "bddf26", "fde725")
 BEST = (255, 0, 0)
-BAND_ROWS, BEST_ROWS = 9, 2  # pixels of a band, and of those the ones that mark the best query
+BAND_ROWS, BEST_ROWS = 9, 2  # height of a band in pixels, and the part that marks the best query
 STYLE = """\
 <style>
 .over-time { margin: 0; }
@@ -35,11 +35,11 @@ def draw_over_time(
     """Return the scores of a recording over time as HTML.
 
     Args:
-        queries: Shown as text, whatever they hold.
-        centres: The middle of each window in s, (windows,), ascending.
+        queries: The queries; escaped.
+        centres: Centre of each window in s, (windows,), ascending.
         scores: (windows, queries), in [0, 1].
-        envelope: Of the recording.
-        window: Length and stride of the windows, and the time that their scores are averaged over, in s.
+        envelope: Envelope of the recording.
+        window: Window length, stride and smoothing window in s.
     """
     length, stride, smoothing = window
     duration = envelope.duration
@@ -85,7 +85,7 @@ def _waveform(envelope: Envelope, edges: np.ndarray) -> str:
 
 
 def _band(scores: np.ndarray, best: np.ndarray) -> str:
-    """A picture of one query, as a data URL: (columns,) in [0, 1], transparent where NaN."""
+    """Return the band of one query as a data URL; scores are (columns,) in [0, 1], and transparent where NaN."""
     anchors = np.array([[int(colour[i : i + 2], 16) for i in (0, 2, 4)] for colour in COLOURS], float)
     heard = np.isfinite(scores)
     place = np.where(heard, scores, 0) * (len(anchors) - 1)

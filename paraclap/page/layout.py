@@ -1,4 +1,4 @@
-"""The page itself: what stands where, and what a click does."""
+"""Layout and events of the page."""
 
 import html
 from typing import Any
@@ -9,7 +9,7 @@ from .asking import Asking
 from .limits import Limits, PageError
 from .questions import BUILT_IN, NamedQuestion
 
-# Uploads and tables are looked through every so many seconds, and deleted at this age.
+# How often uploads and tables are checked, and the age at which they are deleted, in s.
 DELETE_EVERY, DELETE_AGE = 60, 300
 OWN = "my own"
 INTRO = """\
@@ -17,7 +17,7 @@ INTRO = """\
 Record or upload speech, then ask in plain words. Scores compare your queries with each other; they measure how speech
 *sounds*, not what somebody feels. Analyse only voices of people who agreed. Recordings are deleted within minutes.
 """
-# The page's own text may break anywhere, so that no query is wider than a phone; a number may not.
+# Text may break anywhere, so that long queries fit a phone; numbers may not.
 CSS = """
 #answer, #batch_answer, #bars, #table { overflow-wrap: anywhere; }
 #bars .confidence { white-space: nowrap; flex: none; margin-left: var(--size-2); }
@@ -27,11 +27,11 @@ CSS = """
 #table th:last-child, #table td.score { white-space: nowrap; text-align: right; font-variant-numeric: tabular-nums; }
 #table td:first-child { min-width: 7em; }
 """
-THEME = gr.themes.Default().set(block_info_text_color="*neutral_600")  # by default too pale to read
+THEME = gr.themes.Default().set(block_info_text_color="*neutral_600")  # the default is too pale to read
 
 
 def queries_of(question: NamedQuestion) -> str:
-    """Return a built-in question as whole queries, with commas between them: what is shown is what is asked."""
+    """Return the full queries of a built-in question, separated by commas, as the page shows and asks them."""
     template = (question.templates or ("{}",))[0].rstrip(".")
     return ", ".join(template.replace("{}", phrases[0]) for _, phrases in question.labels)
 
@@ -40,15 +40,15 @@ PRESETS = {name: queries_of(question) for name, question in BUILT_IN.items()}
 
 
 def problem(error: PageError) -> str:
-    """Return an error as HTML, for the place where the answer would stand."""
+    """Format an error as HTML, to be shown in place of the answer."""
     return f'<span role="alert">⚠️ {html.escape(str(error))}</span>'
 
 
 def table_of(rows: list[list[str]]) -> str:
-    """Return the answers about several recordings as an HTML table, which fits any width.
+    """Format the answers about several recordings as an HTML table that fits any width.
 
     Args:
-        rows: Of each recording its name, the best query or what is wrong with it, and the score if there is one.
+        rows: For each recording its name, the best query (or why it cannot be used), and the score, if any.
     """
     lines = ["<table><thead><tr><th>recording</th><th>fits best</th><th>score</th></tr></thead><tbody>"]
     for row in rows:
@@ -59,11 +59,11 @@ def table_of(rows: list[list[str]]) -> str:
 
 
 def build_app(model: str, limits: Limits | None = None) -> gr.Blocks:
-    """Return the page for a model.
+    """Build the page for a model.
 
     Args:
-        model: Name on the Hub, or a folder.
-        limits: Of what a visitor may give; by default those of a public page.
+        model: Hub repo id or release folder.
+        limits: Limits for visitors; by default those of a public page.
     """
     limits = limits or Limits()
     asking = Asking(model, limits)
@@ -71,7 +71,7 @@ def build_app(model: str, limits: Limits | None = None) -> gr.Blocks:
     def ask_one(file: str | None, text: str) -> tuple[Any, str, Any]:
         try:
             scores, sentence, over_time = asking.score(file, text)
-        except PageError as error:  # shown in its place: gradio's own error says "Error" and no more
+        except PageError as error:  # gradio's own error panel would only say "Error"
             return gr.update(value=None, visible=False), problem(error), gr.update(value="", visible=False)
         timeline = gr.update(value=over_time or "", visible=over_time is not None)
         return gr.update(value=scores, visible=True), sentence, timeline
@@ -90,19 +90,19 @@ def build_app(model: str, limits: Limits | None = None) -> gr.Blocks:
         preset = gr.Radio([*PRESETS, OWN], value="emotion", label="Questions", elem_id="preset")
         labels = gr.Textbox(
             PRESETS["emotion"],
-            label="Queries, with commas between them",
-            info=f"Asked just as they stand here: {limits.of_queries}.",
+            label="Queries, separated by commas",
+            info=f"Used exactly as written: {limits.of_queries}.",
             lines=2,
             elem_id="labels",
         )
         preset.input(lambda name: PRESETS.get(name, ""), preset, labels)
-        # in the browser, so that no answer of the server overtakes what is typed
+        # runs in the browser, so that no response of the server overwrites what is being typed
         labels.input(None, None, preset, js=f"() => {OWN!r}")
         with gr.Tab("One recording"):
             _one_recording(ask_one, labels, limits)
         with gr.Tab("Several files"):
             _several_files(ask_all, labels, limits)
-    # One recording and one batch at a time, each of its own: nobody with a single recording waits for a batch.
+    # Single recordings and batches have separate queues, so that a single recording does not wait for a batch.
     return app.queue(max_size=limits.waiting, default_concurrency_limit=1)
 
 
@@ -113,7 +113,7 @@ def _one_recording(ask_one: Any, labels: gr.Textbox, limits: Limits) -> None:
                 sources=["upload", "microphone"],
                 type="filepath",
                 label=f"Speech, {limits.of_recordings}",
-                buttons=["download"],  # and no "share", which would put the recording on the Hub
+                buttons=["download"],  # no "share", which would upload the recording to the Hub
                 elem_id="audio",
             )
             button = gr.Button("Ask", variant="primary", elem_id="ask")
@@ -125,7 +125,7 @@ def _one_recording(ask_one: Any, labels: gr.Textbox, limits: Limits) -> None:
 
 
 def _several_files(ask_all: Any, labels: gr.Textbox, limits: Limits) -> None:
-    # short, or buttons cover its end on a phone
+    # kept short: on a phone, buttons would cover its end
     label = f"Up to {limits.files} files, each {limits.of_recordings}"
     files = gr.File(file_count="multiple", label=label, elem_id="files")
     batch = gr.Button("Ask about all", variant="primary", elem_id="ask_all")

@@ -1,23 +1,23 @@
-"""What one visitor may ask of the page, so that it stays quick for the others."""
+"""Limits for visitors of the page, so that it stays responsive for others."""
 
 from dataclasses import dataclass
 
 
 class PageError(ValueError):
-    """Something that a visitor gave cannot be used; the message is shown on the page."""
+    """Invalid input of a visitor; the message is shown on the page."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The page's limits, which its owner may raise.
+    """Limits of the page, which its owner can change.
 
     Attributes:
-        seconds: Of one recording.
-        megabytes: Of one upload.
-        files: At a time.
-        queries: At a time.
-        characters: Of one query.
-        waiting: Visitors who wait for an answer; further ones are asked to come again.
+        seconds: Maximum length of a recording in s.
+        megabytes: Maximum size of an upload in MB.
+        files: Maximum number of files at a time.
+        queries: Maximum number of queries at a time.
+        characters: Maximum length of a query in characters.
+        waiting: Maximum number of waiting visitors; further ones are asked to come back later.
     """
 
     seconds: float = 600
@@ -29,17 +29,17 @@ class Limits:
 
     @property
     def of_recordings(self) -> str:
-        """The limits of a recording, in words."""
+        """The limits of a recording as text."""
         length = f"{self.seconds:g} s" if self.seconds < 120 else f"{self.seconds / 60:.3g} min"
         return f"up to {length} and {self.megabytes} MB"
 
     @property
     def of_queries(self) -> str:
-        """The limits of the queries, in words."""
+        """The limits of the queries as text."""
         return f"2 to {self.queries} queries of up to {self.characters} characters"
 
     def read_queries(self, text: str | None) -> list[str]:
-        """Return the queries that somebody typed, with commas or line breaks between them, each once.
+        """Split typed text into queries at commas and line breaks, and drop repeated ones.
 
         Raises:
             PageError: If there are too few or too many, or one is too long.
@@ -47,14 +47,12 @@ class Limits:
         text = text or ""
         longest = 2 * self.queries * self.characters
         if len(text) > longest:
-            raise PageError(f"These are {len(text)} characters. The page takes {self.of_queries}.")
+            raise PageError(f"{len(text)} characters are too many: expected {self.of_queries}.")
         queries = list(dict.fromkeys(query.strip() for query in text.replace("\n", ",").split(",") if query.strip()))
         if len(queries) < 2:
-            raise PageError("Type two or more queries with commas between them: they are compared with each other.")
+            raise PageError("Enter two or more queries separated by commas: they are compared with each other.")
         if len(queries) > self.queries:
-            raise PageError(f"These are {len(queries)} queries. The page takes {self.of_queries}.")
+            raise PageError(f"{len(queries)} queries are too many: expected {self.of_queries}.")
         if too_long := [query for query in queries if len(query) > self.characters]:
-            raise PageError(
-                f"“{too_long[0][:20]}…” has {len(too_long[0])} characters. The page takes {self.of_queries}."
-            )
+            raise PageError(f"“{too_long[0][:20]}…” has {len(too_long[0])} characters: expected {self.of_queries}.")
         return queries

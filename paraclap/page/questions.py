@@ -1,16 +1,16 @@
-"""The questions that are built in: labels, the phrases that stand for them, and the prompt template."""
+"""The built-in questions: labels with their phrases, and prompt templates."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class NamedQuestion:
-    """What is asked of a recording under a name of its own: labels that exclude each other.
+    """A question with mutually exclusive labels.
 
     Attributes:
-        name: Its name, and that of its column in a table.
-        labels: Each label with the phrases that stand for it; the embeddings of several phrases are averaged.
-        templates: Prompts with {} for the phrase, likewise averaged; None for the model's own.
+        name: Name of the question and of its column in a table.
+        labels: Each label with its phrases; the embeddings of several phrases are averaged.
+        templates: Prompt templates with {} for the phrase, likewise averaged; None for the model's.
     """
 
     name: str

@@ -43,12 +43,12 @@ def recordings(tmp_path_factory):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("angry", "Type two or more queries"),
-        ("angry,, angry ,", "Type two or more queries"),
-        ("a,b,c,d,e,f", "These are 6 queries. The page takes 2 to 5 queries of up to 30 characters."),
+        ("angry", "Enter two or more queries"),
+        ("angry,, angry ,", "Enter two or more queries"),
+        ("a,b,c,d,e,f", "6 queries are too many: expected 2 to 5 queries of up to 30 characters."),
         (f"a, {'b' * 31}", "“bbbbbbbbbbbbbbbbbbbb…” has 31 characters"),
-        ("a," * 100_000, "These are 200000 characters"),
-        (None, "Type two or more queries"),
+        ("a," * 100_000, "200000 characters are too many"),
+        (None, "Enter two or more queries"),
     ],
 )
 def test_queries_beyond_the_limits_are_refused_before_anything_is_loaded(text, message):
@@ -99,7 +99,7 @@ def test_a_long_recording_is_shown_over_time_for_any_queries(asking, recordings)
         ("text.wav", "text.wav"),
         ("gone.wav", "does not exist"),
         ("silent.wav", "silent"),
-        ("too_long.wav", "too_long.wav is too long: the page takes recordings of up to 20 s and 20 MB."),
+        ("too_long.wav", "too_long.wav is too long: recordings can be up to 20 s and 20 MB."),
     ],
 )
 def test_what_cannot_be_used_is_said_without_the_servers_folders(asking, recordings, name, message):
@@ -144,7 +144,7 @@ def test_a_batch_has_a_row_for_each_and_a_file_without_formulas(asking, recordin
     assert table[0] == ["file", "best", "'=2+2", "calm", "problem"]
     assert table[1][0] == "'=1+1.wav"
     assert float(table[1][2]) + float(table[1][3]) == pytest.approx(1, abs=1e-3)
-    with pytest.raises(PageError, match="These are 5 files; the page takes 4 at a time"):
+    with pytest.raises(PageError, match="5 files are too many: up to 4 at a time"):
         asking.score_batch(["a"] * 5, "a, b")
 
 

@@ -42,7 +42,7 @@ def test_rows_are_those_of_threads_and_a_killed_run_goes_on(run, recordings, two
     folder.mkdir()
     shutil.copy(parts[0], folder)
     (folder / ".partial").write_bytes(b"PAR1")
-    assert "--resume goes on with it" in run("score", *options, "--engine", "ray", "-o", again, status=2).stderr
+    assert "Continue it with --resume" in run("score", *options, "--engine", "ray", "-o", again, status=2).stderr
     known = {row["path"] for row in pq.read_table(parts[0]).to_pylist()}
     run("score", *options, "--engine", "ray", "-o", again, "--resume", status=1)
     pd.testing.assert_frame_equal(pq.read_table(again).to_pandas(), expected, atol=1e-5)

@@ -149,9 +149,9 @@ def test_a_reason_names_the_file_as_its_row_does(run, tmp_path):
         (["{file}", "--labels", "angry"], "has the labels ['angry']; expected two or more"),
         (["{file}", "--labels", "angry,angry"], "has a label twice: angry, angry"),
         (["{file}", "--labels", "a,b", "--template", "speaker"], "'speaker' has no {}"),
-        (["{file}", "--question", "pitch", "--template", "{}"], "A template is for labels and questions of your own"),
-        (["{file}", "-o", "out.xlsx"], "expected a name that ends with .csv, .parquet, .json"),
-        (["{file}", "--resume"], "need a table to go on with: name it with --output"),
+        (["{file}", "--question", "pitch", "--template", "{}"], "A template applies to labels and"),
+        (["{file}", "-o", "out.xlsx"], "expected a file name ending with .csv, .parquet, .json"),
+        (["{file}", "--resume"], "need an output table: name it with --output"),
         (["{file}", "--labels", "angry,😀", "--model", "{release}"], "knows nothing of '😀'"),
         (["{file}", "--labels", "a,b", "--template", "{long}", "--model", "{release}"], "Shorten the label or"),
         (["{file}", "--model", "no/such/model/here"], "'no/such/model/here' is not a release folder"),
@@ -186,8 +186,8 @@ def test_questions_of_ones_own_from_yaml(run, recordings, tmp_path):
         ("file: [x, y]", "needs another name"),
         ("a: {labels: {x: [], y: z}}", "the label 'x' has the phrases []"),
         ("a: [", "cannot be read"),
-        ("a: [x, y]\na: [v, w]", "'a' is there twice"),
-        ("a: {labels: {x: y, x: z}}", "'x' is there twice"),
+        ("a: [x, y]\na: [v, w]", "duplicate key 'a'"),
+        ("a: {labels: {x: y, x: z}}", "duplicate key 'x'"),
         ("a: !!python/object/apply:os.system [x]", "could not determine a constructor"),
         ("- a\n- b", "does not map names to questions"),
         ("a: {template: '{}'}", "has the labels None"),
@@ -222,7 +222,7 @@ def test_an_interrupted_run_goes_on_without_doing_a_file_twice(run, recordings, 
     assert not output.exists()
     first = list(heard)
     result = run("score", *options, status=2)
-    assert "--resume goes on with it, --no-resume starts over" in result.stderr
+    assert "Continue it with --resume, or start over with --no-resume" in result.stderr
     journal = output.with_name("out.csv.journal")
     with journal.open("ab") as stream:
         stream.write(b'{"key": ["cut sho')  # what a kill while writing leaves
@@ -250,7 +250,7 @@ def test_resume_takes_what_has_changed_again_and_refuses_other_settings(run, tmp
     assert sorted(heard) == [str(tmp_path / "b.wav"), str(tmp_path / "c.wav")]
     assert pd.read_csv(tmp_path / "out.csv")["file"].tolist() == [str(tmp_path / f"{name}.wav") for name in "abc"]
     result = run("score", *options, "--labels", "angry,sad", "--resume", status=2)
-    assert "is of a run with another questions" in result.stderr
+    assert "belongs to a run with another questions" in result.stderr
 
 
 def test_what_may_come_right_by_itself_is_tried_again(run, recordings, heard, tmp_path, monkeypatch):
@@ -273,7 +273,7 @@ def test_two_runs_do_not_write_one_output(run, recordings, tmp_path):
 
     with hold(tmp_path / "out.csv.journal"):
         result = run("score", recordings, "--labels", "a,b", "-o", tmp_path / "out.csv", status=2)
-    assert "Another run writes" in result.stderr
+    assert "Another run is writing" in result.stderr
     run("score", recordings, "--labels", "a,b", "-o", tmp_path / "out.csv", status=1)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.csv", "out.csv.journal"]
 

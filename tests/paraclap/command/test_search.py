@@ -114,4 +114,4 @@ def test_embeddings_are_those_of_the_model(run, recordings, scorer, tmp_path, he
     run("embed", recordings, "-o", tmp_path / "emb.parquet", "--resume", status=1)
     assert heard == []
     assert pq.read_table(tmp_path / "emb.parquet").equals(table)
-    assert "go to a Parquet file" in run("embed", recordings, "-o", tmp_path / "e.csv", status=2).stderr
+    assert "are written to a Parquet file" in run("embed", recordings, "-o", tmp_path / "e.csv", status=2).stderr

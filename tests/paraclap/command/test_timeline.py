@@ -70,7 +70,7 @@ def test_the_files_of_a_recording(run, recordings, pipe, tmp_path):
     ("options", "message"),
     [
         (["--window", "0"], "--window is 0.0; expected a number of seconds above 0"),
-        (["--window", "1", "--stride", "2"], "the stride must be no more than the window"),
+        (["--window", "1", "--stride", "2"], "the stride must not exceed the window"),
         (["--smooth", "nan"], "--smooth is nan"),
     ],
 )
@@ -86,7 +86,7 @@ def test_recordings_of_one_name_have_files_of_their_own(run, recordings, tmp_pat
     (tmp_path / "b").mkdir()
     soundfile.write(tmp_path / "b" / "a.wav", tone(0.6), 16000)
     result = run("timeline", tmp_path / "a.wav", tmp_path / "b" / "a.wav", "--labels", "a,b", status=2)
-    assert "Two recordings are called 'a.wav'" in result.stderr
+    assert "Two recordings are named 'a.wav'" in result.stderr
 
 
 def test_smoothing_is_the_mean_of_the_windows_around_a_moment():
