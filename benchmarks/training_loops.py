@@ -169,8 +169,8 @@ def serve(connection: Connection, name: str, recipe: Recipe, warm_up: int) -> No
         connection: Receives numbers of steps, and 0 for the end. Sends `(operations, seconds)` of one
             step and of all that came before the first number; then `(seconds, seconds waiting)` for each number, and
             at the end the peak memory in MB, the accelerator's where there is one.
-        name: Of the loop.
-        recipe: What to train.
+        name: Name of the loop.
+        recipe: The model and data to train on.
         warm_up: Steps that are not timed, the first of which is counted in operations.
     """
     torch.set_num_threads(recipe.threads)

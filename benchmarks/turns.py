@@ -25,7 +25,7 @@ def take_turns(
 
     Args:
         makers: Name -> function without arguments that loads a model and returns its scorer; picklable.
-        clips: What each scores in every round, the longest first.
+        clips: Clips that each scores in every round, the longest first.
         rounds: How often.
         threads: torch threads of each process.
 

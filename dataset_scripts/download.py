@@ -57,29 +57,30 @@ def _check(path: Path, url: str, checksum: str) -> None:
     if found != expected:
         path.unlink()
         raise DownloadError(
-            f"{url}: {kind} is {found}; expected {expected}. The file was removed; run again, and see the corpus's "
-            f"homepage if that does not help."
+            f"{url}: {kind} is {found}; expected {expected}. The file was removed. Run again; if that does not help, "
+            "see the corpus's homepage."
         )
 
 
 def _check_or_remember(path: Path, archive: Archive, record: Path) -> str:
-    """Compare with the first download, or write it down as that; returns what to tell the user."""
+    """Compare a file with its first download, or record it as the first; return a message for the user."""
     found = file_digest(path)
     lines = record.read_text(encoding="utf-8").splitlines() if record.is_file() else []
     known = {name: sha256 for sha256, _, name in (line.partition("  ") for line in lines)}
     if archive.url not in known:
         record.write_text("\n".join([*lines, f"{found}  {archive.url}"]) + "\n", encoding="utf-8")
         return (
-            f"The owner publishes no checksum of {archive.name}. That of this first download, sha256 {found}, is now "
-            f"in {record} and later ones must have it; `verify` compares the content with the owner's counts."
+            f"The owner publishes no checksum of {archive.name}. The sha256 of this first download, {found}, was "
+            f"recorded in {record}, and later downloads must match it; `verify` checks the content against the owner's "
+            "counts."
         )
     if found != known[archive.url]:
         path.unlink()
         raise DownloadError(
             f"{archive.url}: sha256 is {found}; the first download had {known[archive.url]} (in {record}). The file "
-            f"was removed. If the owner has a new version, take that line out of {record.name} and run again."
+            f"was removed. If the owner has published a new version, delete that line of {record.name} and run again."
         )
-    return f"{archive.name} is the same as in the first download; the owner publishes no checksum of it."
+    return f"{archive.name} matches its first download; the owner publishes no checksum."
 
 
 def _fetch_dataverse(manager: Any, dataset: Dataverse, folder: Path) -> None:
@@ -106,7 +107,7 @@ def _fetch_dataverse(manager: Any, dataset: Dataverse, folder: Path) -> None:
 
 
 def _checksum(type: str, value: str) -> str:
-    """A Dataverse's checksum (MD5, SHA-1, SHA-256 ...) as we write them."""
+    """Convert a Dataverse's checksum (MD5, SHA-1, SHA-256 ...) to our notation."""
     return f"{type.lower().replace('-', '')}:{value}"
 
 

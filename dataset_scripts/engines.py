@@ -154,7 +154,7 @@ def _start(ray: ModuleType, options: dict) -> None:
 
 
 def _check_reachable(address: str) -> None:
-    """Try ``HOST:PORT`` first: Ray waits without end for a cluster that is not there."""
+    """Check ``HOST:PORT`` first: Ray would wait forever for a missing cluster."""
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if colon and port.isdecimal():
         try:
@@ -167,7 +167,7 @@ def _check_reachable(address: str) -> None:
 
 
 def _on_ray(ray: ModuleType, run: Callable, chunks: list[Chunk]) -> Iterator[Results]:
-    # As text: Arrow would make one column type of numbers and reasons. A float's text is read back to the same bits.
+    # As text: an Arrow column cannot mix numbers and reasons. A float's text is read back to the same bits.
     rows = [{"chunk": json.dumps(chunk)} for chunk in chunks]
     try:
         dataset = ray.data.from_items(rows, override_num_blocks=len(rows)).map(partial(_run_row, run))
@@ -177,7 +177,7 @@ def _on_ray(ray: ModuleType, run: Callable, chunks: list[Chunk]) -> Iterator[Res
         files = [path for chunk in chunks for _, path in chunk]
         raise WorkerError(
             f"Ray gave up on one of {len(files)} files, from {files[0]} to {files[-1]} ({error}). "
-            f"--engine processes --num_proc 1 shows which file it is."
+            f"--engine processes --num_proc 1 shows which one."
         ) from error
 
 

@@ -58,7 +58,7 @@ class FileFinder:
                 )
         if errors[0] is not None:
             raise errors[0]
-        raise CorpusError(f"{where}: there is no such file, neither as written nor with an audio extension.")
+        raise CorpusError(f"{where}: no such file, neither as written nor with an audio extension.")
 
     def _folder(self, listed: str, where: str) -> "_Folder":
         """Return the folder of a file; each is checked and listed once.

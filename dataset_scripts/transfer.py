@@ -1,8 +1,8 @@
-"""The transfer of downloads, which goes on where it broke off, below `datasets`' download manager.
+"""Resumable downloads for `datasets`' download manager.
 
-The manager keeps a cache and locks it, but begins a broken download anew. So the transfer itself is a file system of
-fsspec that the manager calls: what has arrived stays in a ``.part`` file, and the rest is asked for with a Range
-request, in the same run and in the next.
+The manager caches and locks files, but restarts an interrupted download from the beginning. The transfer itself is
+therefore an fsspec file system that the manager calls: received bytes stay in a ``.part`` file, and the rest is
+requested with a Range header, in the same run or the next.
 """
 
 import http.client
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     from datasets import DownloadManager
 
 BLOCK = 1 << 20  # bytes
-ATTEMPTS = 5  # in a row without one new byte
-PAUSE = 2.0  # seconds between them
+ATTEMPTS = 5  # consecutive attempts without a new byte
+PAUSE = 2.0  # seconds between attempts
 TIMEOUT = 60.0  # seconds without a byte
 PREFIX = "resume-"
 
 
 class DownloadError(RuntimeError):
-    """A file that could not be fetched, or is not the owner's."""
+    """Raised for a file that could not be downloaded or has the wrong checksum."""
 
 
 class ResumingFileSystem(fsspec.AbstractFileSystem):
-    """http(s) whose `get_file` goes on where it broke off; its URLs are ``resume-https://…``."""
+    """An http(s) file system whose `get_file` resumes; its URLs are ``resume-https://…``."""
 
     protocol = (f"{PREFIX}http", f"{PREFIX}https")
     cachable = False
@@ -40,7 +40,7 @@ class ResumingFileSystem(fsspec.AbstractFileSystem):
         return path.removeprefix(PREFIX)
 
     def info(self, path: str, **kwargs) -> dict[str, Any]:
-        """Return what the download manager asks for: size and ETag, if the server tells them."""
+        """Return size and ETag for the download manager, if the server sends them."""
         found = {"name": path, "type": "file"}
         try:
             with _open(urllib.request.Request(self._strip_protocol(path), method="HEAD")) as answer:
@@ -48,11 +48,11 @@ class ResumingFileSystem(fsspec.AbstractFileSystem):
                     found["size"] = int(length)
                 found["ETag"] = answer.headers.get("ETag")
         except urllib.error.HTTPError as error:
-            error.close()  # signed URLs of stores allow GET alone; if the file is not there, GET will say so
+            error.close()  # signed URLs often allow only GET, which will report a missing file
         return found
 
     def get_file(self, rpath: str, lpath: str, callback: Callback | None = None, **kwargs) -> None:
-        """Fetch a file; a connection that breaks off is taken up again, `ATTEMPTS` times without progress."""
+        """Download a file; a broken connection is resumed, up to `ATTEMPTS` times without progress."""
         url, part = self._strip_protocol(rpath), Path(f"{lpath}.part")
         failures = 0
         while True:
@@ -60,14 +60,14 @@ class ResumingFileSystem(fsspec.AbstractFileSystem):
             try:
                 if _fetch(url, part, before, callback):
                     break
-                problem = "the connection broke off"
+                problem = "the connection was closed"
             except (OSError, http.client.HTTPException) as error:
                 if isinstance(error, urllib.error.HTTPError) and error.code < 500 and error.code != 429:
                     raise DownloadError(f"{url}: {error}; see the corpus's homepage.") from error
                 problem = str(error)
             failures = 0 if part.exists() and part.stat().st_size > before else failures + 1
             if failures == ATTEMPTS:
-                raise DownloadError(f"{url}: {problem}, {ATTEMPTS} times; run again later, it goes on where it was.")
+                raise DownloadError(f"{url}: {problem}, {ATTEMPTS} times. Run again later to resume the download.")
             time.sleep(PAUSE)
         part.replace(lpath)
 
@@ -77,7 +77,7 @@ def _open(request: urllib.request.Request) -> http.client.HTTPResponse:
 
 
 def _fetch(url: str, part: Path, start: int, callback: Callback | None) -> bool:
-    """Append what the server sends from byte `start` on; return whether the file is complete then."""
+    """Append what the server sends from byte `start` on; return whether the file is then complete."""
     request = urllib.request.Request(url, headers={"Range": f"bytes={start}-"} if start else {})
     try:
         answer = _open(request)

@@ -27,7 +27,7 @@ class ParaClapEncoder:
 
     Args:
         model_name: Release folder, or a name on the Hub.
-        revision: Of the repository on the Hub.
+        revision: Revision of the Hub repository.
         device: Such as "cuda"; by default the first accelerator.
     """
 

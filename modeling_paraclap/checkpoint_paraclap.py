@@ -28,9 +28,9 @@ def load_strictly(config: ParaClapConfig, weights: Mapping[str, torch.Tensor], s
     """Build a float32 model from exactly these weights.
 
     Args:
-        config: Of the model.
+        config: Configuration of the model.
         weights: Under the names that `ParaClapModel` has for them.
-        source: What the error message calls them.
+        source: Name of their source in error messages.
 
     Returns:
         The model, in evaluation mode.

@@ -32,7 +32,7 @@ class Windows:
     Args:
         length_s: Length of a window in seconds; `"whole"` to keep all audio in one piece; None to keep audio of up to
             60 s (`LONGEST_WHOLE_S`) in one piece and to cut longer audio into windows of 10 s (`WINDOW_LENGTH_S`).
-        stride_s: From the start of a window to that of the next, in seconds; None for `length_s`.
+        stride_s: Time between the starts of consecutive windows in seconds; None for `length_s`.
 
     Raises:
         ValueError: If a length is not a finite number above 0, the stride is longer than the window, or there is a
@@ -104,7 +104,7 @@ class Unusable:
 
     Args:
         name: Its path, URL or the name of its file; None for audio that has no name, such as an array.
-        reason: What is wrong with it, and what to do, in a sentence or two.
+        reason: Why it cannot be used and what to do, in a sentence or two.
         error: The class to raise it with.
     """
 

@@ -35,7 +35,7 @@ def check_numbers(settings: dict[str, Any], where: str = "") -> None:
     """Raise the reason why numbers of a configuration make no model, if there is one.
 
     Args:
-        settings: What `to_dict` of the configuration returns, those of its parts included.
+        settings: Result of the configuration's `to_dict`, including its parts.
         where: Name of the part that these are the settings of.
 
     Raises:

@@ -52,11 +52,11 @@ class ParaClapAudioConfig(Wav2Vec2Config):
         conv_stride: Their strides in frames.
         num_mel_bins: Mel bands from 50 Hz to 8 kHz.
         num_pitch_bins: Lags of the autocorrelation, from that of `lowest_pitch_hz` down.
-        bins_per_octave: Of those lags.
+        bins_per_octave: Number of lags per octave.
         lowest_pitch_hz: Pitch of the longest.
         window_samples: Window of the spectrum in samples at 16 kHz, no longer than 1024.
         hop_samples: Samples from a frame to the next.
-        dynamic_range_db: What lies further below the utterance's loudest band is as good as silence.
+        dynamic_range_db: Bands this far below the utterance's loudest band count as silence.
         speech_range_db: Frames further below the loudest hardly count in the mean spectrum that is taken out.
         longest_duration_s: Longer utterances are all one duration; the length of the training's crops.
         timbre_dropout: Probability in training that an utterance goes without its mean spectrum.

@@ -31,7 +31,7 @@ class Container:
     Attributes:
         kind: Its format, as error messages call it; empty if it is none of those that are known here.
         by_ffmpeg: Whether libsndfile would not read it, or not all of it.
-        promised_samples: At least so many have to be decoded, if the header says so and the decoder does not look.
+        promised_samples: Minimum number of samples according to the header, if the decoder does not check it.
     """
 
     kind: str

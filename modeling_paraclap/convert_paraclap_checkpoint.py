@@ -66,7 +66,7 @@ def rename_weights(weights: Mapping[str, torch.Tensor]) -> tuple[dict[str, torch
     """Rename the authors' weights to our names.
 
     Args:
-        weights: Of the authors' checkpoint.
+        weights: Weights of the authors' checkpoint.
 
     Returns:
         The weights under the names of `ParaClapModel`, and the authors' names of those that it does not have -> why.
@@ -126,7 +126,7 @@ def convert(
         checkpoint: The authors' `best.pth.tar`.
         output_dir: The folder to write.
         tokenizer: Hub id or folder of BERT's tokenizer.
-        dtype: Of the weights that are written.
+        dtype: Data type of the written weights.
         config: The paper's by default.
 
     Returns:

@@ -23,7 +23,7 @@ class ParaClapCues(nn.Module):
 
     Args:
         size: Dimensions of the shared space.
-        measures: Whether it has the front end that [`measure`] needs.
+        measures: Whether to include the front end that [`measure`] needs.
     """
 
     def __init__(self, size: int, measures: bool = True):

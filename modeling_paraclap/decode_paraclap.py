@@ -48,7 +48,7 @@ class Sound(ABC):
 
     Attributes:
         source: The file.
-        container: What is known of it.
+        container: Its container, as `inspect` returns it.
         rate: Its sampling rate in Hz.
         channels: Number of channels.
         frames: Number of samples per channel that the header promises; None if it is not to be relied on.

@@ -75,7 +75,7 @@ def export_tower(model: ParaClapModel, name: str) -> torch.export.ExportedProgra
     """Export one tower as a graph whose batch and length are dynamic.
 
     Args:
-        model: In evaluation mode and float32.
+        model: The model, in evaluation mode and float32.
         name: `"audio"` or `"text"`.
 
     Returns:
@@ -90,7 +90,7 @@ def export_onnx(model: ParaClapModel, output_dir: Path, int8: bool = False) -> P
     """Write `audio.onnx`, `text.onnx` and `export.json`.
 
     Args:
-        model: What to export; it is put into evaluation mode.
+        model: The model to export; it is put into evaluation mode.
         output_dir: Folder to write; made if missing.
         int8: Whether to write the 8-bit files too.
 

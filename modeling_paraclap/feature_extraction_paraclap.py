@@ -32,7 +32,7 @@ class ParaClapFeatureExtractor(SequenceFeatureExtractor):
     Args:
         feature_size: 1, one value a sample.
         sampling_rate: The rate in Hz of the waveforms that the audio encoder was trained on.
-        padding_value: What shorter waveforms are padded with.
+        padding_value: Value for padding shorter waveforms.
         do_normalize: Whether each utterance gets zero mean and unit variance over its valid samples. A
             property of the checkpoint: the authors of ParaCLAP fed raw samples in [-1, 1].
         **kwargs: Passed on to `SequenceFeatureExtractor`.
@@ -137,7 +137,7 @@ class ParaClapFeatureExtractor(SequenceFeatureExtractor):
         """Load what is no waveform yet, for the processor, which then checks for lists of waveforms.
 
         Args:
-            audio_url_or_urls: What `__call__` takes as `raw_speech`.
+            audio_url_or_urls: Any input that `__call__` takes as `raw_speech`.
             sampling_rate: The extractor's own; given by transformers.
 
         Returns:

@@ -54,7 +54,7 @@ def embed_heard(member: nn.Module, heard: HeardAudio, moving: bool) -> torch.Ten
 
     Args:
         member: The model or a [`ParaClapMember`].
-        heard: What the audio encoder makes of them.
+        heard: Output of the audio encoder for them.
         moving: Whether running statistics take this batch in.
     """
     pooling = member.audio_pooling

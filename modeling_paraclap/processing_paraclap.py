@@ -21,7 +21,7 @@ class ParaClapProcessor(ProcessorMixin):
     """Makes the input of [`ParaClapModel`] of texts and audio.
 
     Args:
-        feature_extractor: For the audio.
+        feature_extractor: Feature extractor for the audio.
         tokenizer: The text encoder's. What it keeps of a length to cut texts at is
             forgotten: a query that is cut is another query.
         **kwargs: Handed to `ProcessorMixin`.

@@ -38,7 +38,7 @@ def save_release(model: Any, processor: ParaClapProcessor, folder: str | PathLik
     Args:
         model: A [`ParaClapModel`].
         processor: Its [`ParaClapProcessor`].
-        folder: Where to write; created if missing.
+        folder: Output folder; created if missing.
         **kwargs: Handed to the model's `save_pretrained`.
 
     Returns:

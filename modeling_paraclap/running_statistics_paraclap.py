@@ -26,7 +26,7 @@ def audio_learns(model: nn.Module, own: frozenset[str]) -> bool:
 
     Args:
         model: A [`ParaClapModel`].
-        own: What `own_parameters` gave when it was made.
+        own: Result of `own_parameters` when the model was created.
     """
     learning = {_plain(name) for name, parameter in model.named_parameters() if parameter.requires_grad}
     learning = {name for name in learning if name.startswith(PARTS)}

@@ -142,7 +142,7 @@ class Scorer:
         Args:
             name_or_path: Folder, or name on the Hub.
             device: Where the model computes.
-            dtype: Of its weights.
+            dtype: Data type of its weights.
             **kwargs: Handed to the model's `from_pretrained`, for example `revision` or `token`.
         """
         from .modeling_paraclap import ParaClapModel
@@ -235,7 +235,7 @@ class Scorer:
         """Embed what the loader gave.
 
         Args:
-            loaded: From `loader`.
+            loaded: Results of `loader`.
             windows: As in `embed`.
             batch_size: As in `embed_all`.
             on_error: As in `embed_all`; `"skip"` reports here.

@@ -26,7 +26,7 @@ class Source:
 
     Args:
         file: A seekable binary file object.
-        name: What error messages call the audio; starts the sentence.
+        name: Name of the audio in error messages, where it starts the sentence.
         descriptor: The operating system's number of the file, if C code may read it without Python.
     """
 
@@ -144,7 +144,7 @@ class Spool:
     """A temporary file for what cannot be read twice; it is gone when the stack is closed.
 
     Args:
-        name: What error messages call the audio; starts the sentence.
+        name: Name of the audio in error messages, where it starts the sentence.
         stack: Closes the file.
     """
 

@@ -31,7 +31,7 @@ def check_waveform(
         waveform: float samples of shape (samples,), or (samples, channels), whose mean is checked.
         sampling_rate: Their rate in Hz.
         least_samples: Samples that the audio encoder needs for its first frame.
-        name: What the message calls the audio; starts the sentence.
+        name: Name of the audio in error messages, where it starts the sentence.
         silence: Whether digital silence is accepted, as in one window of a longer recording.
 
     Raises:
@@ -75,7 +75,7 @@ def scale_samples(samples: np.ndarray, name: str = "The audio") -> np.ndarray:
 
     Args:
         samples: Floats, or integers of 8, 16 or 32 bits, in any byte order and of any shape.
-        name: What the message calls the audio; starts the sentence.
+        name: Name of the audio in error messages, where it starts the sentence.
 
     Returns:
         float32 array of the same shape; the same array if it is float32 already.

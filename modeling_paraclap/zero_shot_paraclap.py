@@ -115,7 +115,7 @@ class TextEmbeddings:
         """Return the embedding of each label: the average of its texts' embeddings, brought back to unit length.
 
         Args:
-            model: In evaluation mode.
+            model: The model, in evaluation mode.
             tokenizer: Its tokenizer.
             prompts: The texts of each label.
             labels: The labels and their phrases, to check what the tokenizer knows of each, and

@@ -26,7 +26,7 @@ class Voice:
     """How a synthetic voice speaks.
 
     Args:
-        name: What the demo calls it.
+        name: Name of the voice in the demo.
         pitch: Mean fundamental frequency in Hz.
         pitch_range: Excursion of the intonation about it, in semitones to either side.
         syllable_rate: Syllables a second.
@@ -64,7 +64,7 @@ def synthesise(voice: Voice, duration: float = 3.0, seed: int = 0) -> np.ndarray
     Args:
         voice: Its parameters.
         duration: In seconds; at least 0.5.
-        seed: Of the vowels, the accents, the roughness and the noise.
+        seed: Seed of vowels, accents, roughness and noise.
 
     Returns:
         (samples,) float32 in [-1, 1] at 16 kHz.
@@ -100,7 +100,7 @@ def _syllables(time: np.ndarray, onsets: np.ndarray, length: float) -> np.ndarra
 
 
 def _glottal_source(voice: Voice, time: np.ndarray, onsets: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Derivative of the glottal flow (Rosenberg's pulse: opens for 40 % of the period, closes in 16 %) plus breath."""
+    """Return the derivative of the glottal flow (Rosenberg's pulse: opens for 40 %, closes in 16 %) plus breath."""
     accents = np.interp(time, onsets, rng.uniform(-1, 1, len(onsets)))
     declination = np.linspace(0.5, -0.5, len(time))
     semitones = voice.pitch_range * (0.7 * accents + 0.6 * declination)
@@ -140,7 +140,7 @@ def _vocal_tract(source: np.ndarray, time: np.ndarray, middles: np.ndarray, form
 
 
 def _consonants(time: np.ndarray, onsets: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """An s-like burst of noise above 3.5 kHz, of unit RMS for its 60 ms, before every other syllable."""
+    """Return s-like bursts of noise above 3.5 kHz, 60 ms long and of unit RMS, before every other syllable."""
     from scipy.signal import butter, sosfilt
 
     noise = sosfilt(butter(4, 3500, "high", fs=SAMPLING_RATE, output="sos"), rng.standard_normal(len(time)))

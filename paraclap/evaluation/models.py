@@ -68,7 +68,7 @@ class TransformersModel:
 
     Args:
         name: Hub id or folder.
-        device: Of torch.
+        device: The torch device.
 
     Raises:
         UnusableModel: If the model lacks `get_audio_features` or `get_text_features`, or its processor audio.
@@ -130,7 +130,7 @@ class SentenceModel:
 
     Args:
         name: Hub id or folder.
-        device: Of torch.
+        device: The torch device.
 
     Raises:
         UnusableModel: If the package is missing, or the model does not accept audio.

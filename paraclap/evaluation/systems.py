@@ -65,7 +65,7 @@ class ReleaseSystem(System):
 
     Args:
         name: Folder or Hub id.
-        device: Of torch.
+        device: The torch device.
     """
 
     def __init__(self, name: str, device: str):
@@ -188,7 +188,7 @@ def load_system(
     Args:
         model: ParaCLAP release, transformers or sentence-transformers model (folder or Hub id), or `MODULE:FACTORY`;
             with `answers`, the name of the system in the results.
-        device: Of torch.
+        device: The torch device.
         answers: CSV with the answers of a system.
         text_encoder: Sentence encoder that matches answers to labels (folder or Hub id).
 

@@ -71,7 +71,7 @@ def draw_over_time(
 
 
 def _waveform(envelope: Envelope, edges: np.ndarray) -> str:
-    """The envelope as a filled shape, scaled to its loudest sample."""
+    """Draw the envelope as a filled shape, scaled to its peak."""
     extremes = envelope.extremes(edges)
     extremes = 50 - 49 * extremes / (np.abs(extremes).max() or 1.0)
     upper = " ".join(f"{x},{y:.1f}" for x, y in enumerate(extremes[:, 1]))

@@ -99,7 +99,7 @@ def test_a_run_that_gave_up_is_taken_up_by_the_next(server, tmp_path, monkeypatc
         return fetch(*args)
 
     monkeypatch.setattr(transfer, "_fetch", once)
-    with pytest.raises(DownloadError, match="no route to host, 5 times; run again later, it goes on where it was"):
+    with pytest.raises(DownloadError, match="no route to host, 5 times. Run again later to resume"):
         download([Archive(server.url, server.checksum)], tmp_path)
     monkeypatch.setattr(transfer, "_fetch", fetch)
     download([Archive(server.url, server.checksum)], tmp_path)
