@@ -107,7 +107,7 @@ def test_a_run_that_gave_up_is_taken_up_by_the_next(server, tmp_path, monkeypatc
 
 
 def test_another_content_is_refused_and_removed(server, tmp_path):
-    with pytest.raises(DownloadError, match="sha256 is .*; expected 00.*run again"):
+    with pytest.raises(DownloadError, match="sha256 is .*; expected 00.*Run again"):
         download([Archive(server.url, "sha256:" + "00" * 32)], tmp_path)
     assert not (tmp_path / "Actor_01").exists()
     download([Archive(server.url, server.checksum)], tmp_path)
@@ -122,10 +122,10 @@ def test_without_the_owner_s_checksum_the_first_download_s_is_kept(server, tmp_p
     assert sha256(server.files["/speech.zip"]) in notes[0]
     record = tmp_path / ".checksums"
     assert record.read_text() == f"{sha256(server.files['/speech.zip'])}  {server.url}\n"
-    assert "same as in the first download" in download([Archive(server.url)], tmp_path)[0]
+    assert "matches its first download" in download([Archive(server.url)], tmp_path)[0]
     shutil.rmtree(tmp_path / ".downloads")
     server.files["/speech.zip"] = make_zip({"Actor_01/evil.wav": b"x"})
-    with pytest.raises(DownloadError, match="sha256 is .*; the first download had .*take that line out of .checksums"):
+    with pytest.raises(DownloadError, match="sha256 is .*; the first download had .*delete that line of .checksums"):
         download([Archive(server.url)], tmp_path)
     assert not (tmp_path / "Actor_01" / "evil.wav").exists()
     record.unlink()

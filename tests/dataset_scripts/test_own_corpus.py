@@ -160,7 +160,7 @@ def test_bad_rows_cost_themselves_alone_and_are_named_with_their_lines(tmp_path)
         ("a.wav,angry\nb.wav,sad\n", "has no header but a row"),
         ("file,label,Label\na,x,y\n", "has the column 'Label' twice"),
         ("file,emotion\n", "names no file that can be used; 0 rows were left out"),
-        ("file,emotion\nx.wav,sad\n", "1 rows were left out. The first: files.csv, line 2: there is no such file"),
+        ("file,emotion\nx.wav,sad\n", "1 rows were left out. The first: files.csv, line 2: no such file"),
         (b"PK\x03\x04\x00\x00\x00", "is not a text table"),
         (b"file\na\x81\n", "is neither UTF-8 nor Windows-1252 text"),
     ],
@@ -382,7 +382,7 @@ def test_list_verify_and_build_take_it(corpus, tmp_path, capsys):
     assert corpora_command(["list"]) == 0
     assert "my" not in [line.split()[0] for line in capsys.readouterr().out.splitlines() if line]
     assert corpora_command(["verify", f"my={corpus}"]) == 1
-    assert "gone.wav: files.csv, line 15: there is no such file" in (printed := capsys.readouterr().out)
+    assert "gone.wav: files.csv, line 15: no such file" in (printed := capsys.readouterr().out)
     assert "owner" not in printed
     assert max(map(len, printed.splitlines()[1:10])) <= 80
     assert build(["--corpora", f"my={corpus}", "--output_dir", str(tmp_path / "out"), "--num_proc", "1"]) == 0
