@@ -115,7 +115,7 @@ results: $(VENV)/installed without-emodb without-crema_d  ## evaluate the defaul
 
 table1: $(VENV)/installed  ## reproduce the paper's Table 1 on CORPORA=DIR: four variants, baselines, every available task
 	test -d $(WHISPER) || $(RUN) -m paraclap.publishing.whisper_weights $(WHISPER)
-	ACCELERATE_USE_CPU=true $(RUN) -m paraclap table1 --output_dir build/table1 --num_proc 2 --train_on nemo emodb librispeech \
+	ACCELERATE_USE_CPU=true $(RUN) -m paraclap table1 --output_dir build/table1 --page docs/table1.md --num_proc 2 --train_on nemo emodb librispeech \
 		--corpora $(foreach name,nemo emodb librispeech ravdess crema_d,$(name)=$(CORPORA)/$(FOLDER_$(name))) \
 		--audio_states_dir $(STATES) --audio_model_name_or_path $(WHISPER) \
 		--text_model_name_or_path "$$($(RUN) -c 'import paraclap.publishing.default_checkpoint as d; print(d.text_encoder_folder())')"

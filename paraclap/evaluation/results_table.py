@@ -114,15 +114,15 @@ def first_screen(results: Mapping[str, Mapping[str, Any]]) -> str:
     return markdown_table(rows)
 
 
-def with_table(text: str, table: str) -> str:
+def with_table(text: str, table: str, begin: str = BEGIN) -> str:
     """Return the text with the table between its marks.
 
     Raises:
         ValueError: If a mark is missing.
     """
-    if BEGIN not in text or END not in text:
-        raise ValueError(f"The text lacks the marks {BEGIN} and {END}, between which the table is written.")
-    return f"{text.split(BEGIN)[0]}{BEGIN}\n{table}\n{END}{text.split(END)[1]}"
+    if begin not in text or END not in text:
+        raise ValueError(f"The text lacks the marks {begin} and {END}, between which the table is written.")
+    return f"{text.split(begin)[0]}{begin}\n{table}\n{END}{text.split(END)[1]}"
 
 
 def read_kept(checkpoint: Path) -> dict[str, dict[str, Any]]:

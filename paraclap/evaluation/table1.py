@@ -29,8 +29,10 @@ from dataset_scripts.queries import VARIANTS
 from dataset_scripts.tables import write_csv
 from dataset_scripts.tasks import Task
 
+from .results_table import with_table
 from .table1_layout import PAPER, Table, draw_table, figure_rows, markdown_of, read_paper
 
+BEGIN = "<!-- results: written by `make table1` -->"
 PAPER_TABLE = Path(__file__).with_name("paper_table1.csv")
 TITLES = {"no_emo": "no emo", "only_emo": "only emo", "rand1": "rand 1", "rand5": "rand 5"}
 FLOOR = "eGeMAPS, linear (supervised)"
@@ -74,6 +76,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--num_proc", type=int, default=1, help="processes for openSMILE")
     parser.add_argument("--n_resamples", type=int, default=1000, help="bootstrap resamples of the intervals")
     parser.add_argument("--seed", type=int, default=0, help="seed of the bootstrap")
+    parser.add_argument("--page", type=Path, help="Markdown page whose marked block is replaced by the table")
     parser.add_argument("--dry_run", action="store_true", help="print the commands and the estimated cost of training")
     args, training = parser.parse_known_args(arguments)
     args.training = [word for word in training if word != "--"]
@@ -172,7 +175,14 @@ def add_floor(table: Table, args: argparse.Namespace) -> None:
         }
         file.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     for task, result in json.loads(file.read_text(encoding="utf-8")).items():
-        table.figures[task, FLOOR] = (result["uar"], *result["intervals"]["uar"])
+        add_result(table, task, FLOOR, result)
+
+
+def add_result(table: Table, task: str, system: str, result: dict) -> None:
+    """Add the figures of one evaluated task."""
+    table.figures[task, system] = (result["uar"], *result["intervals"]["uar"])
+    most = result["most_predicted"]
+    table.most_predicted[task, system] = (most["label"], most["share"])
 
 
 def collect(args: argparse.Namespace) -> Table:
@@ -188,7 +198,7 @@ def collect(args: argparse.Namespace) -> Table:
             table.notes[task.name] = "unseen speakers of a training corpus" if task.split else "heard in training"
     for folder, title in systems.items():
         for task, result in read_evaluation(args, folder).items():
-            table.figures[task, title] = (result["uar"], *result["intervals"]["uar"])
+            add_result(table, task, title, result)
     for title, task in PAPER.items():
         if task not in table.chance:
             corpus = TASKS[task].corpus
@@ -246,7 +256,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if args.dry_run:
         print_plan(args, steps)
         return 0
-    with program_extra("evaluate"):  # now, not after the trainings
+    with program_extra("evaluate"):  # fail before the trainings, not after them
         need("evaluate", "matplotlib", "opensmile")
         import pandas as pd
     args.output_dir.mkdir(parents=True, exist_ok=True)
@@ -255,6 +265,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_floor(table, args)
     text = markdown_of(table)
     (args.output_dir / "table1.md").write_text(text, encoding="utf-8")
+    if args.page is not None:
+        args.page.write_text(with_table(args.page.read_text(encoding="utf-8"), text, BEGIN), encoding="utf-8")
     write_csv(pd.DataFrame(figure_rows(table)), args.output_dir / "table1.csv", float_format="%.4f")
     draw_table(table, args.output_dir / "table1.png")
     draw_pairs(args)

@@ -43,6 +43,7 @@ class Table:
         systems: Column titles, in order.
         chance: Task -> chance-level UAR.
         figures: (task, system) -> (UAR, lower, upper end of its 95 % interval).
+        most_predicted: (task, system) -> (label predicted most often, its share of the predictions).
         paper: Task -> variant's title -> UAR, as printed in the paper.
         missing: Task -> reason why it has no row.
         notes: Task -> remark, such as "in training".
@@ -51,6 +52,7 @@ class Table:
     systems: list[str]
     chance: dict[str, float] = field(default_factory=dict)
     figures: dict[tuple[str, str], tuple[float, float, float]] = field(default_factory=dict)
+    most_predicted: dict[tuple[str, str], tuple[str, float]] = field(default_factory=dict)
     paper: dict[str, dict[str, float]] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
@@ -66,23 +68,27 @@ def read_paper(file: Path) -> dict[str, dict[str, float]]:
 
 
 def markdown_of(table: Table) -> str:
-    """Return the table as Markdown: our systems with intervals, then the paper's results on the same task."""
-    rows = []
+    """Return the table as Markdown: our systems with intervals, the paper's results, and the most predicted labels."""
+    rows, most = [], []
     for task, chance in table.chance.items():
         known = {system: table.figures[task, system] for system in table.systems if (task, system) in table.figures}
         best = max(uar for uar, _, _ in known.values())
         ours = {name: _cell(*known[name], known[name][0] == best) if name in known else "" for name in table.systems}
         paper = table.paper.get(task, {})
+        name = f"{task}{f' ({table.notes[task]})' if task in table.notes else ''}"
+        shares = {system: table.most_predicted.get((task, system)) for system in table.systems}
+        most.append({"task": name} | {n: "" if m is None else f"{m[0]} {m[1]:.3f}" for n, m in shares.items()})
         rows.append(
             {
-                "task": f"{task}{f' ({table.notes[task]})' if task in table.notes else ''}",
+                "task": name,
                 "chance": f"{chance:.3f}",
                 **ours,
                 **{f"paper: {name}": f"{paper[name]:.3f}" if paper else "" for name in PAPER_COLUMNS.values()},
             }
         )
     missing = "\n".join(f"- {task} has no row: {why}" for task, why in table.missing.items())
-    return f"{markdown_table(rows)}\n\n{missing}".rstrip() + "\n"
+    parts = (markdown_table(rows), "Most predicted label, and its share:", markdown_table(most), missing)
+    return "\n\n".join(parts).rstrip() + "\n"
 
 
 def _cell(uar: float, low: float, high: float, is_best: bool) -> str:
@@ -90,14 +96,17 @@ def _cell(uar: float, low: float, high: float, is_best: bool) -> str:
 
 
 def figure_rows(table: Table) -> list[dict[str, str | float | None]]:
-    """Return a row for each task and system: task, system, uar, lower, upper, chance; the paper states no interval."""
-    ours = [(task, system, *figure) for (task, system), figure in table.figures.items()]
+    """Return a row per task and system: UAR, interval, chance and most predicted label; the paper states UARs only."""
+    ours = [
+        (task, system, *figure, *table.most_predicted.get((task, system), (None, None)))
+        for (task, system), figure in table.figures.items()
+    ]
     paper = [
-        (task, f"paper: {title}", uar, None, None)
+        (task, f"paper: {title}", uar, None, None, None, None)
         for task, figures in table.paper.items()
         for title, uar in figures.items()
     ]
-    names = ("task", "system", "uar", "lower", "upper")
+    names = ("task", "system", "uar", "lower", "upper", "most_predicted", "share")
     return [{**dict(zip(names, row, strict=True)), "chance": table.chance.get(row[0])} for row in (*ours, *paper)]
 
 

@@ -24,6 +24,7 @@ def table():
         ("ravdess", "rand 5"): (0.50, 0.47, 0.53),
         ("emodb", "rand 5"): (0.7, 0.6, 0.8),
     }
+    found.most_predicted = {("ravdess", "only emo"): ("sad", 0.25)}
     found.notes["emodb"] = "unseen speakers of a training corpus"
     found.missing["TESS"] = "TESS is not among --corpora (tess=DIR)"
     return found
@@ -44,14 +45,17 @@ def test_markdown_has_ours_the_papers_and_what_is_missing(table):
     )
     assert lines[-1] == "- TESS has no row: TESS is not among --corpora (tess=DIR)"
     assert len({line.count("|") for line in lines[:4]}) == 1
+    assert lines[lines.index("Most predicted label, and its share:") + 4] == "| ravdess | sad 0.250 |  |"
 
 
 def test_csv_and_picture(table, tmp_path):
     write_csv(pd.DataFrame(figure_rows(table)), tmp_path / "t.csv", float_format="%.4f")
     with open(tmp_path / "t.csv", newline="") as file:
         rows = list(csv.DictReader(file))
+    assert (rows[0]["most_predicted"], rows[0]["share"]) == ("sad", "0.2500")
     assert rows[1] == {
-        "task": "ravdess", "system": "rand 5", "uar": "0.5000", "lower": "0.4700", "upper": "0.5300", "chance": "0.1250"
+        "task": "ravdess", "system": "rand 5", "uar": "0.5000", "lower": "0.4700", "upper": "0.5300",
+        "most_predicted": "", "share": "", "chance": "0.1250",
     }  # fmt: skip
     assert sum(row["system"].startswith("paper") for row in rows) == 8 * 6
     draw_table(table, tmp_path / "t.png")
@@ -101,11 +105,13 @@ def test_the_table_is_collected_from_the_evaluations(tmp_path):
     for folder, uar in {"rand5": 0.5, "Pengi": 0.2}.items():
         file = tmp_path / "out" / "evaluations" / folder / "results.json"
         file.parent.mkdir(parents=True)
-        tasks = {"ravdess": {"uar": uar, "intervals": {"uar": [uar - 0.1, uar + 0.1]}}}
+        most = {"label": "sad", "share": 0.3}
+        tasks = {"ravdess": {"uar": uar, "intervals": {"uar": [uar - 0.1, uar + 0.1]}, "most_predicted": most}}
         file.write_text(json.dumps({"tasks": tasks}))
     table = table1.collect(args)
     assert table.figures["ravdess", "rand 5"] == (0.5, 0.4, 0.6)
     assert table.figures["ravdess", "Pengi"][0] == 0.2
+    assert table.most_predicted["ravdess", "Pengi"] == ("sad", 0.3)
     assert table.notes == {"nemo": "unseen speakers of a training corpus"}
     assert "TESS" in table.missing
 
