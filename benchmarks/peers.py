@@ -8,7 +8,8 @@ One run, interleaved (benchmarks/turns.py): the default model in float32 and bfl
 clip a core; the paper-size model the authors' way and ours; transformers' ClapModel in the shapes of
 laion/clap-htsat-unfused through the stock pipeline; and a model of VoiceCLAP-small's published shapes (Whisper-small's
 encoder, all-MiniLM-L6-v2's, every clip padded to 30 s). Where no weights can be had they are random: the work is the
-same. CPU seconds are those of all threads together, medians over the rounds. ClapModel hears 10 s of a minute at most,
+same. CPU seconds are those of all threads together, medians over the rounds; "rate" is the share of the matrix-product
+rate that one core reaches in the same run. ClapModel hears 10 s of a minute at most,
 and the padded peer 30 s; the others hear all of it.
 
 Needs `pip install "paraclap[default,cli]"`.
@@ -167,10 +168,20 @@ def make_clips(folder: Path, number: int, seconds: tuple[float, float]) -> list[
     return files
 
 
-def print_table(rows: dict[str, dict], seconds: float, work: dict[str, tuple[float, float]]) -> list[dict]:
-    """Print one line a system, at most 80 columns wide, and return the figures."""
+def print_table(
+    rows: dict[str, dict], audio: tuple[int, float], work: dict[str, tuple[float, float]], rates: dict[str, float]
+) -> list[dict]:
+    """Print one line per system, at most 80 columns wide, and return the figures.
+
+    Args:
+        rows: The measurements.
+        audio: Number of clips and their length in seconds together.
+        work: First word of a system's name -> parameters in millions and GFLOP per clip.
+        rates: Matrix-product rates of one core, by data type.
+    """
+    clips, seconds = audio
     baseline = statistics.median(rows[BASELINE]["cpu_s"])
-    print(f"{'system':41}{'CPU s/s':>8}{'speed':>8}{'MB':>6}{'1st s':>6}{'M par':>6}{'GFLOP':>5}".rstrip())
+    print(f"{'system':41}{'CPU s/s':>8}{'speed':>8}{'MB':>6}{'1st s':>6}{'GFLOP':>6}{'rate':>5}")
     lines = []
     for name, row in rows.items():
         cpu = statistics.median(row["cpu_s"])
@@ -184,12 +195,14 @@ def print_table(rows: dict[str, dict], seconds: float, work: dict[str, tuple[flo
             "first_answer_s": row["first_answer_s"],
             "parameters_m": parameters,
             "gflop_per_clip": operations,
+            "share_of_rate": clips * operations * 1e9 / cpu / rates["bf16" if "bf16" in name else "fp32"],
         }
         lines.append(line)
         print(
             f"{name:41}{line['cpu_s_per_audio_s']:8.4f}{line['speed']:7.1f}×{line['peak_mb']:6.0f}"
-            f"{line['first_answer_s']:6.1f}{parameters:6.0f}{operations:5.0f}"
+            f"{line['first_answer_s']:6.1f}{operations:6.0f}{line['share_of_rate']:5.2f}"
         )
+    print("Parameters: " + ", ".join(f"{name} {parameters:.0f} M" for name, (parameters, _) in work.items()))
     return lines
 
 
@@ -206,10 +219,15 @@ def main(arguments: list[str] | None = None) -> dict:
     parser.add_argument("--output", type=Path, help="JSON file for the figures")
     args = parser.parse_args(arguments)
     labels = (EMOTIONS + [f"feeling {i}" for i in range(args.labels)])[: args.labels]
+    rates = {
+        "fp32": matrix_product_rate(torch.float32, 2.0),
+        "bf16": matrix_product_rate(torch.bfloat16, 2.0),
+    }
     results = {
         "machine": platform.processor() or platform.machine(),
         "torch": torch.__version__,
         "threads": args.threads,
+        "matrix_products_per_s": rates,
     }
     with tempfile.TemporaryDirectory() as temporary:
         base, paper = args.model or default_release(), Path(temporary) / "paper"
@@ -222,11 +240,7 @@ def main(arguments: list[str] | None = None) -> dict:
             seconds = sum(len(load_audio(clip)) for clip in clips) / SAMPLING_RATE
             rows = take_turns(systems(base, paper, labels), clips, args.rounds, args.threads)
             print(f"\n{title}, {args.labels} labels, {args.threads} threads, median of {args.rounds} rounds")
-            results[title] = print_table(rows, seconds, work_of_each(base, paper, sum(span) / 2))
-    results["matrix_products_per_s"] = {
-        "fp32": matrix_product_rate(torch.float32, 2.0),
-        "bf16": matrix_product_rate(torch.bfloat16, 2.0),
-    }
+            results[title] = print_table(rows, (number, seconds), work_of_each(base, paper, sum(span) / 2), rates)
     if args.output:
         args.output.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     return results

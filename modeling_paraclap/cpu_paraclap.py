@@ -1,10 +1,11 @@
 """Inference layout of a model for a CPU: the same function, computed faster.
 
-Three things take time besides the arithmetic. A convolution wants its channels side by side as the layer norm behind it
+Four things take time besides the arithmetic. A convolution wants its channels side by side as the layer norm behind it
 does, but a waveform encoder turns its features over before and after each norm; a matrix product arranges its weights
-for the processor's registers at every call; and the convolution that tells frames their positions has so long a kernel
-that a product of spectra is faster. Here the features stay as they are and the weights are arranged once. 8-bit
-weights halve the arithmetic of bfloat16 once more, where the processor has instructions for them.
+for the processor's registers at every call; the convolution that tells frames their positions has so long a kernel
+that a product of spectra is faster; and attention in bfloat16 is computed in small blocks. Here the features stay as
+they are, the weights are arranged once, and attention is computed by whole matrices. 8-bit weights halve the arithmetic
+of bfloat16 once more, where the processor has instructions for them.
 """
 
 import types
@@ -13,6 +14,8 @@ import warnings
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+from .attention_paraclap import NAME, products_are_faster
 
 # WavLM's attention takes the weights out of its linear layers; the tower for little data loses its answers to 8 bits.
 LEFT_ALONE = ("WavLMAttention",)
@@ -151,10 +154,15 @@ def lay_out_for_cpu(model: nn.Module, int8: bool = False) -> None:
     _replace_convolutions(tower)
     if int8 or dtype == torch.bfloat16:
         convolve_channels_last(tower)
+        for layer in tower.modules():
+            if isinstance(layer, nn.Conv1d):  # so that no call rearranges the kernel
+                layer.weight.data = layer.weight.data.transpose(1, 2).contiguous().transpose(1, 2)
     # Without oneDNN, and in bfloat16 on a processor that it cannot use for that, linear layers stay as they are.
     packs = torch.backends.mkldnn.is_available()
     if packs and (dtype == torch.float32 or torch.ops.mkldnn._is_mkldnn_bf16_supported()):
         _pack_linear(tower)
+        if dtype == torch.bfloat16 and tower.config._attn_implementation == "sdpa" and products_are_faster():
+            tower.set_attn_implementation(NAME)
     model.eval().requires_grad_(False)
     model.register_state_dict_pre_hook(_refuse_to_save)
 

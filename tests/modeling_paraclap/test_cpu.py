@@ -75,6 +75,13 @@ def test_features_are_not_turned_over(dtype):
     assert output.transpose(1, 2).is_contiguous()
 
 
+def test_no_call_rearranges_the_kernels_of_convolutions():
+    model = model_with("wav2vec2", torch.bfloat16).optimize_for_cpu()
+    kernels = [m.weight[:, :, None] for m in model.audio_model.feature_extractor.modules() if isinstance(m, nn.Conv1d)]
+    assert kernels
+    assert all(kernel.is_contiguous(memory_format=torch.channels_last) for kernel in kernels)
+
+
 @pytest.mark.parametrize("samples", [12, 13, 14, 15, 100])
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize(
