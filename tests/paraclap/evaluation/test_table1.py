@@ -2,7 +2,9 @@
 
 import csv
 import json
+import re
 import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -46,6 +48,23 @@ def test_markdown_has_ours_the_papers_and_what_is_missing(table):
     assert lines[-1] == "- TESS has no row: TESS is not among --corpora (tess=DIR)"
     assert len({line.count("|") for line in lines[:4]}) == 1
     assert lines[lines.index("Most predicted label, and its share:") + 4] == "| ravdess | sad 0.250 |  |"
+
+
+def test_every_figure_of_the_page_is_one_of_the_command():
+    docs = Path(__file__).parents[3] / "docs"
+    page = (docs / "table1.md").read_text(encoding="utf-8")
+    with open(docs / "table1.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    names = ("uar", "lower", "upper", "chance", "share")
+    known = {f"{float(row[name]):.3f}" for row in rows for name in names if row[name]}
+    assert set(re.findall(r"\b0\.\d{3}\b", page)) - known == set()
+    ours = [row for row in rows if row["lower"]]
+    assert len(ours) == 4 * 5
+    table = page.split(table1.BEGIN)[1].replace("**", "")
+    for row in ours:
+        uar, lower, upper, share = (f"{float(row[name]):.3f}" for name in ("uar", "lower", "upper", "share"))
+        assert f" {uar} [{lower}, {upper}] " in table
+        assert f" {row['most_predicted']} {share} " in table
 
 
 def test_csv_and_picture(table, tmp_path):
