@@ -84,9 +84,11 @@ class PaddedModel(nn.Module):
 def clap(labels: list[str]) -> Scorer:
     """Return transformers' stock pipeline with a ClapModel of laion/clap-htsat-unfused's shapes."""
     torch.manual_seed(0)
+    tokenizer = AutoTokenizer.from_pretrained(text_encoder_folder())
+    tokenizer.model_input_names = ["input_ids", "attention_mask"]  # as CLAP's own tokenizer, RoBERTa's
     classifier = ZeroShotAudioClassificationPipeline(
         model=ClapModel(ClapConfig()).eval(),
-        tokenizer=AutoTokenizer.from_pretrained(text_encoder_folder()),
+        tokenizer=tokenizer,
         feature_extractor=ClapFeatureExtractor(truncation="rand_trunc", padding="repeatpad"),
         device="cpu",
     )

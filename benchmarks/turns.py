@@ -37,7 +37,8 @@ def take_turns(
     rows, connections, processes = {}, {}, []
     for name, make in makers.items():
         connections[name], child = context.Pipe()
-        process = context.Process(target=serve, args=(child, make, threads, clips))
+        # daemon: if one fails, the others end with this process instead of waiting for work
+        process = context.Process(target=serve, args=(child, make, threads, clips), daemon=True)
         process.start()
         processes.append(process)
         child.close()  # so that a process that dies is an end of file here

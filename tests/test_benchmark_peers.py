@@ -23,6 +23,14 @@ def test_the_table_compares_with_the_authors_way_and_with_the_machine(capsys):
     assert "paraclap-base 20 M" in printed
 
 
+@pytest.mark.parametrize("make", [peers.clap, peers.padded])
+def test_each_peer_answers(make, tmp_path):
+    clips = peers.make_clips(tmp_path / "clips", 2, (1.0, 1.5))
+    scores = make(["angry", "sad", "calm"])(clips)
+    assert scores.shape == (2, 3)
+    assert scores.sum(1) == pytest.approx(1, abs=1e-3)
+
+
 def test_a_breakdown_accounts_for_all_of_the_time(tiny_release, capsys):
     threads = torch.get_num_threads()
     try:
