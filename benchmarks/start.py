@@ -23,18 +23,20 @@ import soundfile
 from paraclap.command.models import model_folder
 from paraclap.synthetic_speech import SAMPLING_RATE, VOICES, synthesise
 
-IMPORTS = {
+# Title -> what a process does; the command, too, imports and loads without collecting garbage.
+CODE = {
     "Python": "",
-    "torch": "import torch",
-    "transformers, as models need it": "import torch, transformers.modeling_utils, transformers.processing_utils",
-    "modeling_paraclap": "from modeling_paraclap import ParaClapModel, ParaClapProcessor",
+    "torch": "import gc; gc.disable(); import torch",
+    "the model's classes": "import gc; gc.disable(); from modeling_paraclap.scoring_paraclap import Scorer",
+    "weights and tokenizer": "import gc, sys; gc.disable(); from pathlib import Path\n"
+    "from paraclap.command.models import load_scorer; load_scorer(Path(sys.argv[1]))",
 }
-COMMAND = "the command: weights, tokenizer, audio, answer"
+COMMAND = "the command: options, queries, audio, answer"
 
 
 def stages(model: Path, recording: Path) -> dict[str, list[str]]:
     """Return title -> command of each stage, in order."""
-    found = {title: [sys.executable, "-c", code] for title, code in IMPORTS.items()}
+    found = {title: [sys.executable, "-c", code, str(model)] for title, code in CODE.items()}
     score = ["-m", "paraclap", "score", str(recording), "--labels", "angry,happy,sad", "--model", str(model)]
     return found | {COMMAND: [sys.executable, *score]}
 

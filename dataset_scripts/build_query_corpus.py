@@ -1,4 +1,4 @@
-"""Build the query corpus: owners' corpora in, Parquet with audio, attributes, bins and queries out.
+"""Build a query corpus: Parquet with audio, attributes, bins and queries, from corpora in their original layouts.
 
     python -m dataset_scripts.build_query_corpus --corpora nemo=DIR emodb=DIR librispeech=DIR --output_dir OUT
 
@@ -65,7 +65,7 @@ class BuildOptions:
 
 
 def check_output_dir(output_dir: Path, corpora: dict[str, Path], overwrite: bool) -> None:
-    """Refuse to replace what this command did not write.
+    """Refuse to replace a folder that this command did not write.
 
     Raises:
         FileExistsError: If `output_dir` is a file, or a folder with other content and `overwrite` is False.
@@ -91,7 +91,7 @@ def check_output_dir(output_dir: Path, corpora: dict[str, Path], overwrite: bool
 def build_query_corpus(
     corpora: Mapping[str, Path], output_dir: Path, options: BuildOptions | None = None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Run the chain: labels, functionals, bins, queries, Parquet.
+    """Build a query corpus: labels, functionals, bins, queries, Parquet.
 
     Args:
         corpora: corpus name -> folder.

@@ -46,7 +46,7 @@ def list_corpora() -> str:
 
 
 def describe_corpora(names: Sequence[str]) -> str:
-    """Return all that is known of some corpora.
+    """Describe corpora in full.
 
     Args:
         names: names of corpora; NAME=DIR for those of the user's own.
@@ -59,7 +59,7 @@ def describe_corpora(names: Sequence[str]) -> str:
 
 
 def remarks_of(corpus: Corpus) -> list[str]:
-    """Return the lines of what a user should know of how the table of a corpus of their own was read."""
+    """Return remarks on how a user's table was read."""
     return [line for remark in corpus.remarks for line in _hang("  note: ", remark)]
 
 

@@ -1,4 +1,4 @@
-"""What is known of one corpus. Each module of `dataset_scripts.corpora` defines one `Corpus`, named ``CORPUS``.
+"""The definition of one corpus: each module of `dataset_scripts.corpora` has a `Corpus` named ``CORPUS``.
 
 Adding a corpus means adding one file there: a function that reads the owner's layout, and the facts below.
 """

@@ -1,4 +1,4 @@
-"""Say how a recording sounds, in the query corpus's words and with the numbers behind them.
+"""Describe how a recording sounds, in the query corpus's words and with the measured values.
 
     python -m dataset_scripts.describe FILE.wav --bins OUT/bins.json
 

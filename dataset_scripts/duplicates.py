@@ -1,4 +1,4 @@
-"""Recordings that a corpus has twice, under labels that contradict each other."""
+"""Find recordings that a corpus contains twice under contradictory labels."""
 
 import pandas as pd
 
@@ -8,7 +8,7 @@ CHECKED = ("emotion", "gender", "speaker", "split")
 
 
 def find_contradictions(frame: pd.DataFrame) -> pd.Series:
-    """Find the utterances whose recording the corpus also has with another label.
+    """Return the utterances whose recording also occurs with another label.
 
     Two files of a corpus hold the same recording if all their functionals are equal to the last bit. That finds copies
     in different containers, too, where a comparison of bytes would not.

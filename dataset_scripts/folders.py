@@ -20,7 +20,7 @@ class FolderInUseError(RuntimeError):
 
 @contextmanager
 def written_whole(final: Path) -> Iterator[Path]:
-    """Give an empty folder to write into, which becomes `final` when the block ends.
+    """Yield an empty folder that replaces `final` when the block ends without an error.
 
     If the block raises, `final` stays as it was and the new folder is removed. Where two processes may write the same
     folder, hold [`locked`] around this.
@@ -83,7 +83,7 @@ def _sync(path: Path) -> None:
 
 @contextmanager
 def locked(folder: Path, timeout: float = 0.0, lock: Path | None = None) -> Iterator[None]:
-    """Hold a lock on a folder. The lock of a process that has died, however it died, is taken over.
+    """Lock a folder; a lock left by a dead process is taken over.
 
     Args:
         folder: The folder, which need not exist.

@@ -1,4 +1,4 @@
-"""What the corpus modules share: finding folders and audio, reading owners' tables, refusing unsafe names."""
+"""Helpers of the corpus modules: find folders and audio, read owners' tables, refuse unsafe names."""
 
 import csv
 import io
@@ -23,7 +23,7 @@ IN_MESSAGES = 8  # names of a folder's content that an error lists
 
 
 class CorpusError(ValueError):
-    """A corpus folder or its label table is not what its owner ships."""
+    """Raised for a corpus folder or label table that differs from the owner's layout."""
 
 
 def locate(root: Path, is_corpus: Callable[[Path], bool], expected: str, inner: Iterable[str] = ()) -> Path:
@@ -148,7 +148,7 @@ def read_names(
 
 
 def check_inside(root: Path, name: str, where: str, folder: Path | None = None) -> Path:
-    """Return ``folder / name`` if it lies inside `folder`, symbolic links followed.
+    """Return ``folder / name`` if it is inside `folder` after following symbolic links.
 
     Args:
         root: the corpus folder.

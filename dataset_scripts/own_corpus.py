@@ -1,4 +1,4 @@
-"""A corpus of the user's own: a folder of recordings and a table, ``files.csv``, that names them and their labels.
+"""A user's own corpus: a folder of recordings and a table, ``files.csv``, with their names and labels.
 
 No code is needed: ``NAME=DIR`` reads ``DIR/files.csv``, or the tables ``train``, ``devel`` and ``test`` that ComParE
 ships, and ``NAME=FILE`` a table of any other name. Every column of labels becomes a task (`own_labels`).
@@ -67,12 +67,12 @@ def tables_of(source: Path) -> list[Path]:
 
 
 def is_own_name(name: str) -> bool:
-    """Return whether a corpus of the user's own can have the name; "pooled" stands for all corpora together."""
+    """Return whether a user's corpus may have this name; "pooled" stands for all corpora together."""
     return NAME.fullmatch(name) is not None and name != "pooled"
 
 
 def unread_corpus(name: str) -> Corpus:
-    """Return a user's corpus of which a record of training or evaluation tells the name alone.
+    """Return a placeholder for a user's corpus of which a record has only the name.
 
     Raises:
         CorpusError: If the name cannot be that of a corpus.
@@ -173,7 +173,7 @@ def _place(rejected: dict[str, str]) -> tuple[str, int]:
 
 
 def _split_of(table: OwnTable, cells: dict[str, str | None], where: str) -> str:
-    """Return the split that a row's own column says; test if the table has none."""
+    """Return the split in a row's column; test if the table has no such column."""
     if "split" not in table.roles:
         return "test"
     said = cells[table.roles["split"]]
@@ -191,7 +191,7 @@ def _splits_in_names(names: Sequence[str]) -> dict[str, str] | None:
 
 
 def _without_repeats(rows: list[_Row], root: Path) -> tuple[list[_Row], list[dict[str, str]]]:
-    """Leave out what is there before, and all rows of a file that contradict each other."""
+    """Drop repeated rows, and all rows of a file that contradict each other."""
     by_file: dict[tuple[int, int], list[_Row]] = {}
     for row in rows:
         status = row.path.stat()  # the same file by another name, too

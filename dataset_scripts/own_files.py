@@ -73,7 +73,7 @@ class FileFinder:
         return self._folders[folder]
 
     def unlisted(self, found: set[Path]) -> int:
-        """Return how many audio files lie beside those that were found, without being among them."""
+        """Return the number of audio files in the same folders that the table does not list."""
         on_disk = {folder.path / name for folder in self._folders.values() for name in folder.audio}
         return len(on_disk - found)
 

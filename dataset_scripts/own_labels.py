@@ -1,4 +1,4 @@
-"""What the columns of a user's table mean: labels, the tasks that ask for them, and what one should know of both.
+"""Interpret the columns of a user's table: labels, their tasks, and remarks for the user.
 
 Columns that the project knows (emotion, gender, age, arousal, valence, dominance) get its words and prompts. Any other
 column is a task whose classes are its values; a column of numbers becomes low, mid and high, as functionals do.
@@ -45,7 +45,7 @@ NO_LABELS = SEGMENTS | {
 
 @dataclass
 class Labels:
-    """What was found in the columns.
+    """Labels, tasks and remarks found in the columns.
 
     Attributes:
         columns: column of the corpus -> value of each row.
@@ -199,7 +199,7 @@ class _Column:
         self.add_task(Task(self.task, name, self.phrases(classes)), len(classes))
 
     def phrases(self, classes: Sequence[str]) -> dict[str, str]:
-        """Return class -> what stands for it in a prompt."""
+        """Return the phrase of each class in a prompt."""
         words = self.key.replace("_", " ")
         if set(map(str.lower, classes)) <= set(YES_NO):
             phrases = {value: words if YES_NO[value.lower()] else f"not {words}" for value in classes}
@@ -252,7 +252,7 @@ def _emotion_of(value: str) -> str | None:
 
 
 def _are_emotions(values: Values) -> bool:
-    """Return whether all values are words for emotions; letters such as N or SUR, which mean other things, are not."""
+    """Return whether all values are emotion words; codes such as N or SUR are not."""
     words = set(values) - {None}
     return len(words) > 1 and all(len(word) > 3 and _emotion_of(word) for word in words)
 

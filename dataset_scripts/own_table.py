@@ -59,7 +59,7 @@ class BadRow(NamedTuple):
 
 @dataclass
 class OwnTable:
-    """What a user's table says.
+    """The content of a user's table.
 
     Attributes:
         path: the file.

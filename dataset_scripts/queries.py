@@ -1,4 +1,4 @@
-"""Queries: what is known of an utterance, said in the paper's templates (section 2.2 and Table 1 of its supplement).
+"""Generate queries: labels and bins of an utterance in the paper's templates (section 2.2, supplement Table 1).
 
 ``queries.csv`` is the only place where a template is written: the attribute, the condition on its bin (perhaps with a
 second one, ``low & pitch_std not low``) and the text. ``emotions.csv`` holds every emotion's adjective and noun, and
@@ -145,7 +145,7 @@ USUAL_DIMENSIONS: dict[str, dict[str, str]] = {
 
 @cache
 def emotion_words(emotion: str, held_out: bool = False, part_of_speech: str = "adjective") -> list[str]:
-    """Return further words for an emotion from ``emotion_words.csv``, which English speakers use for it.
+    """Return further English words for an emotion from ``emotion_words.csv``.
 
     Args:
         emotion: canonical name, the adjective in ``emotions.csv``.
@@ -163,7 +163,7 @@ def emotion_words(emotion: str, held_out: bool = False, part_of_speech: str = "a
 
 @cache
 def word_queries(emotion: str) -> list[str]:
-    """Return the queries of an emotion with its further words, in the place of the emotion's own adjective and noun."""
+    """Return the queries of an emotion with its further words in place of its own adjective and noun."""
     adjectives, nouns = emotion_words(emotion), emotion_words(emotion, part_of_speech="noun")
     return [
         text.format(emotion=word, emotion_noun=word)
@@ -173,7 +173,7 @@ def word_queries(emotion: str) -> list[str]:
 
 
 def canonical_emotion(name: str, where: str = "") -> str:
-    """Map a corpus's name of an emotion to the English adjective: "anger", "Angry", "Wut" -> "angry".
+    """Map a corpus's name of an emotion to an English adjective: "anger", "Angry", "Wut" -> "angry".
 
     Args:
         name: adjective, noun or an alias of ``emotions.csv``; case and surrounding blanks do not matter.
@@ -192,7 +192,7 @@ def canonical_emotion(name: str, where: str = "") -> str:
 
 
 def generate_queries(row: Mapping, index: TemplateIndex = INDEX) -> list[tuple[str, str]]:
-    """Generate every query that holds for an utterance.
+    """Generate every query that is true of an utterance.
 
     Args:
         row: mapping (a dict, a pandas row) with ``{attribute}_bin`` (low, mid, high), ``emotion`` (any name that

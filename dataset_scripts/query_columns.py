@@ -1,4 +1,4 @@
-"""The queries of a whole table at once, as Arrow columns: what `generate_queries` gives for each row.
+"""Generate the queries of a whole table at once, as Arrow columns, equal to `generate_queries` of each row.
 
 Of each attribute there are few different cases (its bin, the bins that its conditions look at, emotion, gender), so
 each case goes through `generate_queries` once and the rows only take the numbers of the texts.

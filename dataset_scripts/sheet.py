@@ -1,4 +1,4 @@
-"""A look at a query corpus on one page: counts per label, every functional with its bins, and example captions."""
+"""One-page overview of a query corpus: counts per label, every functional with its bins, and example captions."""
 
 from collections.abc import Sequence
 from itertools import cycle

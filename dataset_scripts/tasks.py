@@ -1,4 +1,4 @@
-"""The zero-shot tasks: the rows of a corpus, the column with the truth, and how a label is worded in a prompt.
+"""Zero-shot tasks: the rows of a corpus, the column with the true labels, and the phrase of each label in a prompt.
 
 Each module of `dataset_scripts.corpora` lists its corpus's own; `dataset_scripts.corpora.TASKS` has all of them.
 """
