@@ -56,6 +56,7 @@ CLAP_RATE = 48000
 EMOTIONS = ["angry", "happy", "sad", "neutral", "fearful", "disgusted", "surprised", "calm"]
 BASELINE = "paper-size, the authors' way"
 BASE = "paraclap-base, fp32"
+ROUNDED = ("paraclap-base, bf16, laid out", "paraclap-base, int8, laid out")
 CLAP = "ClapModel, stock pipeline"
 PADDED = "VoiceCLAP-small's shapes, padded to 30 s"
 
@@ -126,6 +127,7 @@ def systems(base: Path, paper: Path, labels: list[str]) -> dict[str, Callable[[]
         "paraclap-base, bf16": (base, "(d) ours, bf16, kept"),
         "paraclap-base, bf16, laid out": (base, "(d) ours, bf16, kept, laid out"),
         "paraclap-base, bf16, a clip a core": (base, "(d) ours, bf16, kept, laid out, a clip a core"),
+        "paraclap-base, int8, laid out": (base, "(g) ours, int8, kept, laid out"),
         BASELINE: (paper, "(a) the authors' way"),
         "paper-size, ours, fp32": (paper, "(c) ours, fp32, kept"),
         "paper-size, ours, bf16, laid out": (paper, "(d) ours, bf16, kept, laid out"),
@@ -205,6 +207,8 @@ def print_table(
             f"{line['first_answer_s']:6.1f}{operations:6.0f}{line['share_of_rate']:5.2f}"
         )
     print("Parameters: " + ", ".join(f"{name} {parameters:.0f} M" for name, (parameters, _) in work.items()))
+    differences = {name: np.abs(rows[name]["scores"] - rows[BASE]["scores"]).max() for name in ROUNDED if name in rows}
+    print("Largest score difference from fp32: " + ", ".join(f"{n} {d:.1e}" for n, d in differences.items()))
     return lines
 
 

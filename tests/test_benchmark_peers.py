@@ -1,5 +1,6 @@
 """The comparison with peers and the breakdown: figures are what they are called, and each kind of operator counts."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -8,11 +9,13 @@ from benchmarks import breakdown, peers
 
 
 def test_the_table_compares_with_the_authors_way_and_with_the_machine(capsys):
-    row = {"wall_s": [1.0, 3.0, 2.0], "peak_mb": 900.0, "first_answer_s": 1.5}
-    rows = {peers.BASELINE: row | {"cpu_s": [8.0, 4.0, 9.0]}, "paraclap-base, bf16": row | {"cpu_s": [0.5, 0.4, 0.8]}}
+    row = {"wall_s": [1.0, 3.0, 2.0], "peak_mb": 900.0, "first_answer_s": 1.5, "scores": np.full((2, 2), 0.5)}
+    ours = row | {"cpu_s": [0.5, 0.4, 0.8], "scores": np.full((2, 2), 0.502)}
+    rows = {peers.BASELINE: row | {"cpu_s": [8.0, 4.0, 9.0]}, peers.ROUNDED[0]: ours}
+    rows[peers.BASE] = row | {"cpu_s": [1.0]}
     work = {"paper-size": (320.0, 100.0), "paraclap-base": (20.0, 10.0)}
     rates = {"fp32": 100e9, "bf16": 200e9}
-    baseline, ours = peers.print_table(rows, (2, 10.0), work, rates)
+    baseline, ours, _ = peers.print_table(rows, (2, 10.0), work, rates)
     assert (baseline["speed"], ours["speed"]) == (1, 16)
     assert ours["cpu_s_per_audio_s"] == pytest.approx(0.05)
     assert ours["wall_s_per_audio_s"] == pytest.approx(0.2)
@@ -21,6 +24,7 @@ def test_the_table_compares_with_the_authors_way_and_with_the_machine(capsys):
     printed = capsys.readouterr().out
     assert max(map(len, printed.splitlines())) <= 80
     assert "paraclap-base 20 M" in printed
+    assert f"from fp32: {peers.ROUNDED[0]} 2.0e-03" in printed
 
 
 @pytest.mark.parametrize("make", [peers.clap, peers.padded])
