@@ -23,11 +23,12 @@ import soundfile
 from paraclap.command.models import model_folder
 from paraclap.synthetic_speech import SAMPLING_RATE, VOICES, synthesise
 
-# Title -> what a process does; the command, too, imports and loads without collecting garbage.
+# Title -> what a process does; like the command, without collecting garbage while importing, nor at exit.
 CODE = {
     "Python": "",
-    "torch": "import gc; gc.disable(); import torch",
-    "the model's classes": "import gc; gc.disable(); from modeling_paraclap.scoring_paraclap import Scorer",
+    "torch": "import gc; gc.disable(); import torch; gc.freeze()",
+    "the model's classes": "import gc; gc.disable()\n"
+    "from modeling_paraclap.scoring_paraclap import Scorer; gc.freeze()",
     "weights and tokenizer": "import gc, sys; gc.disable(); from pathlib import Path\n"
     "from paraclap.command.models import load_scorer; load_scorer(Path(sys.argv[1]))",
 }
@@ -54,7 +55,9 @@ def seconds_of(command: Sequence[str]) -> tuple[float, float]:
 def main(arguments: list[str] | None = None) -> dict[str, tuple[float, float]]:
     """Print the table; return title -> wall-clock and CPU seconds up to the end of the stage."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5, help="number of rounds (default: %(default)s)")
+    parser.add_argument(
+        "--rounds", type=int, default=5, help="rounds that count (default: %(default)s); 0: the first does"
+    )
     parser.add_argument("--model", help="release folder; default: the default model")
     args = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
@@ -66,7 +69,7 @@ def main(arguments: list[str] | None = None) -> dict[str, tuple[float, float]]:
             for title, command in commands.items():
                 taken[title].append(seconds_of(command))
     found = {
-        title: tuple(statistics.median(column) for column in zip(*rounds[1:], strict=True))
+        title: tuple(statistics.median(column) for column in zip(*(rounds[1:] or rounds), strict=True))
         for title, rounds in taken.items()
     }
     print(f"{'stage':<48}{'adds, s':>10}{'so far, s':>11}{'CPU s':>8}")

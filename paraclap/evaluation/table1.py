@@ -267,7 +267,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     (args.output_dir / "table1.md").write_text(text, encoding="utf-8")
     if args.page is not None:
         args.page.write_text(with_table(args.page.read_text(encoding="utf-8"), text, BEGIN), encoding="utf-8")
-    write_csv(pd.DataFrame(figure_rows(table)), args.output_dir / "table1.csv", float_format="%.4f")
+    write_csv(pd.DataFrame(figure_rows(table)), args.output_dir / "table1.csv", float_format="%.6f")
     draw_table(table, args.output_dir / "table1.png")
     draw_pairs(args)
     print(f"\n{text}\nWritten to {args.output_dir}: table1.md, table1.csv, table1.png, confusion-TASK.png")

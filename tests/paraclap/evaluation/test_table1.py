@@ -68,13 +68,13 @@ def test_every_figure_of_the_page_is_one_of_the_command():
 
 
 def test_csv_and_picture(table, tmp_path):
-    write_csv(pd.DataFrame(figure_rows(table)), tmp_path / "t.csv", float_format="%.4f")
+    write_csv(pd.DataFrame(figure_rows(table)), tmp_path / "t.csv", float_format="%.6f")
     with open(tmp_path / "t.csv", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert (rows[0]["most_predicted"], rows[0]["share"]) == ("sad", "0.2500")
+    assert (rows[0]["most_predicted"], rows[0]["share"]) == ("sad", "0.250000")
     assert rows[1] == {
-        "task": "ravdess", "system": "rand 5", "uar": "0.5000", "lower": "0.4700", "upper": "0.5300",
-        "most_predicted": "", "share": "", "chance": "0.1250",
+        "task": "ravdess", "system": "rand 5", "uar": "0.500000", "lower": "0.470000", "upper": "0.530000",
+        "most_predicted": "", "share": "", "chance": "0.125000",
     }  # fmt: skip
     assert sum(row["system"].startswith("paper") for row in rows) == 8 * 6
     draw_table(table, tmp_path / "t.png")
