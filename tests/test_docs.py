@@ -150,6 +150,14 @@ def test_figures_are_the_measured_ones():
         assert with_table(PAGES[name], table) == PAGES[name]
 
 
+def test_speeds_are_those_of_the_one_run():
+    table = re.search(r"^\| model \| CPU s per s .*?\n\n", PAGES["README.md"], flags=re.MULTILINE | re.DOTALL)[0]
+    run = PAGES["speed.md"].split("```text\n")[1]
+    figures = re.findall(r"\d\.\d{4}|\d+\.\d×", table)
+    assert len(figures) == 10
+    assert set(figures) <= set(run.split())
+
+
 def test_a_text_without_marks_is_an_error():
     assert with_table(f"a{BEGIN}old{END}b", "new") == f"a{BEGIN}\nnew\n{END}b"
     with pytest.raises(ValueError, match="lacks the marks"):
