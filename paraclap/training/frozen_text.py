@@ -2,14 +2,18 @@
 
 import copy
 import functools
+import itertools
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from modeling_paraclap.modeling_paraclap import ParaClapModel
 
 LARGEST = 200_000  # cached texts, 300 MB at 384 numbers each
-PART = 16  # texts of similar length per batch, to keep padding short
+# Texts are encoded in batches of this many, padded to a multiple of this many tokens: the last bits of a state depend
+# on the shape of its batch, and a resumed run, whose cache starts empty, must get the same.
+PART, TOKENS = 16, 16
 
 
 class FrozenTextStates:
@@ -64,10 +68,22 @@ class FrozenTextStates:
         attention_mask: torch.Tensor,
     ) -> None:
         """Cache the states of texts, sorted by length, given by their rows in the batch."""
-        for start in range(0, len(texts), PART):
-            part = texts[start : start + PART]
-            where = [rows[text] for text in part]
-            used = attention_mask[where].any(0)  # columns that are not all padding
-            tokens, mask = input_ids[where][:, used], attention_mask[where][:, used]
-            hidden = self.tower(tokens, attention_mask=mask).last_hidden_state
-            self.states.update(zip(part, self.model.pool_text(hidden, mask).float(), strict=True))
+        for _, group in itertools.groupby(texts, key=lambda text: -(-len(text) // TOKENS)):
+            same = list(group)
+            for start in range(0, len(same), PART):
+                part = same[start : start + PART]
+                where = [rows[text] for text in part]
+                tokens, mask = self._padded(input_ids[where], attention_mask[where])
+                hidden = self.tower(tokens, attention_mask=mask).last_hidden_state
+                self.states.update(zip(part, self.model.pool_text(hidden, mask).float(), strict=False))
+
+    def _padded(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return tokens and mask of `PART` texts, the first repeated, and a multiple of `TOKENS` tokens."""
+        used = attention_mask.any(0)  # columns that are not all padding
+        tokens, mask = input_ids[:, used], attention_mask[:, used]
+        config, length = self.model.text_model.config, tokens.shape[1]
+        most = getattr(config, "max_position_embeddings", None) or length + TOKENS
+        width = max(0, min(-length % TOKENS, most - length))
+        tokens, mask = F.pad(tokens, (0, width), value=config.pad_token_id or 0), F.pad(mask, (0, width))
+        order = [*range(len(tokens)), *[0] * (PART - len(tokens))]
+        return tokens[order], mask[order]
