@@ -99,8 +99,7 @@ def prepare_clips(audio: Path | None, number: int, folder: Path) -> list[Path]:
 def matrix_product_rate(dtype: torch.dtype, seconds: float) -> float:
     """Return the best rate of products as large as an encoder's, in operations a second on one thread.
 
-    torch's plain product is not always the fastest (in float32 on AMD's processors, oneDNN's takes half its time), so
-    that both are tried.
+    torch's plain product is not always the fastest, so oneDNN's is tried as well.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

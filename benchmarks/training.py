@@ -92,7 +92,7 @@ def model_arguments(size: str, folder: Path) -> list[str]:
     return [*words, "--tokenizer_name_or_path", str(text_encoder_folder()), *more]
 
 
-def matrix_product_rate(recipe: Recipe, dtype: torch.dtype, seconds: float = 1.0) -> float:
+def device_product_rate(recipe: Recipe, dtype: torch.dtype, seconds: float = 1.0) -> float:
     """Return the best rate, in operations a second, for products as large as an encoder's."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     n = 8192 if device == "cuda" else 1024
@@ -206,10 +206,10 @@ def main(arguments: list[str] | None = None) -> None:
         words = [*model_arguments(args.size, folder), "--batch_size", str(args.batch_size)]
         recipe = Recipe(folder, tuple(words), args.threads, args.num_workers, args.busy)
         kinds = {"fp32": torch.float32, "bf16": torch.bfloat16}
-        before = {name: matrix_product_rate(recipe, dtype) for name, dtype in kinds.items()}
+        before = {name: device_product_rate(recipe, dtype) for name, dtype in kinds.items()}
         load = os.getloadavg()[0]
         rows = measure(recipe, names, args.rounds, args.steps, args.warm_up)
-        rates = {name: max(before[name], matrix_product_rate(recipe, dtype)) for name, dtype in kinds.items()}
+        rates = {name: max(before[name], device_product_rate(recipe, dtype)) for name, dtype in kinds.items()}
         loader = loader_rate(recipe, batches=max(4, 1024 // args.batch_size))
     lines = summarise(rows, args.batch_size, args.steps, rates)
     operations = max(row["operations"] for row in rows.values()) / args.batch_size

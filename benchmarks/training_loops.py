@@ -142,10 +142,8 @@ class StockWhisper(nn.Module):
     def __init__(self, tower: ParaClapWhisperModel):
         super().__init__()
         config, self.dtype = tower.config, torch.float32
-        self.frames_per_state, self._get_feat_extract_output_lengths = (
-            config.frames_per_state,
-            tower._get_feat_extract_output_lengths,
-        )
+        self.frames_per_state = config.frames_per_state
+        self._get_feat_extract_output_lengths = tower._get_feat_extract_output_lengths
         self.extractor = WhisperFeatureExtractor(feature_size=config.num_mel_bins)
         shape = {name: getattr(config, name) for name in ("d_model", "encoder_attention_heads", "encoder_ffn_dim")}
         self.encoder = WhisperEncoder(
@@ -196,7 +194,7 @@ LOOPS: dict[str, Callable[[Recipe], Step]] = {
     "(c) ours, bf16": lambda recipe: ours(recipe, "--mixed_precision", "bf16"),
     "(d) ours, bf16, compiled": lambda recipe: ours(recipe, "--mixed_precision", "bf16", "--compile"),
 }
-# The default model's recipe, which is Whisper's: what the authors' loop has no part in.
+# For the default model's recipe.
 BASE_LOOPS: dict[str, Callable[[Recipe], Step]] = {
     "(p) transformers' Whisper, padded, bf16": lambda recipe: ours(recipe, "--mixed_precision", "bf16", padded=True),
     "(c) ours, bf16": LOOPS["(c) ours, bf16"],

@@ -1,7 +1,7 @@
-"""Attention of bfloat16 models on a CPU by matrix products, twice as fast as torch's fused kernel.
+"""Attention of bfloat16 models on a CPU by matrix products, which are faster there than torch's fused kernel.
 
-torch's kernel for the CPU multiplies small blocks, at about a sixth of the rate at which the processor multiplies
-bfloat16 matrices. Whole heads at once reach a third of it, as long as their weights stay in the cache.
+torch's kernel multiplies small blocks, far below the rate at which the processor multiplies bfloat16 matrices. Whole
+heads at once come closer to it, as long as their weights stay in the cache; see `benchmarks.breakdown`.
 """
 
 from typing import Any

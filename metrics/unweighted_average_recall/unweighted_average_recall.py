@@ -65,12 +65,8 @@ def unweighted_average_recall(
 ) -> dict:
     """Compute the UAR, the recalls it averages and its bootstrap interval.
 
-    The bootstrap draws the utterances of each class anew, with replacement, as many as the class has (stratified). So
-    every class occurs in every resample, and the number of hits of a class with n utterances and recall r is
-    binomial(n, r): the resamples are drawn from that distribution, which is the same bootstrap without its loop.
-
-    The interval tells how far the figure depends on which utterances of these speakers were recorded. Utterances of one
-    speaker resemble each other, so for speakers never heard before the uncertainty is larger.
+    The bootstrap is stratified by class, so the hits of a class with n utterances and recall r are binomial(n, r). The
+    interval is over utterances of these speakers; for unheard speakers the uncertainty is larger.
 
     Args:
         references: (n,) true classes, int or str.
@@ -91,27 +87,23 @@ def unweighted_average_recall(
         raise ValueError(f"confidence_level is {confidence_level}; expected a number between 0 and 1, such as 0.95.")
     if n_resamples < 0:
         raise ValueError(f"n_resamples is {n_resamples}; expected 0 (no interval) or more.")
-
     present = np.unique(references)
     labels = present if labels is None else as_classes(labels, "labels")
     if len(np.unique(labels)) != len(labels):
         raise ValueError(f"labels {labels.tolist()} hold a class twice.")
-    unknown = np.setdiff1d(present, labels)
-    if len(unknown):
+    if len(unknown := np.setdiff1d(present, labels)):
         raise ValueError(f"references hold classes outside labels: {unknown.tolist()}; labels are {labels.tolist()}.")
 
     support = np.array([np.sum(references == label) for label in labels])
     hits = np.array([np.sum((references == label) & (predictions == label)) for label in labels])
     occurs = support > 0
     recalls = hits[occurs] / support[occurs]
-
-    # A class whose recall is 0 or 1 does not vary in any resample: with few utterances the interval is then too narrow.
     interval = None
     if n_resamples:
-        rng = np.random.default_rng(seed)
-        resampled = rng.binomial(support[occurs], recalls, size=(n_resamples, len(recalls))) / support[occurs]
+        hits_of = np.random.default_rng(seed).binomial(support[occurs], recalls, size=(n_resamples, len(recalls)))
+        # A class whose recall is 0 or 1 does not vary: with few utterances the interval is then too narrow.
         tail = (1 - confidence_level) / 2
-        interval = np.quantile(resampled.mean(axis=1), [tail, 1 - tail]).tolist()
+        interval = np.quantile((hits_of / support[occurs]).mean(axis=1), [tail, 1 - tail]).tolist()
 
     recall_of = dict(zip(labels[occurs].tolist(), recalls.tolist(), strict=True))
     return {

@@ -119,7 +119,7 @@ def draw_table(table: Table, file: Path) -> None:
     names = [*table.systems, *(f"paper: {title}" for title in PAPER_COLUMNS.values())]
     figure = Figure(figsize=(11, 0.75 + rows * (0.9 + 0.24 * len(names))), layout="constrained")
     grid = np.atleast_1d(figure.subplots(rows, 2, squeeze=False)).ravel()
-    for axes, task in zip(grid, tasks, strict=False):
+    for axes, task in zip(grid[: len(tasks)], tasks, strict=True):
         _draw_task(axes, table, task, names)
     for axes in grid[len(tasks) :]:
         axes.set_visible(False)

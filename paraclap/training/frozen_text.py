@@ -75,7 +75,8 @@ class FrozenTextStates:
                 where = [rows[text] for text in part]
                 tokens, mask = self._padded(input_ids[where], attention_mask[where])
                 hidden = self.tower(tokens, attention_mask=mask).last_hidden_state
-                self.states.update(zip(part, self.model.pool_text(hidden, mask).float(), strict=False))
+                states = self.model.pool_text(hidden, mask)[: len(part)].float()
+                self.states.update(zip(part, states, strict=True))
 
     def _padded(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return tokens and mask of `PART` texts, the first repeated, and a multiple of `TOKENS` tokens."""

@@ -1,7 +1,6 @@
 """The functionals: openSMILE's own values to the last bit, one row for one bad file."""
 
 import os
-import shutil
 import struct
 import subprocess
 import sys
@@ -148,19 +147,18 @@ def test_a_bad_file_costs_its_row_and_no_more(tmp_path, num_proc):
 
 @pytest.mark.parametrize("num_proc", [1, 2])
 def test_no_process_leaves_a_folder_behind(tmp_path, num_proc):
-    # Short, because multiprocessing's sockets lie there and their paths have at most 108 bytes.
-    temporary = tempfile.mkdtemp(dir="/tmp")
     file = write(tmp_path / "a.wav")
     code = (
         "from dataset_scripts.egemaps import extract_functionals\n"
         f"if __name__ == '__main__': print(len(extract_functionals([{str(file)!r}] * 20, num_proc={num_proc})[0]))"
     )
     (tmp_path / "build.py").write_text(code)
-    variables = os.environ | {"TMPDIR": temporary, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, tmp_path / "build.py"], env=variables, capture_output=True, text=True)
-    assert done.stdout == "20\n", done.stderr
-    assert not list(Path(temporary).glob("paraclap*"))
-    shutil.rmtree(temporary)
+    # Not in tmp_path: multiprocessing's sockets lie there, whose paths have at most 108 bytes.
+    with tempfile.TemporaryDirectory() as temporary:
+        variables = os.environ | {"TMPDIR": temporary, "PYTHONPATH": str(ROOT)}
+        done = subprocess.run([sys.executable, tmp_path / "build.py"], env=variables, capture_output=True, text=True)
+        assert done.stdout == "20\n", done.stderr
+        assert not list(Path(temporary).glob("paraclap*"))
 
 
 def test_an_unexpected_error_costs_one_row_and_a_missing_package_ends_the_run(tmp_path, monkeypatch):

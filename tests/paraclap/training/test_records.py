@@ -1,5 +1,7 @@
 """Tables and the picture of a run."""
 
+import itertools
+
 from matplotlib.figure import Figure
 
 from paraclap.training.curves import draw_curves
@@ -41,7 +43,7 @@ def test_the_curves_are_named_in_words_with_chance_beside(tmp_path, monkeypatch)
     ]
     assert {line.get_ydata()[0] for line in uar.lines if line.get_linestyle() == "--"} == {1 / 7, 0.5}
     places = sorted(text.xyann[1] for text in uar.texts)
-    assert min(high - low for low, high in zip(places, places[1:], strict=False)) > 0.05, "names lie upon each other"
+    assert min(high - low for low, high in itertools.pairwise(places)) > 0.05, "names lie upon each other"
     low, high = collapse.get_ylim()
     assert low < -0.05 and high > 1.05, "the indicators lie on the frame"  # noqa: PT018
     assert not any(axis.get_legend() for axis in (uar, collapse)), "a legend may hide points"
