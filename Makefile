@@ -10,9 +10,15 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 CORPORA ?= $(PARACLAP_CORPORA)
 CORPUS := build/corpus
-RUN_DIR := build/run
 NAME := paraclap-base
 CHECKPOINT := checkpoints/$(NAME)
+# EXPERIMENT=one-member trains as configs/experiments/one-member.yaml changes the recipe; SEED is that of the recipe.
+EXPERIMENT ?=
+SEED ?= 0
+CONFIGS := configs/$(NAME).yaml $(if $(EXPERIMENT),configs/experiments/$(EXPERIMENT).yaml)
+ALL_RUNS := build/runs
+RUNS := $(ALL_RUNS)/$(or $(EXPERIMENT),$(NAME))/seed-$(SEED)
+RUN_DIR := $(RUNS)/release
 TRAINED_ON := crema_d nemo emodb librispeech
 WHISPER := build/whisper-base-encoder
 # States of the frozen audio encoder, which all runs on these corpora share.
@@ -24,7 +30,7 @@ FOLDER_emodb := EMO-DB
 FOLDER_librispeech := LibriSpeech
 FOLDER_ravdess := RAVDESS
 
-.PHONY: help demo app test test-e2e test-packaging quality style corpus checkpoint run results table1 clean
+.PHONY: help demo app test test-e2e test-packaging quality style corpus checkpoint run results experiment seed table1 clean
 
 help:  ## show this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -89,12 +95,14 @@ checkpoint: run  ## train the default checkpoint on that corpus and write checkp
 run: $(VENV)/installed  ## train on the query corpus CORPUS into RUN_DIR, from where an interrupted run was
 	test -d $(WHISPER) || $(RUN) -m paraclap.publishing.whisper_weights $(WHISPER)
 	$(VENV)/bin/accelerate launch --num_processes 1 --num_machines 1 --mixed_precision bf16 --dynamo_backend no --cpu \
-		train_accelerate.py --config configs/paraclap-base.yaml --corpus_dir $(CORPUS) --output_dir $(RUN_DIR) --resume \
-		--audio_states_dir $(STATES) --audio_model_name_or_path $(WHISPER) $(if $(SEED),--seed $(SEED)) \
+		train_accelerate.py --config $(CONFIGS) --corpus_dir $(CORPUS) --output_dir $(RUN_DIR) --resume \
+		--audio_states_dir $(STATES) --audio_model_name_or_path $(WHISPER) --seed $(SEED) \
 		--text_model_name_or_path "$$($(RUN) -c 'import paraclap.publishing.default_checkpoint as d; print(d.text_encoder_folder())')"
 
-without-%: $(VENV)/installed  ## train the twin without one corpus, without-emodb or without-crema_d, into build/run-without-…
-	$(MAKE) corpus run TRAINED_ON="$(filter-out $*,$(TRAINED_ON))" CORPUS=$(CORPUS)-without-$* RUN_DIR=$(RUN_DIR)-without-$*
+without-%: $(VENV)/installed  ## train the twin without one corpus, without-emodb or without-crema_d, into build/runs/…
+	test -f $(CORPUS)-without-$*/build.json || \
+		$(MAKE) corpus TRAINED_ON="$(filter-out $*,$(TRAINED_ON))" CORPUS=$(CORPUS)-without-$*
+	$(MAKE) run CORPUS=$(CORPUS)-without-$* RUN_DIR=$(RUNS)/without-$*
 
 results: $(VENV)/installed without-emodb without-crema_d  ## evaluate the default checkpoint on CORPORA=DIR, every protocol, and write its figures
 	$(RUN) -m paraclap.publishing.default_checkpoint assemble $(CHECKPOINT) build/$(NAME)
@@ -108,10 +116,27 @@ results: $(VENV)/installed without-emodb without-crema_d  ## evaluate the defaul
 		--tasks ravdess emodb nemo --corpora $(foreach name,ravdess emodb nemo,$(name)=$(CORPORA)/$(FOLDER_$(name))) \
 		|| exit 1; done
 	for corpus in emodb=$(FOLDER_emodb) crema_d=$(FOLDER_crema_d); do \
-		$(RUN) evaluate_zero_shot.py --model $(RUN_DIR)-without-$${corpus%%=*}/best --output_dir build/eval-without-$${corpus%%=*} \
+		$(RUN) evaluate_zero_shot.py --model $(RUNS)/without-$${corpus%%=*}/best --output_dir build/eval-without-$${corpus%%=*} \
 		--all_rows --wording --tasks $${corpus%%=*} --corpora $${corpus%%=*}=$(CORPORA)/$${corpus#*=} || exit 1; done
 	$(RUN) -m paraclap.evaluation.results_table $(CHECKPOINT) docs/evaluating.md README.md build/eval build/eval-calibrated \
 		build/eval-by-gender build/eval-by-speaker build/eval-without-emodb build/eval-without-crema_d
+
+# Evaluates a run, plainly and calibrated. $(1): release or without-CORPUS; $(2): tasks and corpora.
+define evaluate
+	$(RUN) evaluate_zero_shot.py --model $(RUNS)/$(1)/best --output_dir $(RUNS)/eval-$(1) $(2)
+	$(RUN) evaluate_zero_shot.py --model $(RUNS)/$(1)/best --output_dir $(RUNS)/eval-$(1)-calibrated --calibrate $(2)
+endef
+LOG := $(RUN) -m paraclap.evaluation.runs_table $(ALL_RUNS) docs/runs.csv $(CHECKPOINT)/README.md
+
+experiment: $(VENV)/installed without-emodb without-crema_d  ## train both twins as EXPERIMENT=… and SEED=… say, evaluate them on CORPORA=DIR, and log their figures
+	$(call evaluate,without-emodb,--all_rows --tasks emodb --corpora emodb=$(CORPORA)/$(FOLDER_emodb))
+	$(call evaluate,without-crema_d,--all_rows --tasks crema_d --corpora crema_d=$(CORPORA)/$(FOLDER_crema_d))
+	$(LOG)
+
+seed: experiment run  ## train the default recipe and its twins with SEED=1, evaluate all on CORPORA=DIR, and log their figures
+	$(call evaluate,release,--tasks ravdess crema_d-test emodb nemo \
+		--corpora $(foreach name,ravdess crema_d emodb nemo,$(name)=$(CORPORA)/$(FOLDER_$(name))))
+	$(LOG)
 
 table1: $(VENV)/installed  ## reproduce the paper's Table 1 on CORPORA=DIR: four variants, baselines, every available task
 	test -d $(WHISPER) || $(RUN) -m paraclap.publishing.whisper_weights $(WHISPER)

@@ -71,7 +71,9 @@ class PathArguments:
     """Input and output paths of the run."""
 
     _argument_group_name = "paths"
-    config: str | None = option(None, "YAML file with any of these arguments; the command line overrides it")
+    config: list[str] | None = option(
+        None, "YAML files with any of these arguments; a later file overrides an earlier one, the command line all"
+    )
     corpus_dir: str | None = option(
         None,
         "query corpus built with dataset_scripts.build_query_corpus; with --streaming also an fsspec URL: "
@@ -262,7 +264,7 @@ def build_parser(prog: str | None = None) -> HfArgumentParser:
 
 
 def parse_arguments(argv: Sequence[str] | None = None, prog: str | None = None) -> Arguments:
-    """Parse the command line, which overrides the `--config` file, which overrides the defaults.
+    """Parse the command line, which overrides the `--config` files, which override the defaults.
 
     Args:
         argv: Command-line arguments; `sys.argv[1:]` if not given.
@@ -273,9 +275,10 @@ def parse_arguments(argv: Sequence[str] | None = None, prog: str | None = None) 
             or the corpus or output folder is missing.
     """
     parser = build_parser(prog)
-    config = parser.parse_known_args(argv)[0].config
-    if config:
-        parser.set_defaults(**_read_config(parser, config))
+    configs = parser.parse_known_args(argv)[0].config or ()
+    # All are read before the first changes the defaults, from which the types of values are seen.
+    for values in [_read_config(parser, config) for config in configs]:
+        parser.set_defaults(**values)
     given = vars(parser.parse_args(argv))
     args = Arguments(*parser.parse_dict(given))
     _check_paths(parser.error, args)

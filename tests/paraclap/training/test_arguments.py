@@ -64,6 +64,24 @@ def test_the_command_line_overrides_the_file(tmp_path):
     assert (args.recipe.batch_size, args.model.freeze_text, args.recipe.encoder_learning_rate) == (2, True, 1e-4)
 
 
+def test_a_later_file_overrides_an_earlier_one(tmp_path):
+    recipe, experiment = tmp_path / "recipe.yaml", tmp_path / "experiment.yaml"
+    recipe.write_text("batch_size: 8\nfreeze_audio_layers: 2\naudio_layer_weights: '1,2'\nfreeze_text: true\n")
+    experiment.write_text("batch_size: 16\nfreeze_audio_layers: null\nfreeze_text: false\n")
+    args = parse_arguments(["--config", str(recipe), str(experiment), "--corpus_dir", "c", "--output_dir", "o"])
+    assert (args.recipe.batch_size, args.model.freeze_audio_layers, args.model.freeze_text) == (16, None, False)
+    assert args.model.audio_layer_weights == "1,2"
+
+
+def test_a_fault_in_the_second_file_names_it(tmp_path, capsys):
+    recipe, experiment = tmp_path / "recipe.yaml", tmp_path / "experiment.yaml"
+    recipe.write_text("batch_size: 8\n")
+    experiment.write_text("batch_sizes: 16\n")
+    with pytest.raises(SystemExit):
+        parse_arguments(["--config", str(recipe), str(experiment), "--corpus_dir", "c", "--output_dir", "o"])
+    assert f"{experiment} has unknown arguments: batch_sizes" in capsys.readouterr().err
+
+
 def test_the_papers_recipe_is_the_default():
     args = parse_arguments(["--corpus_dir", "c", "--output_dir", "o"])
     recipe, corpus = args.recipe, args.corpus
