@@ -121,21 +121,20 @@ results: $(VENV)/installed without-emodb without-crema_d  ## evaluate the defaul
 	$(RUN) -m paraclap.evaluation.results_table $(CHECKPOINT) docs/evaluating.md README.md build/eval build/eval-calibrated \
 		build/eval-by-gender build/eval-by-speaker build/eval-without-emodb build/eval-without-crema_d
 
-# Evaluates a run, plainly and calibrated. $(1): release or without-CORPUS; $(2): tasks and corpora.
-define evaluate
-	$(RUN) evaluate_zero_shot.py --model $(RUNS)/$(1)/best --output_dir $(RUNS)/eval-$(1) $(2)
-	$(RUN) evaluate_zero_shot.py --model $(RUNS)/$(1)/best --output_dir $(RUNS)/eval-$(1)-calibrated --calibrate $(2)
-endef
+# $(1): a run, release or without-CORPUS; $(2): "-calibrated" or nothing; $(3): tasks and corpora.
+evaluate = $(RUN) evaluate_zero_shot.py --model $(RUNS)/$(1)/best --output_dir $(RUNS)/eval-$(1)$(2) \
+	$(if $(2),--calibrate) $(3)
 LOG := $(RUN) -m paraclap.evaluation.runs_table $(ALL_RUNS) docs/runs.csv $(CHECKPOINT)/README.md
 
 experiment: $(VENV)/installed without-emodb without-crema_d  ## train both twins as EXPERIMENT=… and SEED=… say, evaluate them on CORPORA=DIR, and log their figures
-	$(call evaluate,without-emodb,--all_rows --tasks emodb --corpora emodb=$(CORPORA)/$(FOLDER_emodb))
-	$(call evaluate,without-crema_d,--all_rows --tasks crema_d --corpora crema_d=$(CORPORA)/$(FOLDER_crema_d))
+	$(call evaluate,without-emodb,,--all_rows --tasks emodb --corpora emodb=$(CORPORA)/$(FOLDER_emodb))
+	$(call evaluate,without-crema_d,,--all_rows --tasks crema_d --corpora crema_d=$(CORPORA)/$(FOLDER_crema_d))
 	$(LOG)
 
 seed: experiment run  ## train the default recipe and its twins with SEED=1, evaluate all on CORPORA=DIR, and log their figures
-	$(call evaluate,release,--tasks ravdess crema_d-test emodb nemo \
+	$(call evaluate,release,,--tasks ravdess crema_d-test emodb nemo \
 		--corpora $(foreach name,ravdess crema_d emodb nemo,$(name)=$(CORPORA)/$(FOLDER_$(name))))
+	$(call evaluate,release,-calibrated,--tasks ravdess --corpora ravdess=$(CORPORA)/$(FOLDER_ravdess))
 	$(LOG)
 
 table1: $(VENV)/installed  ## reproduce the paper's Table 1 on CORPORA=DIR: four variants, baselines, every available task
