@@ -72,7 +72,7 @@ class PathArguments:
 
     _argument_group_name = "paths"
     config: list[str] | None = option(
-        None, "YAML files with any of these arguments; a later file overrides an earlier one, the command line all"
+        None, "YAML files with any of these arguments; a later one overrides an earlier one, the command line both"
     )
     corpus_dir: str | None = option(
         None,
@@ -257,7 +257,7 @@ def build_parser(prog: str | None = None) -> HfArgumentParser:
     return HfArgumentParser(
         ARGUMENT_GROUPS,
         prog=prog,
-        usage="%(prog)s [--config FILE] --corpus_dir DIR --output_dir DIR [options]",
+        usage="%(prog)s [--config FILE ...] --corpus_dir DIR --output_dir DIR [options]",
         description="Train a ParaCLAP model on a query corpus.",
         allow_abbrev=False,
     )

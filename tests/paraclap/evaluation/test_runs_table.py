@@ -53,7 +53,8 @@ def in_the_repository(monkeypatch):
 def test_seeds_stand_side_by_side_and_experiments_below(runs, log, tmp_path, capsys):
     main(runs, tmp_path / "runs.csv", log)
     text = log.read_text()
-    assert text.startswith("before\n") and text.endswith("after\n")
+    assert text.startswith("before\n")
+    assert text.endswith("after\n")
     assert "| ravdess, all | 0.500 | 0.400 | 0.450 |" in text
     assert "| the same, share of the most predicted class | 25.0% | 25.0% | 25.0% |" in text
     assert "| ravdess, all, calibrated | 0.600 |  | 0.600 |" in text
