@@ -33,7 +33,7 @@ FOLDER_ravdess := RAVDESS
 .PHONY: help demo app test test-e2e test-packaging quality style corpus checkpoint run results experiment seed table1 clean
 
 help:  ## show this list
-	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 # The stamp of an extra's installation; that of the tests, who need all extras, serves every target.
 ready = $(firstword $(wildcard $(VENV)/installed) $(VENV)/$(1)-installed)
@@ -92,7 +92,8 @@ checkpoint: run  ## train the default checkpoint on that corpus and write checkp
 	$(RUN) -m paraclap.publishing.default_checkpoint strip $(RUN_DIR)/best $(CHECKPOINT) \
 		--base_model sentence-transformers/all-MiniLM-L6-v2 openai/whisper-base --license cc-by-nc-sa-4.0
 
-run: $(VENV)/installed  ## train on the query corpus CORPUS into RUN_DIR, from where an interrupted run was
+run: $(VENV)/installed  ## train on the query corpus CORPUS, built if missing, into RUN_DIR, from where an interrupted run was
+	test -f $(CORPUS)/build.json || $(MAKE) corpus
 	test -d $(WHISPER) || $(RUN) -m paraclap.publishing.whisper_weights $(WHISPER)
 	$(VENV)/bin/accelerate launch --num_processes 1 --num_machines 1 --mixed_precision bf16 --dynamo_backend no --cpu \
 		train_accelerate.py --config $(CONFIGS) --corpus_dir $(CORPUS) --output_dir $(RUN_DIR) --resume \
@@ -100,9 +101,7 @@ run: $(VENV)/installed  ## train on the query corpus CORPUS into RUN_DIR, from w
 		--text_model_name_or_path "$$($(RUN) -c 'import paraclap.publishing.default_checkpoint as d; print(d.text_encoder_folder())')"
 
 without-%: $(VENV)/installed  ## train the twin without one corpus, without-emodb or without-crema_d, into build/runs/…
-	test -f $(CORPUS)-without-$*/build.json || \
-		$(MAKE) corpus TRAINED_ON="$(filter-out $*,$(TRAINED_ON))" CORPUS=$(CORPUS)-without-$*
-	$(MAKE) run CORPUS=$(CORPUS)-without-$* RUN_DIR=$(RUNS)/without-$*
+	$(MAKE) run TRAINED_ON="$(filter-out $*,$(TRAINED_ON))" CORPUS=$(CORPUS)-without-$* RUN_DIR=$(RUNS)/without-$*
 
 results: $(VENV)/installed without-emodb without-crema_d  ## evaluate the default checkpoint on CORPORA=DIR, every protocol, and write its figures
 	$(RUN) -m paraclap.publishing.default_checkpoint assemble $(CHECKPOINT) build/$(NAME)
