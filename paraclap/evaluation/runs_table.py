@@ -69,7 +69,7 @@ def merged(kept: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
 
 
 def seeds_markdown(runs: pd.DataFrame) -> str:
-    """Return the seeds of the released recipe side by side, with their mean and, on RAVDESS, the largest class."""
+    """Return the seeds of the released recipe side by side, with their spread and, on RAVDESS, the largest class."""
     runs = runs[runs["recipe"] == RECIPE]
     seeds, rows = sorted(runs["seed"].unique()), []
     for (model, task, calibrated), group in runs.groupby(["model", "task", "calibrated"]):
@@ -88,7 +88,8 @@ def _title(model: str, task: str, calibrated: bool) -> str:
 
 def _seeds_row(title: str, values: pd.Series, figure: str) -> dict[str, str]:
     seeds = {f"seed {seed}": "" if pd.isna(value) else figure.format(value) for seed, value in values.items()}
-    return {"corpus, rows": title, **seeds, "mean": figure.format(values.mean())}
+    spread = "" if values.count() < 2 else f" ± {figure.format(values.std())}"
+    return {"corpus, rows": title, **seeds, "mean ± deviation": f"{figure.format(values.mean())}{spread}"}
 
 
 def experiments_markdown(runs: pd.DataFrame, folder: Path = EXPERIMENTS) -> str:

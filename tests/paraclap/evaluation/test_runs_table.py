@@ -55,11 +55,11 @@ def test_seeds_stand_side_by_side_and_experiments_below(runs, log, tmp_path, cap
     text = log.read_text()
     assert text.startswith("before\n")
     assert text.endswith("after\n")
-    assert "| ravdess, all | 0.500 | 0.400 | 0.450 |" in text
-    assert "| the same, share of the most predicted class | 25.0% | 25.0% | 25.0% |" in text
+    assert "| ravdess, all | 0.500 | 0.400 | 0.450 ± 0.071 |" in text
+    assert "| the same, share of the most predicted class | 25.0% | 25.0% | 25.0% ± 0.0% |" in text
     assert "| ravdess, all, calibrated | 0.600 |  | 0.600 |" in text
     assert "| crema_d, test speakers | 0.700 |  | 0.700 |" in text
-    assert "| emodb, all, by the twin without emodb | 0.600 | 0.800 | 0.700 |" in text
+    assert "| emodb, all, by the twin without emodb | 0.600 | 0.800 | 0.700 ± 0.141 |" in text
     assert "| paraclap-base | the released recipe | 0, 1 | 0.700 |  |" in text
     assert "| one-member | One member in place of three" in text
     assert "| 0 | 0.650 / 0.660 |  |" in text
