@@ -15,6 +15,9 @@ CHECKPOINT := checkpoints/$(NAME)
 # EXPERIMENT=one-member trains as configs/experiments/one-member.yaml changes the recipe; SEED is that of the recipe.
 EXPERIMENT ?=
 SEED ?= 0
+# The last bits of a sum depend on how many threads share it, and grow in training: on one thread a run has the same
+# weights on any number of cores. Steps are as quick; encoding audio for the first time is what more threads shorten.
+THREADS ?= 1
 CONFIGS := configs/$(NAME).yaml $(if $(EXPERIMENT),configs/experiments/$(EXPERIMENT).yaml)
 ALL_RUNS := build/runs
 RUNS := $(ALL_RUNS)/$(or $(EXPERIMENT),$(NAME))/seed-$(SEED)
@@ -96,6 +99,7 @@ run: $(VENV)/installed  ## train on the query corpus CORPUS, built if missing, i
 	test -f $(CORPUS)/build.json || $(MAKE) corpus
 	test -d $(WHISPER) || $(RUN) -m paraclap.publishing.whisper_weights $(WHISPER)
 	$(VENV)/bin/accelerate launch --num_processes 1 --num_machines 1 --mixed_precision bf16 --dynamo_backend no --cpu \
+		--num_cpu_threads_per_process $(THREADS) \
 		train_accelerate.py --config $(CONFIGS) --corpus_dir $(CORPUS) --output_dir $(RUN_DIR) --resume \
 		--audio_states_dir $(STATES) --audio_model_name_or_path $(WHISPER) --seed $(SEED) \
 		--text_model_name_or_path "$$($(RUN) -c 'import paraclap.publishing.default_checkpoint as d; print(d.text_encoder_folder())')"
