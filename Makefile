@@ -95,7 +95,7 @@ checkpoint: run  ## train the default checkpoint on that corpus and write checkp
 	$(RUN) -m paraclap.publishing.default_checkpoint strip $(RUN_DIR)/best $(CHECKPOINT) \
 		--base_model sentence-transformers/all-MiniLM-L6-v2 openai/whisper-base --license cc-by-nc-sa-4.0
 
-run: $(VENV)/installed  ## train on the query corpus CORPUS, built if missing, into RUN_DIR, from where an interrupted run was
+run: $(VENV)/installed  ## train on the query corpus CORPUS into RUN_DIR, from where an interrupted run was
 	test -f $(CORPUS)/build.json || $(MAKE) corpus
 	test -d $(WHISPER) || $(RUN) -m paraclap.publishing.whisper_weights $(WHISPER)
 	$(VENV)/bin/accelerate launch --num_processes 1 --num_machines 1 --mixed_precision bf16 --dynamo_backend no --cpu \
@@ -129,12 +129,12 @@ evaluate = $(RUN) evaluate_zero_shot.py --model $(RUNS)/$(1)/best --output_dir $
 	$(if $(2),--calibrate) $(3)
 LOG := $(RUN) -m paraclap.evaluation.runs_table $(ALL_RUNS) docs/runs.csv $(CHECKPOINT)/README.md
 
-experiment: $(VENV)/installed without-emodb without-crema_d  ## train both twins as EXPERIMENT=… and SEED=… say, evaluate them on CORPORA=DIR, and log their figures
+experiment: $(VENV)/installed without-emodb without-crema_d  ## train and evaluate the twins with EXPERIMENT=… and SEED=…, and log their figures
 	$(call evaluate,without-emodb,,--all_rows --tasks emodb --corpora emodb=$(CORPORA)/$(FOLDER_emodb))
 	$(call evaluate,without-crema_d,,--all_rows --tasks crema_d --corpora crema_d=$(CORPORA)/$(FOLDER_crema_d))
 	$(LOG)
 
-seed: experiment run  ## train the default recipe and its twins with SEED=1, evaluate all on CORPORA=DIR, and log their figures
+seed: experiment run  ## train and evaluate the default recipe and its twins with SEED=1, and log their figures
 	$(call evaluate,release,,--tasks ravdess crema_d-test emodb nemo \
 		--corpora $(foreach name,ravdess crema_d emodb nemo,$(name)=$(CORPORA)/$(FOLDER_$(name))))
 	$(call evaluate,release,-calibrated,--tasks ravdess --corpora ravdess=$(CORPORA)/$(FOLDER_ravdess))
