@@ -9,16 +9,21 @@ two tables are written between the marks of the log: the seeds of the released r
 
 import argparse
 import json
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
 import yaml
 
+from dataset_scripts.extras import program_extra
 from dataset_scripts.tables import markdown_table
 
 from .results_table import with_table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 BEGIN = "<!-- runs: written by `make experiment` and `make seed` -->"
 RECIPE = "paraclap-base"
@@ -62,13 +67,15 @@ def measured(folder: Path) -> Iterator[dict[str, object]]:
             }
 
 
-def merged(kept: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
+def merged(kept: "pd.DataFrame", new: "pd.DataFrame") -> "pd.DataFrame":
     """Return the rows of two tables in order; those of the second replace those with the same `KEY`."""
+    import pandas as pd
+
     both = pd.concat([kept, new], ignore_index=True).drop_duplicates(KEY, keep="last")
     return both.sort_values(KEY, ignore_index=True)
 
 
-def seeds_markdown(runs: pd.DataFrame) -> str:
+def seeds_markdown(runs: "pd.DataFrame") -> str:
     """Return the seeds of the released recipe side by side, with their spread and, on RAVDESS, the largest class."""
     runs = runs[runs["recipe"] == RECIPE]
     seeds, rows = sorted(runs["seed"].unique()), []
@@ -86,13 +93,13 @@ def _title(model: str, task: str, calibrated: bool) -> str:
     return f"{task.removesuffix('-test')}, {rows}{twin}{', calibrated' if calibrated else ''}"
 
 
-def _seeds_row(title: str, values: pd.Series, figure: str) -> dict[str, str]:
-    seeds = {f"seed {seed}": "" if pd.isna(value) else figure.format(value) for seed, value in values.items()}
+def _seeds_row(title: str, values: "pd.Series", figure: str) -> dict[str, str]:
+    seeds = {f"seed {seed}": "" if math.isnan(value) else figure.format(value) for seed, value in values.items()}
     spread = "" if values.count() < 2 else f" ± {figure.format(values.std())}"
     return {"corpus, rows": title, **seeds, "mean ± deviation": f"{figure.format(values.mean())}{spread}"}
 
 
-def experiments_markdown(runs: pd.DataFrame, folder: Path = EXPERIMENTS) -> str:
+def experiments_markdown(runs: "pd.DataFrame", folder: Path = EXPERIMENTS) -> str:
     """Return a row for each recipe: what changed, and the mean UAR of its seeds' twins, plain / calibrated.
 
     Args:
@@ -109,7 +116,7 @@ def experiments_markdown(runs: pd.DataFrame, folder: Path = EXPERIMENTS) -> str:
     return markdown_table(rows)
 
 
-def _twin(runs: pd.DataFrame, model: str, task: str) -> str:
+def _twin(runs: "pd.DataFrame", model: str, task: str) -> str:
     of_twin = runs[(runs["model"] == model) & (runs["task"] == task)]
     means = of_twin.groupby("calibrated")["uar"].mean()
     return " / ".join(f"{means[calibrated]:.3f}" for calibrated in (False, True) if calibrated in means)
@@ -132,13 +139,15 @@ def expectation(file: Path) -> str:
     return " ".join(line.removeprefix("#").strip() for line in comment[0].splitlines())
 
 
-def tables(runs: pd.DataFrame) -> str:
+def tables(runs: "pd.DataFrame") -> str:
     """Return both tables, as they stand in the log."""
     return f"{seeds_markdown(runs)}\n\n{experiments_markdown(runs)}"
 
 
 def main(folder: Path, table: Path, log: Path) -> None:
     """Merge the evaluations below the folder into the CSV, and write both tables."""
+    with program_extra("evaluate"):
+        import pandas as pd
     new = pd.DataFrame(measured(folder))
     runs = merged(pd.read_csv(table), new) if table.is_file() else merged(new, new)
     runs.to_csv(table, index=False)
