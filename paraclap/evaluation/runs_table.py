@@ -41,9 +41,12 @@ def measured(folder: Path) -> Iterator[dict[str, object]]:
     """Yield a row for each task of each evaluation below a folder.
 
     Raises:
-        ValueError: If an evaluation lies where nothing says of which run it is.
+        ValueError: If there is none, or one lies where nothing says of which run it is.
     """
-    for file in sorted(folder.glob("**/results.json")):
+    files = sorted(folder.glob("**/results.json"))
+    if not files:
+        raise ValueError(f"{folder} holds no results.json; run `make experiment` or `make seed`, which write them.")
+    for file in files:
         place = PLACE.fullmatch(file.relative_to(folder).as_posix())
         if place is None:
             raise ValueError(
@@ -67,12 +70,12 @@ def measured(folder: Path) -> Iterator[dict[str, object]]:
             }
 
 
-def merged(kept: "pd.DataFrame", new: "pd.DataFrame") -> "pd.DataFrame":
-    """Return the rows of two tables in order; those of the second replace those with the same `KEY`."""
+def merged(*tables: "pd.DataFrame") -> "pd.DataFrame":
+    """Return the rows of all tables in order; those of a later one replace those with the same `KEY`."""
     import pandas as pd
 
-    both = pd.concat([kept, new], ignore_index=True).drop_duplicates(KEY, keep="last")
-    return both.sort_values(KEY, ignore_index=True)
+    rows = pd.concat(tables, ignore_index=True).drop_duplicates(KEY, keep="last")
+    return rows.sort_values(KEY, ignore_index=True)
 
 
 def seeds_markdown(runs: "pd.DataFrame") -> str:
@@ -100,7 +103,7 @@ def _seeds_row(title: str, values: "pd.Series", figure: str) -> dict[str, str]:
 
 
 def experiments_markdown(runs: "pd.DataFrame", folder: Path = EXPERIMENTS) -> str:
-    """Return a row for each recipe: what changed, and the mean UAR of its seeds' twins, plain / calibrated.
+    """Return a row for each recipe: what changed, and the mean UAR of its seeds' twins.
 
     Args:
         runs: The rows of the CSV.
@@ -108,22 +111,18 @@ def experiments_markdown(runs: "pd.DataFrame", folder: Path = EXPERIMENTS) -> st
     """
     rows = []
     for recipe in sorted(runs["recipe"].unique(), key=lambda name: (name != RECIPE, name)):
-        of_recipe = runs[(runs["recipe"] == recipe) & (runs["model"] != "release")]
-        seeds = sorted(of_recipe["seed"].unique())
-        figures = {column: _twin(of_recipe, *twin) for column, twin in TWINS.items()}
+        of_recipe = runs[(runs["recipe"] == recipe) & (runs["model"] != "release") & ~runs["calibrated"]]
+        means = of_recipe.groupby(["model", "task"])["uar"].mean()
         expected = "the released recipe" if recipe == RECIPE else expectation(folder / f"{recipe}.yaml")
-        rows.append({"recipe": recipe, "change, and what it was to do": expected, "seeds": _listed(seeds), **figures})
+        rows.append(
+            {
+                "recipe": recipe,
+                "change, and what it was to do": expected,
+                "seeds": ", ".join(map(str, sorted(of_recipe["seed"].unique()))),
+                **{column: f"{means[twin]:.3f}" if twin in means else "" for column, twin in TWINS.items()},
+            }
+        )
     return markdown_table(rows)
-
-
-def _twin(runs: "pd.DataFrame", model: str, task: str) -> str:
-    of_twin = runs[(runs["model"] == model) & (runs["task"] == task)]
-    means = of_twin.groupby("calibrated")["uar"].mean()
-    return " / ".join(f"{means[calibrated]:.3f}" for calibrated in (False, True) if calibrated in means)
-
-
-def _listed(seeds: list[int]) -> str:
-    return ", ".join(map(str, seeds))
 
 
 def expectation(file: Path) -> str:
@@ -148,8 +147,8 @@ def main(folder: Path, table: Path, log: Path) -> None:
     """Merge the evaluations below the folder into the CSV, and write both tables."""
     with program_extra("evaluate"):
         import pandas as pd
-    new = pd.DataFrame(measured(folder))
-    runs = merged(pd.read_csv(table), new) if table.is_file() else merged(new, new)
+    kept = [pd.read_csv(table)] if table.is_file() else []
+    runs = merged(*kept, pd.DataFrame(measured(folder)))
     runs.to_csv(table, index=False)
     text = tables(runs)
     log.write_text(with_table(log.read_text(encoding="utf-8"), text, BEGIN), encoding="utf-8")

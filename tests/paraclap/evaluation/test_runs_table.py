@@ -62,7 +62,7 @@ def test_seeds_stand_side_by_side_and_experiments_below(runs, log, tmp_path, cap
     assert "| emodb, all, by the twin without emodb | 0.600 | 0.800 | 0.700 ± 0.141 |" in text
     assert "| paraclap-base | the released recipe | 0, 1 | 0.700 |  |" in text
     assert "| one-member | One member in place of three" in text
-    assert "| 0 | 0.650 / 0.660 |  |" in text
+    assert "| 0 | 0.650 |  |" in text
     assert capsys.readouterr().out.strip() in text
 
 
@@ -75,13 +75,21 @@ def test_a_run_again_replaces_its_rows_and_keeps_the_others(runs, log, tmp_path)
     kept = pd.read_csv(table)
     assert len(kept) == 9
     assert kept.query("recipe == 'one-member' and not calibrated")["uar"].tolist() == [0.55]
-    assert "| 0 | 0.550 / 0.660 |  |" in log.read_text()
+    assert "| 0 | 0.550 |  |" in log.read_text()
 
 
 def test_an_evaluation_elsewhere_is_an_error(runs, log, tmp_path):
     evaluation(runs, "paraclap-base/eval-release", ravdess=0.5)
     with pytest.raises(ValueError, match="eval-release/results.json: expected RECIPE/seed-N/eval-MODEL"):
         main(runs, tmp_path / "runs.csv", log)
+
+
+def test_a_folder_without_evaluations_is_an_error_and_changes_nothing(runs, log, tmp_path):
+    main(runs, tmp_path / "runs.csv", log)
+    before = log.read_text()
+    with pytest.raises(ValueError, match="nowhere holds no results.json; run `make experiment`"):
+        main(tmp_path / "nowhere", tmp_path / "runs.csv", log)
+    assert log.read_text() == before
 
 
 @pytest.mark.parametrize("text", ["num_members: 1\n", "# One member.\n"])
